@@ -1,0 +1,98 @@
+// Every limit on what a peer can fill, with its default. Nothing a peer sends is unbounded.
+
+/** What to do with a message for a session whose queue is full. */
+export type FullQueuePolicy = 'drop-oldest' | 'refuse'
+
+export interface Limits {
+  /** Open connections, those before CONNECT included. */
+  readonly connectionsMax: number
+  /** Sessions, connected or not. */
+  readonly sessionsMax: number
+  /** Time from the opening of a connection to its CONNECT, and for each step of authentication. */
+  readonly connectTimeoutMs: number
+  /** A larger packet is refused by its header. MQTT 5.0 section 3.2.2.3.6. */
+  readonly packetBytesMax: number
+  /** The same before a connection has been let in. */
+  readonly connectPacketBytesMax: number
+  /** QoS 1 and 2 messages from one client that are not acknowledged yet. Section 3.2.2.3.3. */
+  readonly receiveMaximum: number
+  /** QoS 1 and 2 messages to one client that it has not acknowledged, if it asks for more. */
+  readonly inflightMax: number
+  /** Topic aliases from a client; Section 3.2.2.3.8. */
+  readonly topicAliasMaximum: number
+  /** Topic aliases towards a client that allows more. */
+  readonly outgoingTopicAliasMax: number
+  readonly topicLevelsMax: number
+  readonly topicBytesMax: number
+  readonly clientIdBytesMax: number
+  readonly subscriptionsPerSessionMax: number
+  readonly subscriptionsMax: number
+  readonly userPropertiesMax: number
+  /** Messages that wait for one session, those in flight included. */
+  readonly queuedMessagesMax: number
+  readonly queuedBytesMax: number
+  readonly fullQueue: FullQueuePolicy
+  /** Bytes that wait in all queues together. Above it QoS 1 and 2 are refused with 0x97. */
+  readonly totalQueuedBytesMax: number
+  /** Bytes for one connection that the network has not taken; more QoS 0 is dropped. */
+  readonly outgoingBytesMax: number
+  /** The same for all connections together: above it each may hold 64 KiB only. */
+  readonly totalOutgoingBytesMax: number
+  readonly retainedMessagesMax: number
+  readonly retainedBytesMax: number
+  /** A longer session expiry interval is cut to this. Section 3.2.2.3.2. */
+  readonly sessionExpirySecondsMax: number
+  /** How long the session of a client before MQTT 5.0 without clean session is kept. */
+  readonly legacySessionExpirySeconds: number
+  /** A longer keep alive, or none, is replaced by this (0: never). Section 3.2.2.3.14. */
+  readonly keepAliveSecondsMax: number
+  readonly willDelaySecondsMax: number
+  /** Messages per second from one client; 0 is no limit. Its connection is read more slowly. */
+  readonly messagesPerSecondMax: number
+  /** Bytes per second from one client; 0 is no limit. */
+  readonly bytesPerSecondMax: number
+  /** Different (reason, client, topic) entries of the loss ledger; more are counted as "others". */
+  readonly ledgerEntriesMax: number
+  /** Topics whose receivers are remembered; a power of two. */
+  readonly routesMax: number
+  /** False: retained messages are refused with 0x9A. */
+  readonly retainAvailable: boolean
+  /** A greater QoS is refused with 0x9B. Section 3.2.2.3.4. */
+  readonly maximumQoS: 0 | 1 | 2
+}
+
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  connectionsMax: 1_000_000,
+  sessionsMax: 1_000_000,
+  connectTimeoutMs: 10_000,
+  packetBytesMax: 1024 * 1024,
+  connectPacketBytesMax: 256 * 1024,
+  receiveMaximum: 1024,
+  inflightMax: 1024,
+  topicAliasMaximum: 32,
+  outgoingTopicAliasMax: 16,
+  topicLevelsMax: 128,
+  topicBytesMax: 65_535,
+  clientIdBytesMax: 1024,
+  subscriptionsPerSessionMax: 10_000,
+  subscriptionsMax: 5_000_000,
+  userPropertiesMax: 128,
+  queuedMessagesMax: 10_000,
+  queuedBytesMax: 16 * 1024 * 1024,
+  fullQueue: 'drop-oldest',
+  totalQueuedBytesMax: 1024 * 1024 * 1024,
+  outgoingBytesMax: 4 * 1024 * 1024,
+  totalOutgoingBytesMax: 256 * 1024 * 1024,
+  retainedMessagesMax: 1_000_000,
+  retainedBytesMax: 512 * 1024 * 1024,
+  sessionExpirySecondsMax: 0xffff_ffff,
+  legacySessionExpirySeconds: 7 * 24 * 3600,
+  keepAliveSecondsMax: 0,
+  willDelaySecondsMax: 0xffff_ffff,
+  messagesPerSecondMax: 0,
+  bytesPerSecondMax: 0,
+  ledgerEntriesMax: 1000,
+  routesMax: 65_536,
+  retainAvailable: true,
+  maximumQoS: 2,
+} satisfies Limits)
