@@ -35,7 +35,7 @@ export function readAck(reader: Reader, first: number, level: ProtocolLevel): Ac
 /** In the shortest form. Before MQTT 5.0 there is no reason code: it is left out. */
 export function writeAck(writer: Writer, packet: AckPacket, level: ProtocolLevel): void {
   const { type, packetId, reasonCode, properties } = packet
-  writer.uint8((type << 4) | flagsOf(type), 'type')
+  writer.uint8((type << 4) | flagsOf(type))
   const mark = writer.open()
   writePacketId(writer, packetId)
   if (level === 5) {

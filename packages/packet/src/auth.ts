@@ -28,7 +28,7 @@ export function readAuth(reader: Reader, first: number, level: ProtocolLevel): A
 export function writeAuth(writer: Writer, packet: AuthPacket, level: ProtocolLevel): void {
   if (level !== 5) invalidPacket('MQTT 5.0 for an AUTH', level)
   const { reasonCode, properties } = packet
-  writer.uint8(AUTH << 4, 'type')
+  writer.uint8(AUTH << 4)
   const mark = writer.open()
   if (reasonCode !== 0 || !isEmpty(properties)) {
     if (properties.authenticationMethod === undefined) {

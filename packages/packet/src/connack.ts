@@ -30,9 +30,9 @@ export function writeConnack(writer: Writer, packet: ConnackPacket, level: Proto
   const { sessionPresent, reasonCode } = packet
   // [MQTT-3.2.2-6] [MQTT-3.2.2-4 v3]
   if (sessionPresent && reasonCode !== 0) invalidPacket('no session with a refusal', reasonCode)
-  writer.uint8(CONNACK << 4, 'type')
+  writer.uint8(CONNACK << 4)
   const mark = writer.open()
-  writer.uint8(sessionPresent && level > 3 ? 1 : 0, 'flags')
+  writer.uint8(sessionPresent && level > 3 ? 1 : 0)
   writeReasonCode(writer, CONNACK, reasonCode, level)
   writeProperties(writer, packet.properties, CONNACK, level)
   writer.close(mark)

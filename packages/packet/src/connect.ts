@@ -1,7 +1,7 @@
 // CONNECT, the packet that says which version all others are of. MQTT 5.0 section 3.1.
 
-import { PacketType, type ProtocolLevel, type QoS, ReasonCode } from './constants.ts'
-import { invalidPacket, malformed, PacketError } from './errors.ts'
+import { PacketType, type ProtocolLevel, type QoS } from './constants.ts'
+import { checkInteger, invalidPacket, malformed, refuse } from './errors.ts'
 import { checkFlags, checkQoS } from './fields.ts'
 import type { ConnectPacket, Will } from './packets.ts'
 import { checkTopicNameToWrite, readProperties, WILL, writeProperties } from './properties.ts'
@@ -40,9 +40,7 @@ export function readConnect(reader: Reader, first: number): ConnectPacket {
   const clientId = reader.string() // [MQTT-3.1.3-3] [MQTT-3.1.3-4]
   const cleanStart = (flags & Flag.CLEAN_START) !== 0
   if (needsClientId(protocolLevel, cleanStart) && clientId === '') {
-    const message = 'the client identifier is empty'
-    const code = 'client-identifier-not-valid'
-    throw new PacketError(code, ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, message) // [MQTT-3.1.3-8]
+    refuse('client-identifier-not-valid', 'the client identifier is empty') // [MQTT-3.1.3-8]
   }
   const will = (flags & Flag.WILL) !== 0 ? readWill(reader, flags, protocolLevel) : null
   // MQTT 3.1 lets a client announce a user name and a password and then leave them out.
@@ -71,9 +69,8 @@ function levelOf(name: string, versionByte: number): ProtocolLevel {
   if (name === 'MQTT' && (level === 4 || level === 5)) return level
   if (name === 'MQIsdp' && level === 3) return level
   // [MQTT-3.1.2-1] [MQTT-3.1.2-2]
-  const message = `protocol ${JSON.stringify(name.slice(0, 10))} level ${level}`
-  const code = 'unsupported-protocol-version'
-  throw new PacketError(code, ReasonCode.UNSUPPORTED_PROTOCOL_VERSION, message)
+  const protocol = `${JSON.stringify(name.slice(0, 10))} level ${level}`
+  refuse('unsupported-protocol-version', `expected "MQTT" level 4 or 5, got ${protocol}`)
 }
 
 function checkConnectFlags(flags: number, level: ProtocolLevel): void {
@@ -118,10 +115,10 @@ export function writeConnect(writer: Writer, packet: ConnectPacket): void {
   if (level < 5 && password !== null && username === null) {
     invalidPacket('a user name with the password', username)
   }
-  writer.uint8(PacketType.CONNECT << 4, 'type')
+  writer.uint8(PacketType.CONNECT << 4)
   const mark = writer.open()
   writer.string(level === 3 ? 'MQIsdp' : 'MQTT', 'protocol')
-  writer.uint8(packet.bridge ? level | BRIDGE : level, 'level')
+  writer.uint8(packet.bridge ? level | BRIDGE : level)
   let flags = cleanStart ? Flag.CLEAN_START : 0
   if (username !== null) flags |= Flag.USERNAME
   if (password !== null) flags |= Flag.PASSWORD
@@ -130,8 +127,9 @@ export function writeConnect(writer: Writer, packet: ConnectPacket): void {
     checkTopicNameToWrite(will.topic, 'a topic of the will')
     flags |= Flag.WILL | (will.qos << WILL_QOS_SHIFT) | (will.retain ? Flag.WILL_RETAIN : 0)
   }
-  writer.uint8(flags, 'flags')
-  writer.uint16(packet.keepAliveSeconds, 'a keep alive in seconds')
+  writer.uint8(flags)
+  checkInteger(packet.keepAliveSeconds, 0, 65_535, 'a keep alive in seconds')
+  writer.uint16(packet.keepAliveSeconds)
   writeProperties(writer, packet.properties, PacketType.CONNECT, level)
   writer.string(clientId, 'a client identifier') // [MQTT-3.1.3-1]
   if (will !== null) {

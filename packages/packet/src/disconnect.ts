@@ -33,7 +33,7 @@ export function writeDisconnect(
   level: ProtocolLevel,
 ): void {
   const { reasonCode, properties } = packet
-  writer.uint8(DISCONNECT << 4, 'type')
+  writer.uint8(DISCONNECT << 4)
   const mark = writer.open()
   if (level === 5) {
     const plain = isEmpty(properties)

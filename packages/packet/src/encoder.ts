@@ -1,4 +1,5 @@
-// Packets of any type to bytes.
+// Packets to bytes. What a client writes is a set of its own, so that the bundle of a client holds
+// nothing that only a server needs.
 
 import { writeAck } from './ack.ts'
 import { writeAuth } from './auth.ts'
@@ -7,7 +8,7 @@ import { writeConnect } from './connect.ts'
 import { PacketType, type ProtocolLevel } from './constants.ts'
 import { writeDisconnect } from './disconnect.ts'
 import { invalidPacket } from './errors.ts'
-import type { Packet } from './packets.ts'
+import type { ClientPacket, Packet, ServerPacket } from './packets.ts'
 import { writePing } from './ping.ts'
 import { publishByteLength, writePublish } from './publish.ts'
 import { writeSuback, writeSubscribe } from './subscribe.ts'
@@ -18,6 +19,8 @@ import { Writer } from './writer.ts'
 const SCRATCH_BYTES_MAX = 65_536
 
 let scratch: Writer | null = null
+
+type Write<P> = (writer: Writer, packet: P, level: ProtocolLevel) => void
 
 /**
  * Appends a packet. A CONNECT is written in its own protocol level, whatever `level` says.
@@ -39,11 +42,12 @@ export function writePacket(writer: Writer, packet: Packet, level: ProtocolLevel
  * @throws PacketError `invalid-packet`
  */
 export function encodePacket(packet: Packet, level: ProtocolLevel): Uint8Array {
-  if (packet.type !== PacketType.PUBLISH) return encodeToScratch(packet, level).finish()
-  // A payload can be large: it is copied once, into a buffer of the right size.
-  const writer = new Writer(packetByteLength(packet, level))
-  writePublish(writer, packet, level)
-  return writer.bytes
+  return encodeWith(writeAny, packet, level)
+}
+
+/** `encodePacket` for what a client sends; smaller in a bundle. */
+export function encodeClientPacket(packet: ClientPacket, level: ProtocolLevel): Uint8Array {
+  return encodeWith(writeFromClient, packet, level)
 }
 
 /**
@@ -53,23 +57,61 @@ export function encodePacket(packet: Packet, level: ProtocolLevel): Uint8Array {
 export function packetByteLength(packet: Packet, level: ProtocolLevel): number {
   return packet.type === PacketType.PUBLISH
     ? publishByteLength(packet, level)
-    : encodeToScratch(packet, level).length
+    : writeToScratch(writeAny, packet, level).length
 }
 
-function encodeToScratch(packet: Packet, level: ProtocolLevel): Writer {
+function encodeWith<P extends Packet>(
+  write: Write<P>,
+  packet: P,
+  level: ProtocolLevel,
+): Uint8Array {
+  if (packet.type !== PacketType.PUBLISH) return writeToScratch(write, packet, level).finish()
+  // A payload can be large: it is copied once, into a buffer of the right size.
+  const writer = new Writer(publishByteLength(packet, level))
+  writePublish(writer, packet, level)
+  return writer.bytes
+}
+
+function writeToScratch<P>(write: Write<P>, packet: P, level: ProtocolLevel): Writer {
   if (scratch === null || scratch.bytes.length > SCRATCH_BYTES_MAX) scratch = new Writer()
   scratch.reset()
-  writeAny(scratch, packet, level)
+  write(scratch, packet, level)
   return scratch
 }
 
 function writeAny(writer: Writer, packet: Packet, level: ProtocolLevel): void {
   switch (packet.type) {
-    case PacketType.CONNECT:
-      writeConnect(writer, packet)
+    case PacketType.CONNACK:
+    case PacketType.SUBACK:
+    case PacketType.UNSUBACK:
+      writeFromServer(writer, packet, level)
       break
+    default:
+      writeFromClient(writer, packet, level)
+  }
+}
+
+function writeFromServer(
+  writer: Writer,
+  packet: Exclude<ServerPacket, ClientPacket>,
+  level: ProtocolLevel,
+): void {
+  switch (packet.type) {
     case PacketType.CONNACK:
       writeConnack(writer, packet, level)
+      break
+    case PacketType.SUBACK:
+      writeSuback(writer, packet, level)
+      break
+    default:
+      writeUnsuback(writer, packet, level)
+  }
+}
+
+function writeFromClient(writer: Writer, packet: ClientPacket, level: ProtocolLevel): void {
+  switch (packet.type) {
+    case PacketType.CONNECT:
+      writeConnect(writer, packet)
       break
     case PacketType.PUBLISH:
       writePublish(writer, packet, level)
@@ -83,14 +125,8 @@ function writeAny(writer: Writer, packet: Packet, level: ProtocolLevel): void {
     case PacketType.SUBSCRIBE:
       writeSubscribe(writer, packet, level)
       break
-    case PacketType.SUBACK:
-      writeSuback(writer, packet, level)
-      break
     case PacketType.UNSUBSCRIBE:
       writeUnsubscribe(writer, packet, level)
-      break
-    case PacketType.UNSUBACK:
-      writeUnsuback(writer, packet, level)
       break
     case PacketType.PINGREQ:
     case PacketType.PINGRESP:
@@ -103,6 +139,6 @@ function writeAny(writer: Writer, packet: Packet, level: ProtocolLevel): void {
       writeAuth(writer, packet, level)
       break
     default:
-      invalidPacket('a packet type from 1 to 15', (packet as { type: unknown }).type)
+      invalidPacket('a packet type', (packet as { readonly type: unknown }).type)
   }
 }

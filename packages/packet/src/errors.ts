@@ -1,7 +1,5 @@
 // The one error class of the codec: what the peer did wrong, with the reason code to answer.
 
-import { ReasonCode } from './constants.ts'
-
 const SHOWN_LENGTH_MAX = 40
 
 /** Why bytes or a packet were refused. */
@@ -33,20 +31,44 @@ export class PacketError extends Error {
   }
 }
 
+/** What to answer. Numbers, because naming `ReasonCode` would bring all its names into a bundle. */
+const ReasonCodes: Readonly<Record<PacketErrorCode, number>> = {
+  'malformed-packet': 0x81,
+  'protocol-error': 0x82,
+  'packet-too-large': 0x95,
+  'unsupported-protocol-version': 0x84,
+  'client-identifier-not-valid': 0x85,
+  'topic-name-invalid': 0x90,
+  'topic-filter-invalid': 0x8f,
+  'topic-alias-invalid': 0x94,
+  'invalid-packet': 0x83,
+}
+
+/** @throws PacketError `code` with its reason code */
+export function refuse(code: PacketErrorCode, what: string): never {
+  throw new PacketError(code, ReasonCodes[code], what)
+}
+
 /** @throws PacketError `malformed-packet`: the bytes cannot be read */
 export function malformed(what: string): never {
-  throw new PacketError('malformed-packet', ReasonCode.MALFORMED_PACKET, what)
+  refuse('malformed-packet', what)
 }
 
 /** @throws PacketError `protocol-error`: the bytes can be read and say what is not allowed */
 export function protocolError(what: string): never {
-  throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, what)
+  refuse('protocol-error', what)
 }
 
 /** @throws PacketError `invalid-packet`: the caller asked to write what no packet can hold */
 export function invalidPacket(expected: string, got: unknown): never {
-  const message = `expected ${expected}, got ${show(got)}`
-  throw new PacketError('invalid-packet', ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR, message)
+  refuse('invalid-packet', `expected ${expected}, got ${show(got)}`)
+}
+
+/** @throws PacketError `invalid-packet` unless `value` is a whole number from `low` to `high` */
+export function checkInteger(value: number, low: number, high: number, what: string): void {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    invalidPacket(`${what} from ${low} to ${high}`, value)
+  }
 }
 
 function show(value: unknown): string {

@@ -1,7 +1,7 @@
 // What the files of single packets share: flags, packet identifiers, reason codes, QoS.
 
 import { PACKET_ID_MAX, PacketType, type ProtocolLevel, type QoS } from './constants.ts'
-import { invalidPacket, malformed, protocolError } from './errors.ts'
+import { checkInteger, invalidPacket, malformed, protocolError } from './errors.ts'
 import type { Reader } from './reader.ts'
 import type { Writer } from './writer.ts'
 
@@ -56,8 +56,8 @@ export function readPacketId(reader: Reader): number {
 }
 
 export function writePacketId(writer: Writer, packetId: number): void {
-  if (!(packetId > 0)) invalidPacket(`a packet identifier from 1 to ${PACKET_ID_MAX}`, packetId)
-  writer.uint16(packetId, 'a packet identifier')
+  checkInteger(packetId, 1, PACKET_ID_MAX, 'a packet identifier')
+  writer.uint16(packetId)
 }
 
 export function readReasonCode(reader: Reader, type: PacketType, level: ProtocolLevel): number {
@@ -73,7 +73,7 @@ export function writeReasonCode(
   level: ProtocolLevel,
 ): void {
   if (!isReasonCode(type, code, level)) invalidPacket('a reason code of this packet type', code)
-  writer.uint8(code, 'a reason code')
+  writer.uint8(code)
 }
 
 /** Reason codes up to the end of the packet, at least one. */

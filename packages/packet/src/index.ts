@@ -23,7 +23,7 @@ export {
 } from './properties.ts'
 export * from './publish.ts'
 export { PublishView } from './publish-view.ts'
-export { readPacket, type Sender } from './read-packet.ts'
+export { readClientPacket, readPacket, readServerPacket, type Sender } from './read-packet.ts'
 export { Reader } from './reader.ts'
 export { readSuback, readSubscribe, writeSuback, writeSubscribe } from './subscribe.ts'
 export {

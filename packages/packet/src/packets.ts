@@ -165,3 +165,11 @@ export type Packet =
   | PingPacket
   | DisconnectPacket
   | AuthPacket
+
+type EitherSidesPacket = PublishPacket | AckPacket | PingPacket | DisconnectPacket | AuthPacket
+
+/** What a client sends. */
+export type ClientPacket = ConnectPacket | SubscribePacket | UnsubscribePacket | EitherSidesPacket
+
+/** What a server sends. */
+export type ServerPacket = ConnackPacket | SubackPacket | UnsubackPacket | EitherSidesPacket

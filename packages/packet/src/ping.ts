@@ -14,6 +14,6 @@ export function readPing(reader: Reader, first: number, level: ProtocolLevel): P
 }
 
 export function writePing(writer: Writer, packet: PingPacket): void {
-  writer.uint8(packet.type << 4, 'type')
-  writer.uint8(0, 'length')
+  writer.uint8(packet.type << 4)
+  writer.uint8(0)
 }

@@ -1,8 +1,8 @@
 // Properties of MQTT 5.0: one table says which there are, of what kind, and who may carry them.
 // Levels before 5 have none: reading gives NO_PROPERTIES, writing leaves them out.
 
-import { PacketType, PropertyId, type ProtocolLevel, ReasonCode } from './constants.ts'
-import { invalidPacket, malformed, PacketError, protocolError } from './errors.ts'
+import { PacketType, type ProtocolLevel, REMAINING_LENGTH_MAX } from './constants.ts'
+import { checkInteger, invalidPacket, malformed, protocolError, refuse } from './errors.ts'
 import { NO_PROPERTIES, type Properties, type UserProperty } from './packets.ts'
 import type { Reader } from './reader.ts'
 import { isTopicName } from './topic.ts'
@@ -15,21 +15,17 @@ export type PropertyOwner = PacketType | typeof WILL
 /** The will's properties are a set of their own. MQTT 5.0 section 3.1.3.2. */
 export const WILL = 0
 
-/** What a property's value is; the numbers come first, each with a row in `Numbers`. */
-const Kind = {
-  BIT: 0,
-  UINT16: 1,
-  UINT16_NOT_0: 2,
-  UINT32: 3,
-  UINT32_NOT_0: 4,
-  IDENTIFIERS: 5,
-  STRING: 6,
-  TOPIC: 7,
-  BINARY: 8,
-  PAIRS: 9,
-} as const
-
-type Kind = (typeof Kind)[keyof typeof Kind]
+// What a property's value is: the numbers first, each with a row in `Numbers`.
+const BIT = 0
+const UINT16 = 1
+const UINT16_NOT_0 = 2
+const UINT32 = 3
+const UINT32_NOT_0 = 4
+const IDENTIFIERS = 5
+const STRING = 6
+const TOPIC = 7
+const BINARY = 8
+const PAIRS = 9
 
 /** Lowest and highest value of the kinds of numbers. */
 const Numbers: readonly (readonly [low: number, high: number])[] = [
@@ -38,79 +34,56 @@ const Numbers: readonly (readonly [low: number, high: number])[] = [
   [1, 0xffff],
   [0, 0xffff_ffff],
   [1, 0xffff_ffff],
-  [1, 268_435_455],
+  [1, REMAINING_LENGTH_MAX],
 ]
 
-type Rule = readonly [id: number, name: keyof Properties, kind: Kind, owners: number]
+// Who may carry a property: one bit for each owner, at the place of its number.
+const IN_WILL = 1 << 0
+const IN_CONNECT = 1 << 1
+const IN_CONNACK = 1 << 2
+const IN_PUBLISH = 1 << 3
+const IN_SUBSCRIBE = 1 << 8
+const IN_UNSUBSCRIBE = 1 << 10
+const IN_DISCONNECT = 1 << 14
+const IN_AUTH = 1 << 15
+const IN_MESSAGE: number = IN_PUBLISH | IN_WILL
+const IN_BOTH_CONNECTS: number = IN_CONNECT | IN_CONNACK
+const IN_AUTHENTICATION: number = IN_BOTH_CONNECTS | IN_AUTH
+const IN_ALL = 0xffff
+const IN_ANSWERS: number =
+  IN_ALL & ~(IN_WILL | IN_CONNECT | IN_PUBLISH | IN_SUBSCRIBE | IN_UNSUBSCRIBE)
 
-const { CONNECT, CONNACK, PUBLISH, SUBSCRIBE, DISCONNECT, AUTH } = PacketType
+type Rule = readonly [id: number, name: keyof Properties, kind: number, owners: number]
 
-/** A set of owners as bits. */
-const owners = (...types: readonly PropertyOwner[]): number =>
-  types.reduce<number>((bits, type) => bits | (1 << type), 0)
-
-const MESSAGE = owners(PUBLISH, WILL)
-const CONNECTING = owners(CONNECT, CONNACK)
-const AUTHENTICATING = owners(CONNECT, CONNACK, AUTH)
-const FROM_SERVER = owners(CONNACK)
-/** All but PINGREQ and PINGRESP, which have no properties at all. */
-const ALL = 0xffff
-const WITH_REASON: number = ALL & ~owners(WILL, CONNECT, PUBLISH, SUBSCRIBE, PacketType.UNSUBSCRIBE)
-
-/** MQTT 5.0 table 2-4. */
+/** MQTT 5.0 table 2-4. The numbers are those of `PropertyId`, whose names no bundle needs. */
 const Rules: readonly Rule[] = [
-  [PropertyId.PAYLOAD_FORMAT_INDICATOR, 'payloadFormatIndicator', Kind.BIT, MESSAGE],
-  [PropertyId.MESSAGE_EXPIRY_INTERVAL, 'messageExpiryInterval', Kind.UINT32, MESSAGE],
-  [PropertyId.CONTENT_TYPE, 'contentType', Kind.STRING, MESSAGE],
-  [PropertyId.RESPONSE_TOPIC, 'responseTopic', Kind.TOPIC, MESSAGE],
-  [PropertyId.CORRELATION_DATA, 'correlationData', Kind.BINARY, MESSAGE],
-  [
-    PropertyId.SUBSCRIPTION_IDENTIFIER,
-    'subscriptionIdentifiers',
-    Kind.IDENTIFIERS,
-    owners(PUBLISH, SUBSCRIBE),
-  ],
-  [
-    PropertyId.SESSION_EXPIRY_INTERVAL,
-    'sessionExpiryInterval',
-    Kind.UINT32,
-    owners(CONNECT, CONNACK, DISCONNECT),
-  ],
-  [PropertyId.ASSIGNED_CLIENT_IDENTIFIER, 'assignedClientIdentifier', Kind.STRING, FROM_SERVER],
-  [PropertyId.SERVER_KEEP_ALIVE, 'serverKeepAlive', Kind.UINT16, FROM_SERVER],
-  [PropertyId.AUTHENTICATION_METHOD, 'authenticationMethod', Kind.STRING, AUTHENTICATING],
-  [PropertyId.AUTHENTICATION_DATA, 'authenticationData', Kind.BINARY, AUTHENTICATING],
-  [PropertyId.REQUEST_PROBLEM_INFORMATION, 'requestProblemInformation', Kind.BIT, owners(CONNECT)],
-  [PropertyId.WILL_DELAY_INTERVAL, 'willDelayInterval', Kind.UINT32, owners(WILL)],
-  [
-    PropertyId.REQUEST_RESPONSE_INFORMATION,
-    'requestResponseInformation',
-    Kind.BIT,
-    owners(CONNECT),
-  ],
-  [PropertyId.RESPONSE_INFORMATION, 'responseInformation', Kind.STRING, FROM_SERVER],
-  [PropertyId.SERVER_REFERENCE, 'serverReference', Kind.STRING, owners(CONNACK, DISCONNECT)],
-  [PropertyId.REASON_STRING, 'reasonString', Kind.STRING, WITH_REASON],
-  [PropertyId.RECEIVE_MAXIMUM, 'receiveMaximum', Kind.UINT16_NOT_0, CONNECTING],
-  [PropertyId.TOPIC_ALIAS_MAXIMUM, 'topicAliasMaximum', Kind.UINT16, CONNECTING],
-  [PropertyId.TOPIC_ALIAS, 'topicAlias', Kind.UINT16_NOT_0, owners(PUBLISH)],
-  [PropertyId.MAXIMUM_QOS, 'maximumQoS', Kind.BIT, FROM_SERVER],
-  [PropertyId.RETAIN_AVAILABLE, 'retainAvailable', Kind.BIT, FROM_SERVER],
-  [PropertyId.USER_PROPERTY, 'userProperties', Kind.PAIRS, ALL],
-  [PropertyId.MAXIMUM_PACKET_SIZE, 'maximumPacketSize', Kind.UINT32_NOT_0, CONNECTING],
-  [
-    PropertyId.WILDCARD_SUBSCRIPTION_AVAILABLE,
-    'wildcardSubscriptionAvailable',
-    Kind.BIT,
-    FROM_SERVER,
-  ],
-  [
-    PropertyId.SUBSCRIPTION_IDENTIFIER_AVAILABLE,
-    'subscriptionIdentifierAvailable',
-    Kind.BIT,
-    FROM_SERVER,
-  ],
-  [PropertyId.SHARED_SUBSCRIPTION_AVAILABLE, 'sharedSubscriptionAvailable', Kind.BIT, FROM_SERVER],
+  [0x01, 'payloadFormatIndicator', BIT, IN_MESSAGE],
+  [0x02, 'messageExpiryInterval', UINT32, IN_MESSAGE],
+  [0x03, 'contentType', STRING, IN_MESSAGE],
+  [0x08, 'responseTopic', TOPIC, IN_MESSAGE],
+  [0x09, 'correlationData', BINARY, IN_MESSAGE],
+  [0x0b, 'subscriptionIdentifiers', IDENTIFIERS, IN_PUBLISH | IN_SUBSCRIBE],
+  [0x11, 'sessionExpiryInterval', UINT32, IN_BOTH_CONNECTS | IN_DISCONNECT],
+  [0x12, 'assignedClientIdentifier', STRING, IN_CONNACK],
+  [0x13, 'serverKeepAlive', UINT16, IN_CONNACK],
+  [0x15, 'authenticationMethod', STRING, IN_AUTHENTICATION],
+  [0x16, 'authenticationData', BINARY, IN_AUTHENTICATION],
+  [0x17, 'requestProblemInformation', BIT, IN_CONNECT],
+  [0x18, 'willDelayInterval', UINT32, IN_WILL],
+  [0x19, 'requestResponseInformation', BIT, IN_CONNECT],
+  [0x1a, 'responseInformation', STRING, IN_CONNACK],
+  [0x1c, 'serverReference', STRING, IN_CONNACK | IN_DISCONNECT],
+  [0x1f, 'reasonString', STRING, IN_ANSWERS],
+  [0x21, 'receiveMaximum', UINT16_NOT_0, IN_BOTH_CONNECTS],
+  [0x22, 'topicAliasMaximum', UINT16, IN_BOTH_CONNECTS],
+  [0x23, 'topicAlias', UINT16_NOT_0, IN_PUBLISH],
+  [0x24, 'maximumQoS', BIT, IN_CONNACK],
+  [0x25, 'retainAvailable', BIT, IN_CONNACK],
+  [0x26, 'userProperties', PAIRS, IN_ALL],
+  [0x27, 'maximumPacketSize', UINT32_NOT_0, IN_BOTH_CONNECTS],
+  [0x28, 'wildcardSubscriptionAvailable', BIT, IN_CONNACK],
+  [0x29, 'subscriptionIdentifierAvailable', BIT, IN_CONNACK],
+  [0x2a, 'sharedSubscriptionAvailable', BIT, IN_CONNACK],
 ]
 
 const RulesById: readonly (Rule | undefined)[] = Rules.reduce<Rule[]>((byId, rule) => {
@@ -155,7 +128,7 @@ function readProperty(reader: Reader, rule: Rule, owner: PropertyOwner, values: 
   const [, name, kind, carriers] = rule
   if (((carriers >> owner) & 1) === 0) malformed(`${name} in a packet that has none`)
   const before = values[name]
-  if (kind === Kind.PAIRS) {
+  if (kind === PAIRS) {
     const pair: UserProperty = [reader.string(), reader.string()] // [MQTT-1.5.7-1]
     if (before === undefined) values[name] = [pair]
     else (before as UserProperty[]).push(pair) // [MQTT-3.3.2-18] [MQTT-3.1.3-10]
@@ -163,36 +136,37 @@ function readProperty(reader: Reader, rule: Rule, owner: PropertyOwner, values: 
   }
   if (before === undefined) {
     const value = readValue(reader, name, kind)
-    values[name] = kind === Kind.IDENTIFIERS ? [value] : value
-  } else if (kind === Kind.IDENTIFIERS && owner === PUBLISH) {
+    values[name] = kind === IDENTIFIERS ? [value] : value
+  } else if (kind === IDENTIFIERS && owner === PacketType.PUBLISH) {
     ;(before as unknown[]).push(readValue(reader, name, kind))
   } else {
     protocolError(`${name} is there twice`)
   }
 }
 
-function readValue(reader: Reader, name: string, kind: Kind): string | Uint8Array | number {
-  if (kind === Kind.BINARY) return reader.binary()
-  if (kind >= Kind.STRING) {
+function readValue(reader: Reader, name: string, kind: number): string | Uint8Array | number {
+  if (kind === BINARY) return reader.binary()
+  if (kind >= STRING) {
     const text = reader.string()
     // [MQTT-3.3.2-14]
-    if (kind === Kind.TOPIC && !isTopicName(text)) protocolError(`${name} is not a topic name`)
+    if (kind === TOPIC && !isTopicName(text)) protocolError(`${name} is not a topic name`)
     return text
   }
   const value =
-    kind === Kind.BIT
+    kind === BIT
       ? reader.uint8()
-      : kind === Kind.IDENTIFIERS
+      : kind === IDENTIFIERS
         ? reader.variableInteger()
-        : kind < Kind.UINT32
+        : kind < UINT32
           ? reader.uint16()
           : reader.uint32()
-  if (isInRange(kind, value)) return value
+  const [low, high] = Numbers[kind] as readonly [number, number]
+  if (value >= low && value <= high) return value
   // [MQTT-3.3.2-8]
-  if (name === 'topicAlias') {
-    throw new PacketError('topic-alias-invalid', ReasonCode.TOPIC_ALIAS_INVALID, 'topic alias 0')
-  }
-  return protocolError(`${name} is ${value}`)
+  return refuse(
+    name === 'topicAlias' ? 'topic-alias-invalid' : 'protocol-error',
+    `${name} is ${value}`,
+  )
 }
 
 /**
@@ -207,7 +181,7 @@ export function writeProperties(
 ): void {
   if (level !== 5) return
   if (properties === NO_PROPERTIES) {
-    writer.uint8(0, 'a property length') // [MQTT-2.2.2-1]
+    writer.uint8(0) // [MQTT-2.2.2-1]
     return
   }
   const mark = writer.open()
@@ -218,9 +192,9 @@ export function writeProperties(
     const value: unknown = properties[name]
     if (value === undefined) continue
     if (((carriers >> owner) & 1) === 0) invalidPacket('a property of this packet', name)
-    if (kind === Kind.PAIRS || kind === Kind.IDENTIFIERS) {
+    if (kind === PAIRS || kind === IDENTIFIERS) {
       if (!Array.isArray(value)) invalidPacket(`${name} that are an array`, value)
-      if (kind === Kind.IDENTIFIERS && owner === SUBSCRIBE && value.length > 1) {
+      if (kind === IDENTIFIERS && owner === PacketType.SUBSCRIBE && value.length > 1) {
         invalidPacket('one subscription identifier', value.length)
       }
       for (const each of value) writeValue(writer, id, name, kind, each)
@@ -232,32 +206,30 @@ export function writeProperties(
   if (lacksMethod(properties)) invalidPacket('an authentication method', undefined)
 }
 
-function writeValue(writer: Writer, id: number, name: string, kind: Kind, value: unknown): void {
-  writer.uint8(id, 'id')
-  if (kind === Kind.BINARY) {
+function writeValue(writer: Writer, id: number, name: string, kind: number, value: unknown): void {
+  writer.uint8(id)
+  if (kind === BINARY) {
     writer.binary(value as Uint8Array, name)
-  } else if (kind === Kind.PAIRS) {
+  } else if (kind === PAIRS) {
     const pair = value as UserProperty
     if (!Array.isArray(pair)) invalidPacket('a pair of name and value', pair)
     writer.string(pair[0], 'a user property name')
     writer.string(pair[1], 'a user property value')
-  } else if (kind >= Kind.STRING) {
+  } else if (kind >= STRING) {
     writer.string(value as string, name)
-    if (kind === Kind.TOPIC) checkTopicNameToWrite(value as string, name)
+    if (kind === TOPIC) checkTopicNameToWrite(value as string, name)
   } else {
     writeNumber(writer, name, kind, value as number)
   }
 }
 
-function writeNumber(writer: Writer, name: string, kind: Kind, value: number): void {
-  if (!isInRange(kind, value)) {
-    const [low, high] = Numbers[kind] ?? []
-    invalidPacket(`${name} from ${low} to ${high}`, value)
-  }
-  if (kind === Kind.BIT) writer.uint8(value, name)
-  else if (kind === Kind.IDENTIFIERS) writer.variableInteger(value, name)
-  else if (kind < Kind.UINT32) writer.uint16(value, name)
-  else writer.uint32(value, name)
+function writeNumber(writer: Writer, name: string, kind: number, value: number): void {
+  const [low, high] = Numbers[kind] as readonly [number, number]
+  checkInteger(value, low, high, name)
+  if (kind === BIT) writer.uint8(value)
+  else if (kind === IDENTIFIERS) writer.variableInteger(value)
+  else if (kind < UINT32) writer.uint16(value)
+  else writer.uint32(value)
 }
 
 /** @throws PacketError `invalid-packet` */
@@ -285,20 +257,15 @@ export function propertiesByteLength(properties: Properties, level: ProtocolLeve
 }
 
 /** With the identifier's byte. */
-function valueByteLength(kind: Kind, value: unknown): number {
-  if (kind === Kind.BIT) return 2
-  if (kind === Kind.IDENTIFIERS) return 1 + variableIntegerByteLength(value as number)
-  if (kind < Kind.UINT32) return 3
-  if (kind < Kind.STRING) return 5
-  if (kind === Kind.BINARY) return 3 + (value as Uint8Array).length
-  if (kind < Kind.BINARY) return 3 + utf8ByteLength(value as string)
+function valueByteLength(kind: number, value: unknown): number {
+  if (kind === BIT) return 2
+  if (kind === IDENTIFIERS) return 1 + variableIntegerByteLength(value as number)
+  if (kind < UINT32) return 3
+  if (kind < STRING) return 5
+  if (kind === BINARY) return 3 + (value as Uint8Array).length
+  if (kind < BINARY) return 3 + utf8ByteLength(value as string)
   const [name, text] = value as UserProperty
   return 5 + utf8ByteLength(name) + utf8ByteLength(text)
-}
-
-function isInRange(kind: Kind, value: number): boolean {
-  const range = Numbers[kind]
-  return range !== undefined && value >= range[0] && value <= range[1]
 }
 
 /** Authentication data needs a method. MQTT 5.0 section 3.1.2.11.10. */

@@ -57,8 +57,8 @@ export function writePublish(writer: Writer, packet: PublishPacket, level: Proto
   if (level < 5 || topic !== '' || properties.topicAlias === undefined) {
     checkTopicNameToWrite(topic, 'a topic') // [MQTT-3.3.2-2]
   }
-  writer.uint8((PUBLISH << 4) | (dup ? DUP : 0) | (qos << 1) | (retain ? RETAIN : 0), 'type')
-  writer.variableInteger(bodyByteLength(packet, level), 'a packet length')
+  writer.uint8((PUBLISH << 4) | (dup ? DUP : 0) | (qos << 1) | (retain ? RETAIN : 0))
+  writer.variableInteger(bodyByteLength(packet, level))
   writer.string(topic, 'a topic')
   if (qos > 0) writePacketId(writer, packet.packetId)
   writeProperties(writer, properties, PUBLISH, level)

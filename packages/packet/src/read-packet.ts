@@ -1,4 +1,5 @@
-// One frame to a packet of any type, and what its sender must not send.
+// One frame to a packet, and what its sender must not send. What a server sends is a set of its
+// own, so that the bundle of a client holds nothing that only a server needs.
 
 import { readAck } from './ack.ts'
 import { readAuth } from './auth.ts'
@@ -7,7 +8,7 @@ import { readConnect } from './connect.ts'
 import { PacketType, type ProtocolLevel } from './constants.ts'
 import { readDisconnect } from './disconnect.ts'
 import { malformed, protocolError } from './errors.ts'
-import type { Packet } from './packets.ts'
+import type { AckPacket, AuthPacket, ClientPacket, Packet, ServerPacket } from './packets.ts'
 import { readPing } from './ping.ts'
 import { readPublish } from './publish.ts'
 import { Reader } from './reader.ts'
@@ -16,18 +17,6 @@ import { readUnsuback, readUnsubscribe } from './unsubscribe.ts'
 
 /** Who sent the bytes. */
 export type Sender = 'client' | 'server'
-
-/** The packet types that only one side sends, as bits. MQTT 5.0 table 2-1. */
-const CLIENT_ONLY: number =
-  (1 << PacketType.CONNECT) |
-  (1 << PacketType.SUBSCRIBE) |
-  (1 << PacketType.UNSUBSCRIBE) |
-  (1 << PacketType.PINGREQ)
-const SERVER_ONLY: number =
-  (1 << PacketType.CONNACK) |
-  (1 << PacketType.SUBACK) |
-  (1 << PacketType.UNSUBACK) |
-  (1 << PacketType.PINGRESP)
 
 const reader: Reader = /* @__PURE__ */ new Reader()
 
@@ -44,54 +33,83 @@ export function readPacket(
   level: ProtocolLevel,
   sender: Sender,
 ): Packet {
-  reader.reset(bytes, bodyStart, end)
-  const others = sender === 'client' ? SERVER_ONLY : CLIENT_ONLY
-  if (((others >> (first >> 4)) & 1) === 1) {
-    protocolError(`packet type ${first >> 4} from a ${sender}`)
-  }
-  const packet = readAny(first, level)
-  if (packet.type === PacketType.PUBLISH) {
-    if (sender === 'client' && packet.properties.subscriptionIdentifiers !== undefined) {
-      protocolError('a subscription identifier from a client') // [MQTT-3.3.4-6]
-    }
-  } else if (packet.type === PacketType.DISCONNECT && sender === 'server') {
-    if (level < 5) protocolError('a DISCONNECT from a server before MQTT 5.0')
-    if (packet.properties.sessionExpiryInterval !== undefined) {
-      protocolError('a session expiry interval from a server') // [MQTT-3.14.2-2]
-    }
-  }
-  return packet
+  return sender === 'client'
+    ? readClientPacket(first, bytes, bodyStart, end, level)
+    : readServerPacket(first, bytes, bodyStart, end, level)
 }
 
-function readAny(first: number, level: ProtocolLevel): Packet {
+/** `readPacket` for what a client sent. */
+export function readClientPacket(
+  first: number,
+  bytes: Uint8Array,
+  bodyStart: number,
+  end: number,
+  level: ProtocolLevel,
+): ClientPacket {
+  reader.reset(bytes, bodyStart, end)
   switch (first >> 4) {
     case PacketType.CONNECT:
       return readConnect(reader, first)
+    case PacketType.PUBLISH: {
+      const packet = readPublish(reader, first, level)
+      if (packet.properties.subscriptionIdentifiers !== undefined) {
+        protocolError('a subscription identifier from a client') // [MQTT-3.3.4-6]
+      }
+      return packet
+    }
+    case PacketType.SUBSCRIBE:
+      return readSubscribe(reader, first, level)
+    case PacketType.UNSUBSCRIBE:
+      return readUnsubscribe(reader, first, level)
+    case PacketType.PINGREQ:
+      return readPing(reader, first, level)
+    case PacketType.DISCONNECT:
+      return readDisconnect(reader, first, level)
+    default:
+      return readEither(first, level)
+  }
+}
+
+/** `readPacket` for what a server sent; smaller in a bundle. */
+export function readServerPacket(
+  first: number,
+  bytes: Uint8Array,
+  bodyStart: number,
+  end: number,
+  level: ProtocolLevel,
+): ServerPacket {
+  reader.reset(bytes, bodyStart, end)
+  switch (first >> 4) {
     case PacketType.CONNACK:
       return readConnack(reader, first, level)
     case PacketType.PUBLISH:
       return readPublish(reader, first, level)
-    case PacketType.PUBACK:
-    case PacketType.PUBREC:
-    case PacketType.PUBREL:
-    case PacketType.PUBCOMP:
-      return readAck(reader, first, level)
-    case PacketType.SUBSCRIBE:
-      return readSubscribe(reader, first, level)
     case PacketType.SUBACK:
       return readSuback(reader, first, level)
-    case PacketType.UNSUBSCRIBE:
-      return readUnsubscribe(reader, first, level)
     case PacketType.UNSUBACK:
       return readUnsuback(reader, first, level)
-    case PacketType.PINGREQ:
     case PacketType.PINGRESP:
       return readPing(reader, first, level)
-    case PacketType.DISCONNECT:
-      return readDisconnect(reader, first, level)
-    case PacketType.AUTH:
-      return readAuth(reader, first, level)
+    case PacketType.DISCONNECT: {
+      if (level < 5) protocolError('a DISCONNECT from a server before MQTT 5.0')
+      const packet = readDisconnect(reader, first, level)
+      if (packet.properties.sessionExpiryInterval !== undefined) {
+        protocolError('a session expiry interval from a server') // [MQTT-3.14.2-2]
+      }
+      return packet
+    }
     default:
-      return malformed('packet type 0')
+      return readEither(first, level)
   }
+}
+
+function readEither(first: number, level: ProtocolLevel): AckPacket | AuthPacket {
+  const type = first >> 4
+  if (type >= PacketType.PUBACK && type <= PacketType.PUBCOMP) {
+    return readAck(reader, first, level)
+  }
+  if (type === PacketType.AUTH) return readAuth(reader, first, level)
+  return type === 0
+    ? malformed('packet type 0')
+    : protocolError(`packet type ${type} from this side`)
 }

@@ -69,13 +69,13 @@ export function writeSubscribe(
   level: ProtocolLevel,
 ): void {
   checkList(packet.subscriptions, 'a list of subscriptions')
-  writer.uint8((SUBSCRIBE << 4) | FLAGS, 'type')
+  writer.uint8((SUBSCRIBE << 4) | FLAGS)
   const mark = writer.open()
   writePacketId(writer, packet.packetId)
   writeProperties(writer, packet.properties, SUBSCRIBE, level)
   for (const subscription of packet.subscriptions) {
     writeFilter(writer, subscription.filter)
-    writer.uint8(optionsOf(subscription, level), 'options')
+    writer.uint8(optionsOf(subscription, level))
   }
   writer.close(mark)
 }
@@ -112,7 +112,7 @@ export function readSuback(reader: Reader, first: number, level: ProtocolLevel):
 }
 
 export function writeSuback(writer: Writer, packet: SubackPacket, level: ProtocolLevel): void {
-  writer.uint8(SUBACK << 4, 'type')
+  writer.uint8(SUBACK << 4)
   const mark = writer.open()
   writePacketId(writer, packet.packetId)
   writeProperties(writer, packet.properties, SUBACK, level)

@@ -1,8 +1,8 @@
 // Topic names and topic filters: what is valid, and which filter matches which topic.
 // It keeps no subscriptions: that is the broker's tree.
 
-import { FIELD_BYTES_MAX, ReasonCode } from './constants.ts'
-import { PacketError } from './errors.ts'
+import { FIELD_BYTES_MAX } from './constants.ts'
+import { refuse } from './errors.ts'
 import { utf8ByteLength } from './utf8.ts'
 
 const SHARED_PREFIX = '$share/'
@@ -74,15 +74,13 @@ export function topicMatches(filter: string, topic: string): boolean {
 /** @throws PacketError `topic-name-invalid` */
 export function checkTopicName(topic: string): void {
   if (isTopicName(topic)) return // [MQTT-3.3.2-2]
-  const message = topic === '' ? 'a topic is empty' : 'a topic contains a wildcard'
-  throw new PacketError('topic-name-invalid', ReasonCode.TOPIC_NAME_INVALID, message)
+  refuse('topic-name-invalid', topic === '' ? 'a topic is empty' : 'a topic contains a wildcard')
 }
 
 /** @throws PacketError `topic-filter-invalid` */
 export function checkTopicFilter(filter: string): void {
   if (isTopicFilter(filter)) return
-  const message = `not a topic filter: ${JSON.stringify(filter.slice(0, 40))}`
-  throw new PacketError('topic-filter-invalid', ReasonCode.TOPIC_FILTER_INVALID, message)
+  refuse('topic-filter-invalid', `not a topic filter: ${JSON.stringify(filter.slice(0, 40))}`)
 }
 
 function isTopicText(text: string): boolean {

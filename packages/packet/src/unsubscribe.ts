@@ -46,7 +46,7 @@ export function writeUnsubscribe(
   level: ProtocolLevel,
 ): void {
   checkList(packet.filters, 'a list of filters')
-  writer.uint8((UNSUBSCRIBE << 4) | FLAGS, 'type')
+  writer.uint8((UNSUBSCRIBE << 4) | FLAGS)
   const mark = writer.open()
   writePacketId(writer, packet.packetId)
   writeProperties(writer, packet.properties, UNSUBSCRIBE, level)
@@ -66,7 +66,7 @@ export function readUnsuback(reader: Reader, first: number, level: ProtocolLevel
 
 /** Before MQTT 5.0 there are no reason codes: they are left out. */
 export function writeUnsuback(writer: Writer, packet: UnsubackPacket, level: ProtocolLevel): void {
-  writer.uint8(UNSUBACK << 4, 'type')
+  writer.uint8(UNSUBACK << 4)
   const mark = writer.open()
   writePacketId(writer, packet.packetId)
   writeProperties(writer, packet.properties, UNSUBACK, level)

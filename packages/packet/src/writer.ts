@@ -2,15 +2,15 @@
 // Writes MQTT's data types into a buffer that grows. It knows nothing of packets.
 
 import { FIELD_BYTES_MAX, REMAINING_LENGTH_MAX } from './constants.ts'
-import { invalidPacket } from './errors.ts'
+import { checkInteger, invalidPacket } from './errors.ts'
 import { encodeUtf8Into, utf8ByteLength } from './utf8.ts'
 
 const CAPACITY_BYTES = 256
 
 /**
  * Bytes in the making: `bytes[0, length)`. Made once, used for many packets.
- * Methods throw PacketError `invalid-packet` for a value that their type cannot hold;
- * `what` names the value in the error.
+ * Numbers must fit their type: who got them from a user checks them. Strings and binary data are
+ * checked here, PacketError `invalid-packet`; `what` names them in the error.
  */
 export class Writer {
   /** Replaced when it must grow: do not keep it while writing. */
@@ -31,54 +31,43 @@ export class Writer {
     return this.bytes.slice(0, this.length)
   }
 
-  uint8(value: number, what: string): void {
-    if ((value & 0xff) !== value) invalidPacket(`${what} from 0 to 255`, value)
+  uint8(value: number): void {
     this.bytes[this.claim(1)] = value
   }
 
-  uint16(value: number, what: string): void {
-    if ((value & 0xffff) !== value) invalidPacket(`${what} from 0 to 65535`, value)
+  uint16(value: number): void {
     const at = this.claim(2)
     this.bytes[at] = value >> 8
     this.bytes[at + 1] = value
   }
 
-  uint32(value: number, what: string): void {
-    if (value >>> 0 !== value) invalidPacket(`${what} from 0 to 4294967295`, value)
-    this.uint16(value >>> 16, what)
-    this.uint16(value & 0xffff, what)
+  uint32(value: number): void {
+    this.uint16(value >>> 16)
+    this.uint16(value)
   }
 
   /** In as few bytes as possible. MQTT 5.0 section 1.5.5. */
-  variableInteger(value: number, what: string): void {
-    if (value >>> 0 !== value || value > REMAINING_LENGTH_MAX) {
-      invalidPacket(`${what} from 0 to ${REMAINING_LENGTH_MAX}`, value)
-    }
-    const at = this.claim(variableIntegerByteLength(value)) // [MQTT-1.5.5-1]
-    this.put(at, value)
+  variableInteger(value: number): void {
+    checkInteger(value, 0, REMAINING_LENGTH_MAX, 'a variable byte integer')
+    this.put(this.claim(variableIntegerByteLength(value)), value) // [MQTT-1.5.5-1]
   }
 
   /** A string after its length in two bytes. MQTT 5.0 section 1.5.4. */
   string(value: string, what: string): void {
     if (typeof value !== 'string') invalidPacket(`${what} that is a string`, value)
     const length = utf8ByteLength(value)
-    if (length > FIELD_BYTES_MAX) {
-      invalidPacket(`${what} of at most ${FIELD_BYTES_MAX} bytes`, `${length} bytes`)
-    }
+    checkInteger(length, 0, FIELD_BYTES_MAX, `${what} with a length`)
     if (value.includes('\0')) invalidPacket(`${what} without U+0000`, value) // [MQTT-1.5.4-2]
-    const at = this.claim(2 + length)
-    this.bytes[at] = length >> 8
-    this.bytes[at + 1] = length
-    encodeUtf8Into(value, this.bytes, at + 2) // [MQTT-1.5.4-1] [MQTT-1.5.4-3]
+    this.uint16(length)
+    const at = this.claim(length)
+    encodeUtf8Into(value, this.bytes, at) // [MQTT-1.5.4-1] [MQTT-1.5.4-3]
   }
 
   /** Binary data after its length in two bytes. MQTT 5.0 section 1.5.6. */
   binary(value: Uint8Array, what: string): void {
     checkBytes(value, what)
-    if (value.length > FIELD_BYTES_MAX) {
-      invalidPacket(`${what} of at most ${FIELD_BYTES_MAX} bytes`, `${value.length} bytes`)
-    }
-    this.uint16(value.length, what)
+    checkInteger(value.length, 0, FIELD_BYTES_MAX, `${what} with a length`)
+    this.uint16(value.length)
     this.raw(value, what)
   }
 
@@ -97,9 +86,7 @@ export class Writer {
   close(mark: number): void {
     const start = mark + 1
     const length = this.length - start
-    if (length > REMAINING_LENGTH_MAX) {
-      invalidPacket(`at most ${REMAINING_LENGTH_MAX} bytes in a packet`, length)
-    }
+    checkInteger(length, 0, REMAINING_LENGTH_MAX, 'a packet length')
     const more = variableIntegerByteLength(length) - 1
     if (more > 0) {
       this.claim(more)
