@@ -11,7 +11,7 @@ import {
   writeReasonCode,
 } from './fields.ts'
 import { type AckPacket, NO_PROPERTIES } from './packets.ts'
-import { isEmpty, readProperties, writeProperties } from './properties.ts'
+import { hasNoProperties, readProperties, writeProperties } from './properties.ts'
 import type { Reader } from './reader.ts'
 import type { Writer } from './writer.ts'
 
@@ -39,7 +39,7 @@ export function writeAck(writer: Writer, packet: AckPacket, level: ProtocolLevel
   const mark = writer.open()
   writePacketId(writer, packetId)
   if (level === 5) {
-    const plain = isEmpty(properties)
+    const plain = hasNoProperties(properties)
     if (reasonCode !== 0 || !plain) writeReasonCode(writer, type, reasonCode, level)
     if (!plain) writeProperties(writer, properties, type, level)
   }

@@ -4,7 +4,7 @@ import { PacketType, type ProtocolLevel } from './constants.ts'
 import { invalidPacket, malformed, protocolError } from './errors.ts'
 import { checkFlags, readReasonCode, writeReasonCode } from './fields.ts'
 import { type AuthPacket, NO_PROPERTIES } from './packets.ts'
-import { isEmpty, readProperties, writeProperties } from './properties.ts'
+import { hasNoProperties, readProperties, writeProperties } from './properties.ts'
 import type { Reader } from './reader.ts'
 import type { Writer } from './writer.ts'
 
@@ -30,7 +30,7 @@ export function writeAuth(writer: Writer, packet: AuthPacket, level: ProtocolLev
   const { reasonCode, properties } = packet
   writer.uint8(AUTH << 4)
   const mark = writer.open()
-  if (reasonCode !== 0 || !isEmpty(properties)) {
+  if (reasonCode !== 0 || !hasNoProperties(properties)) {
     if (properties.authenticationMethod === undefined) {
       invalidPacket('an authentication method', undefined)
     }

@@ -1,7 +1,7 @@
 // CONNECT, the packet that says which version all others are of. MQTT 5.0 section 3.1.
 
 import { PacketType, type ProtocolLevel, type QoS } from './constants.ts'
-import { checkInteger, invalidPacket, malformed, refuse } from './errors.ts'
+import { checkInteger, checkObject, invalidPacket, malformed, refuse } from './errors.ts'
 import { checkFlags, checkQoS } from './fields.ts'
 import type { ConnectPacket, Will } from './packets.ts'
 import { checkTopicNameToWrite, readProperties, WILL, writeProperties } from './properties.ts'
@@ -123,6 +123,7 @@ export function writeConnect(writer: Writer, packet: ConnectPacket): void {
   if (username !== null) flags |= Flag.USERNAME
   if (password !== null) flags |= Flag.PASSWORD
   if (will !== null) {
+    checkObject(will, 'a will')
     checkQoS(will.qos)
     checkTopicNameToWrite(will.topic, 'a topic of the will')
     flags |= Flag.WILL | (will.qos << WILL_QOS_SHIFT) | (will.retain ? Flag.WILL_RETAIN : 0)

@@ -3,7 +3,7 @@
 import { PacketType, type ProtocolLevel } from './constants.ts'
 import { checkFlags, readReasonCode, writeReasonCode } from './fields.ts'
 import { type DisconnectPacket, NO_PROPERTIES } from './packets.ts'
-import { isEmpty, readProperties, writeProperties } from './properties.ts'
+import { hasNoProperties, readProperties, writeProperties } from './properties.ts'
 import type { Reader } from './reader.ts'
 import type { Writer } from './writer.ts'
 
@@ -36,7 +36,7 @@ export function writeDisconnect(
   writer.uint8(DISCONNECT << 4)
   const mark = writer.open()
   if (level === 5) {
-    const plain = isEmpty(properties)
+    const plain = hasNoProperties(properties)
     if (reasonCode !== 0 || !plain) writeReasonCode(writer, DISCONNECT, reasonCode, level)
     if (!plain) writeProperties(writer, properties, DISCONNECT, level)
   }

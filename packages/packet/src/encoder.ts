@@ -7,7 +7,7 @@ import { writeConnack } from './connack.ts'
 import { writeConnect } from './connect.ts'
 import { PacketType, type ProtocolLevel } from './constants.ts'
 import { writeDisconnect } from './disconnect.ts'
-import { invalidPacket } from './errors.ts'
+import { checkObject, invalidPacket } from './errors.ts'
 import type { ClientPacket, Packet, ServerPacket } from './packets.ts'
 import { writePing } from './ping.ts'
 import { publishByteLength, writePublish } from './publish.ts'
@@ -65,6 +65,7 @@ function encodeWith<P extends Packet>(
   packet: P,
   level: ProtocolLevel,
 ): Uint8Array {
+  checkObject(packet, 'a packet')
   if (packet.type !== PacketType.PUBLISH) return writeToScratch(write, packet, level).finish()
   // A payload can be large: it is copied once, into a buffer of the right size.
   const writer = new Writer(publishByteLength(packet, level))

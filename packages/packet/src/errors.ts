@@ -71,7 +71,13 @@ export function checkInteger(value: number, low: number, high: number, what: str
   }
 }
 
+/** @throws PacketError `invalid-packet` unless `value` has fields */
+export function checkObject(value: object, what: string): void {
+  if (typeof value !== 'object' || value === null) invalidPacket(what, value)
+}
+
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_LENGTH_MAX))
-  return typeof value === 'object' && value !== null ? 'an object' : String(value)
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return String(value).slice(0, SHOWN_LENGTH_MAX)
 }

@@ -14,7 +14,7 @@ export { PacketIds } from './packet-ids.ts'
 export * from './packets.ts'
 export * from './ping.ts'
 export {
-  isEmpty as hasNoProperties,
+  hasNoProperties,
   type PropertyOwner,
   propertiesByteLength,
   readProperties,

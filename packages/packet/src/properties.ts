@@ -2,7 +2,14 @@
 // Levels before 5 have none: reading gives NO_PROPERTIES, writing leaves them out.
 
 import { PacketType, type ProtocolLevel, REMAINING_LENGTH_MAX } from './constants.ts'
-import { checkInteger, invalidPacket, malformed, protocolError, refuse } from './errors.ts'
+import {
+  checkInteger,
+  checkObject,
+  invalidPacket,
+  malformed,
+  protocolError,
+  refuse,
+} from './errors.ts'
 import { NO_PROPERTIES, type Properties, type UserProperty } from './packets.ts'
 import type { Reader } from './reader.ts'
 import { isTopicName } from './topic.ts'
@@ -185,7 +192,7 @@ export function writeProperties(
     return
   }
   const mark = writer.open()
-  for (const key of Object.keys(properties)) {
+  for (const key of namesOf(properties)) {
     const rule = RulesByName.get(key)
     if (rule === undefined) invalidPacket('a known property', key)
     const [id, name, kind, carriers] = rule
@@ -211,10 +218,9 @@ function writeValue(writer: Writer, id: number, name: string, kind: number, valu
   if (kind === BINARY) {
     writer.binary(value as Uint8Array, name)
   } else if (kind === PAIRS) {
-    const pair = value as UserProperty
-    if (!Array.isArray(pair)) invalidPacket('a pair of name and value', pair)
-    writer.string(pair[0], 'a user property name')
-    writer.string(pair[1], 'a user property value')
+    checkPair(value)
+    writer.string(value[0], 'a user property name')
+    writer.string(value[1], 'a user property value')
   } else if (kind >= STRING) {
     writer.string(value as string, name)
     if (kind === TOPIC) checkTopicNameToWrite(value as string, name)
@@ -232,9 +238,17 @@ function writeNumber(writer: Writer, name: string, kind: number, value: number):
   else writer.uint32(value)
 }
 
+function checkPair(value: unknown): asserts value is UserProperty {
+  if (!Array.isArray(value) || typeof value[0] !== 'string' || typeof value[1] !== 'string') {
+    invalidPacket('a pair of name and value', value)
+  }
+}
+
 /** @throws PacketError `invalid-packet` */
 export function checkTopicNameToWrite(topic: string, what: string): void {
-  if (!isTopicName(topic)) invalidPacket(`${what} without wildcards and not empty`, topic)
+  if (typeof topic !== 'string' || !isTopicName(topic)) {
+    invalidPacket(`${what} without wildcards and not empty`, topic)
+  }
 }
 
 /** How many bytes `writeProperties` will write for valid properties, their length included. */
@@ -242,7 +256,7 @@ export function propertiesByteLength(properties: Properties, level: ProtocolLeve
   if (level !== 5) return 0
   if (properties === NO_PROPERTIES) return 1
   let length = 0
-  for (const key of Object.keys(properties)) {
+  for (const key of namesOf(properties)) {
     const rule = RulesByName.get(key)
     if (rule === undefined) invalidPacket('a known property', key)
     const value: unknown = properties[rule[1]]
@@ -264,7 +278,8 @@ function valueByteLength(kind: number, value: unknown): number {
   if (kind < STRING) return 5
   if (kind === BINARY) return 3 + (value as Uint8Array).length
   if (kind < BINARY) return 3 + utf8ByteLength(value as string)
-  const [name, text] = value as UserProperty
+  checkPair(value)
+  const [name, text] = value
   return 5 + utf8ByteLength(name) + utf8ByteLength(text)
 }
 
@@ -274,6 +289,11 @@ function lacksMethod(values: Values): boolean {
 }
 
 /** Whether there is nothing to write. */
-export function isEmpty(properties: Properties): boolean {
-  return properties === NO_PROPERTIES || Object.keys(properties).length === 0
+export function hasNoProperties(properties: Properties): boolean {
+  return properties === NO_PROPERTIES || namesOf(properties).length === 0
+}
+
+function namesOf(properties: Properties): string[] {
+  checkObject(properties, 'an object of properties')
+  return Object.keys(properties)
 }

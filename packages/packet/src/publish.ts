@@ -2,7 +2,7 @@
 // PUBLISH, the packet that carries a message. MQTT 5.0 section 3.3.
 
 import { PacketType, type ProtocolLevel, type QoS } from './constants.ts'
-import { invalidPacket, malformed, protocolError } from './errors.ts'
+import { checkObject, invalidPacket, malformed, protocolError } from './errors.ts'
 import { checkQoS, readPacketId, writePacketId } from './fields.ts'
 import type { PublishPacket } from './packets.ts'
 import {
@@ -14,7 +14,7 @@ import {
 import type { Reader } from './reader.ts'
 import { checkTopicName } from './topic.ts'
 import { utf8ByteLength } from './utf8.ts'
-import { variableIntegerByteLength, type Writer } from './writer.ts'
+import { checkBytes, variableIntegerByteLength, type Writer } from './writer.ts'
 
 const { PUBLISH } = PacketType
 
@@ -51,12 +51,8 @@ export function readPublish(reader: Reader, first: number, level: ProtocolLevel)
 
 /** @throws PacketError `invalid-packet` */
 export function writePublish(writer: Writer, packet: PublishPacket, level: ProtocolLevel): void {
+  checkPublish(packet, level)
   const { topic, payload, qos, retain, dup, properties } = packet
-  checkQoS(qos)
-  if (dup && qos === 0) invalidPacket('DUP only with QoS 1 or 2', qos) // [MQTT-3.3.1-2]
-  if (level < 5 || topic !== '' || properties.topicAlias === undefined) {
-    checkTopicNameToWrite(topic, 'a topic') // [MQTT-3.3.2-2]
-  }
   writer.uint8((PUBLISH << 4) | (dup ? DUP : 0) | (qos << 1) | (retain ? RETAIN : 0))
   writer.variableInteger(bodyByteLength(packet, level))
   writer.string(topic, 'a topic')
@@ -65,8 +61,23 @@ export function writePublish(writer: Writer, packet: PublishPacket, level: Proto
   writer.raw(payload, 'a payload')
 }
 
-/** How many bytes `writePublish` will write for a valid packet. */
+function checkPublish(packet: PublishPacket, level: ProtocolLevel): void {
+  const { topic, qos, properties } = packet
+  checkQoS(qos)
+  checkBytes(packet.payload, 'a payload')
+  checkObject(properties, 'an object of properties')
+  if (packet.dup && qos === 0) invalidPacket('DUP only with QoS 1 or 2', qos) // [MQTT-3.3.1-2]
+  if (level < 5 || topic !== '' || properties.topicAlias === undefined) {
+    checkTopicNameToWrite(topic, 'a topic') // [MQTT-3.3.2-2]
+  }
+}
+
+/**
+ * How many bytes `writePublish` will write.
+ * @throws PacketError `invalid-packet`
+ */
 export function publishByteLength(packet: PublishPacket, level: ProtocolLevel): number {
+  checkPublish(packet, level)
   const length = bodyByteLength(packet, level)
   return 1 + variableIntegerByteLength(length) + length
 }

@@ -1,7 +1,7 @@
 // SUBSCRIBE and SUBACK. MQTT 5.0 sections 3.8 and 3.9.
 
 import { PacketType, type ProtocolLevel, type QoS } from './constants.ts'
-import { invalidPacket, malformed, protocolError } from './errors.ts'
+import { checkObject, invalidPacket, malformed, protocolError } from './errors.ts'
 import {
   checkFlags,
   checkList,
@@ -74,6 +74,7 @@ export function writeSubscribe(
   writePacketId(writer, packet.packetId)
   writeProperties(writer, packet.properties, SUBSCRIBE, level)
   for (const subscription of packet.subscriptions) {
+    checkObject(subscription, 'a subscription')
     writeFilter(writer, subscription.filter)
     writer.uint8(optionsOf(subscription, level))
   }

@@ -122,6 +122,7 @@ export function variableIntegerByteLength(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4
 }
 
-function checkBytes(value: Uint8Array, what: string): void {
+/** @throws PacketError `invalid-packet` */
+export function checkBytes(value: Uint8Array, what: string): void {
   if (!(value instanceof Uint8Array)) invalidPacket(`${what} that is a Uint8Array`, value)
 }
