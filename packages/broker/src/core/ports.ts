@@ -194,6 +194,8 @@ export interface StoredWill {
   readonly sessionId: number
   readonly message: StoredMessage
   readonly delaySeconds: number
+  /** Message expiry interval, counted from the publication; -1 is none. */
+  readonly expirySeconds: number
   /** Wall time at which it is published; 0 while connected. */
   readonly fireAtMs: number
 }

@@ -1,0 +1,445 @@
+// The core: everything that is neither a socket, nor a disk, nor a clock. Bytes, durable batches,
+// late decisions and ticks come in; bytes, records and questions go out. It is synchronous and
+// deterministic: each entry point runs to its end, and nothing is written before the turn ends.
+
+import {
+  type DisconnectPacket,
+  encodePacket,
+  NO_PROPERTIES,
+  type PacketError,
+  PacketType,
+  type Properties,
+  PublishView,
+  type QoS,
+  ReasonCode,
+  utf8ByteLength,
+} from '@godwit/packet'
+import { Connection, type ConnectionOwner, ConnectionState } from './connection.ts'
+import { Counters } from './counters.ts'
+import { TimerWheel } from './expiry.ts'
+import { Forwarder } from './forward.ts'
+import { Groups } from './groups.ts'
+import { refuseConnect, refuseUnreadable } from './handlers/connect.ts'
+import { handleFrame } from './handlers/frame.ts'
+import { expiryOf, ownMessage } from './keep.ts'
+import { type DropReason, Ledger } from './ledger.ts'
+import type { Limits } from './limits.ts'
+import type { Message } from './message.ts'
+import type { ClientView, Ports, Wire } from './ports.ts'
+import { Queues } from './queues.ts'
+import { Restorer } from './restorer.ts'
+import { Retainer } from './retainer.ts'
+import { Router } from './router.ts'
+import { Sender } from './sender.ts'
+import { Sessions } from './sessions.ts'
+import { SysTopics } from './sys-topics.ts'
+import type { PendingWill } from './wills.ts'
+
+export interface CoreOptions {
+  /** Of the product, for $SYS. */
+  readonly version: string
+  /** 0: no $SYS topics. */
+  readonly statsIntervalSeconds: number
+  /** What a client that asks for Response Information gets, before its client id; null: nothing. */
+  readonly responseTopicPrefix: string | null
+}
+
+/** A message of an embedder or of the broker itself. */
+export interface PublishOptions {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly qos: QoS
+  readonly retain: boolean
+  readonly properties: Properties
+}
+
+const RATE_WINDOW_MS = 1000
+
+export class Broker implements ConnectionOwner {
+  readonly ports: Ports
+  readonly limits: Limits
+  readonly options: CoreOptions
+  readonly counters: Counters = new Counters()
+  readonly ledger: Ledger
+  readonly router: Router
+  readonly wheel: TimerWheel
+  readonly sender: Sender
+  readonly forwarder: Forwarder
+  readonly queues: Queues
+  readonly groups: Groups
+  readonly sessions: Sessions
+  readonly retainer: Retainer
+  readonly view: PublishView = new PublishView()
+  /** Monotonic, as of the last tick. */
+  nowMs: number
+  startedAtMs: number
+  subscriptionCount = 0
+  /** New clients are refused with this code; 0: they are let in. */
+  refusing = 0
+  private readonly system: SysTopics
+  private readonly tickets = new Map<number, Connection>()
+  private nextTicket = 1
+  private nextMessageId = 1
+  private readonly connections = new Set<Connection>()
+  /** Not read until the store or their rate allows it. */
+  private paused: Connection[] = []
+  private rateWindowAtMs: number
+
+  constructor(ports: Ports, limits: Limits, options: CoreOptions) {
+    this.ports = ports
+    this.limits = limits
+    this.options = options
+    this.nowMs = ports.clock.monotonicMs()
+    this.startedAtMs = this.nowMs
+    this.rateWindowAtMs = this.nowMs
+    this.ledger = new Ledger(limits.ledgerEntriesMax)
+    this.router = new Router(limits.routesMax, limits.topicLevelsMax, limits.topicBytesMax)
+    this.wheel = new TimerWheel(this.nowMs)
+    this.sender = new Sender(ports.turn, this.counters, limits, ports.trace, connection =>
+      this.becomeReady(connection),
+    )
+    this.forwarder = new Forwarder(this, this.sender)
+    this.queues = new Queues(this)
+    this.groups = new Groups(this)
+    this.sessions = new Sessions(this)
+    this.retainer = new Retainer(this)
+    this.system = new SysTopics(this)
+  }
+
+  /** Takes back what the store has kept. Once, before the first connection. */
+  start(): void {
+    const restorer = new Restorer(this)
+    this.ports.store.load(restorer)
+    restorer.finish()
+    this.nextMessageId = restorer.messageIdMax + 1
+    this.system.publishAll()
+  }
+
+  /** A network connection has come. */
+  open(wire: Wire): Connection {
+    const connection = new Connection(this, wire, this.limits.connectPacketBytesMax)
+    this.counters.connectionsOpened++
+    this.connections.add(connection)
+    this.counters.connectionsNow = this.connections.size
+    connection.lastActiveMs = this.nowMs
+    this.wheel.set(connection.timer, this.nowMs + this.limits.connectTimeoutMs)
+    if (this.connections.size > this.limits.connectionsMax) {
+      this.counters.connectionsRefused++
+      this.ports.trace.refused(wire.origin, '', ReasonCode.SERVER_BUSY, 'too many connections')
+      connection.state = ConnectionState.ENDING
+      wire.destroy()
+    }
+    return connection
+  }
+
+  /** The world's answer to `turn.request()`. */
+  endTurn(): void {
+    this.queues.assignAll()
+    while (this.groups.pumpAll()) this.queues.assignAll()
+    const store = this.ports.store
+    if (store.dirty) store.commit()
+    this.queues.transmitAll()
+    this.sender.flushAll()
+  }
+
+  /** The store has made all batches up to `batch` durable. */
+  durable(batch: number): void {
+    this.sender.durable(batch)
+    this.queues.wakeBlocked()
+    this.groups.wakeBlocked()
+    this.sender.requestTurn()
+  }
+
+  /** The store can keep nothing any more: nobody is told that it was kept. */
+  storeFailed(cause: string): void {
+    this.refusing = ReasonCode.SERVER_UNAVAILABLE
+    this.closeAll(ReasonCode.SERVER_UNAVAILABLE, `the store failed: ${cause}`)
+  }
+
+  /** About every 100 ms. */
+  tick(): void {
+    this.nowMs = this.ports.clock.monotonicMs()
+    this.wheel.turn(this.nowMs)
+    this.retainer.sweepExpired()
+    if (this.nowMs - this.rateWindowAtMs >= RATE_WINDOW_MS) this.beginRateWindow()
+    if (this.paused.length > 0) this.resumePaused()
+    this.system.tick()
+  }
+
+  /** A guard's late answer: an AuthenticationVerdict, a reason code, or a replacement. */
+  decided(ticket: number, verdict: unknown): void {
+    const connection = this.tickets.get(ticket)
+    if (connection === undefined || connection.waitingFor !== ticket) return
+    connection.decide(verdict)
+    this.sender.requestTurn()
+  }
+
+  /**
+   * Publishes for an embedder or the broker itself.
+   * @returns the reason code that a PUBACK would have
+   * @throws PacketError for an invalid topic or property
+   */
+  publish(own: PublishOptions, publisher = ''): number {
+    const route = this.router.findTopic(own.topic)
+    const message = ownMessage(own, publisher, this.ports.clock.wallMs())
+    this.forwarder.begin(message)
+    if (own.retain && !this.retainer.retain(own.topic, message)) return ReasonCode.QUOTA_EXCEEDED
+    const count = this.forwarder.toRoute(route, null)
+    this.sender.requestTurn()
+    return count === 0 ? ReasonCode.NO_MATCHING_SUBSCRIBERS : ReasonCode.SUCCESS
+  }
+
+  /** Ends a client's connection. @returns false when it is not connected */
+  disconnect(clientId: string, reasonCode: number, text: string): boolean {
+    const connection = this.sessions.byClientId.get(clientId)?.connection ?? null
+    if (connection === null) return false
+    this.close(connection, reasonCode, text)
+    return true
+  }
+
+  /** Lets nobody in any more and ends every connection; sessions stay. */
+  drain(reasonCode: number, serverReference: string | null): void {
+    this.refusing = reasonCode
+    this.closeAll(reasonCode, 'the server is shutting down', serverReference)
+  }
+
+  *clients(): Iterable<ClientView> {
+    for (const session of this.sessions.byClientId.values()) {
+      if (session.connection !== null) yield this.viewOf(session.connection)
+    }
+  }
+
+  viewOf(connection: Connection): ClientView {
+    const identity = connection.identity
+    return {
+      clientId: identity?.clientId ?? '',
+      username: identity?.username ?? null,
+      protocolLevel: connection.protocolLevel,
+      origin: connection.wire.origin,
+      keepAliveSeconds: connection.keepAliveSeconds,
+      sessionPresent: connection.session !== null,
+    }
+  }
+
+  // What follows is for the parts of the core and for connections.
+
+  handleFrame(connection: Connection): void {
+    handleFrame(this, connection)
+  }
+
+  received(connection: Connection, byteCount: number): void {
+    this.counters.bytesReceived += byteCount
+    const limit = this.limits.bytesPerSecondMax
+    if (limit === 0) return
+    connection.rateBytes += byteCount
+    if (connection.rateBytes > limit) this.pause(connection)
+  }
+
+  /** Reads no more from this connection for now; the next tick looks again. */
+  pause(connection: Connection): void {
+    if (connection.readingPaused) return
+    connection.pauseReading()
+    this.paused.push(connection)
+  }
+
+  /** The peer sent what it must not send. MQTT 5.0 section 4.13. */
+  failed(connection: Connection, error: PacketError): void {
+    this.counters.protocolErrors++
+    if (connection.state === ConnectionState.OPEN) {
+      this.close(connection, error.reasonCode, error.message) // [MQTT-4.13.1-1]
+      return
+    }
+    if (connection.state === ConnectionState.NEW) refuseUnreadable(this, connection, error)
+    else refuseConnect(this, connection, error.reasonCode, error.message)
+  }
+
+  connectionDrained(connection: Connection): void {
+    this.sender.drained(connection)
+    if (connection.session !== null) this.queues.wake(connection.session)
+  }
+
+  /** The network connection is gone. */
+  connectionClosed(connection: Connection, cause: string): void {
+    if (connection.state === ConnectionState.CLOSED) return
+    const wasOpen = connection.state === ConnectionState.OPEN
+    if (connection.state < ConnectionState.OPEN) {
+      const clientId = connection.identity?.clientId ?? ''
+      this.ports.trace.refused(connection.wire.origin, clientId, 0, cause)
+    }
+    connection.state = ConnectionState.CLOSED
+    this.sender.drained(connection)
+    this.sender.dropHeld(connection)
+    this.connections.delete(connection)
+    this.counters.connectionsNow = this.connections.size
+    this.letGo(connection)
+    if (wasOpen) this.detach(connection, true, ReasonCode.UNSPECIFIED_ERROR, cause)
+  }
+
+  connectionDue(connection: Connection): void {
+    if (connection.state < ConnectionState.OPEN) {
+      refuseConnect(this, connection, ReasonCode.MAXIMUM_CONNECT_TIME, 'CONNECT took too long')
+      return
+    }
+    if (connection.state !== ConnectionState.OPEN) return
+    // What is not read cannot be late.
+    if (connection.readingPaused) connection.lastActiveMs = this.nowMs
+    const dueMs = connection.lastActiveMs + connection.keepAliveMs
+    if (this.nowMs < dueMs) {
+      this.wheel.set(connection.timer, dueMs)
+      return
+    }
+    this.counters.keepAliveTimeouts++
+    this.close(connection, ReasonCode.KEEP_ALIVE_TIMEOUT, 'keep alive timed out') // [MQTT-3.1.2-22]
+  }
+
+  /** Ends a connection from this side, with DISCONNECT where the client understands it. */
+  close(
+    connection: Connection,
+    reasonCode: number,
+    text: string,
+    reference: string | null = null,
+  ): void {
+    if (connection.state >= ConnectionState.ENDING) return
+    const wasOpen = connection.state === ConnectionState.OPEN
+    if (wasOpen && connection.ready && connection.level5) {
+      this.sender.writePacket(connection, disconnectPacket(connection, reasonCode, text, reference))
+    }
+    this.endConnection(connection)
+    if (wasOpen) this.detach(connection, true, reasonCode, text)
+  }
+
+  /** Writes what is in the output, then ends the network connection [MQTT-3.14.4-2]. */
+  endConnection(connection: Connection): void {
+    connection.state = ConnectionState.ENDING
+    connection.endAfterFlush = true
+    this.sender.dropHeld(connection)
+    this.sender.outputOf(connection)
+    this.letGo(connection)
+  }
+
+  /** The session goes on, or ends, without this connection. */
+  detach(connection: Connection, withWill: boolean, reasonCode: number, text: string): void {
+    const session = connection.session
+    if (session === null) return
+    connection.session = null
+    this.counters.clientsConnected--
+    this.ports.trace.disconnected(session.clientId, reasonCode, text)
+    this.sessions.detach(session, withWill)
+  }
+
+  newTicket(connection: Connection): number {
+    const ticket = this.nextTicket++
+    this.tickets.set(ticket, connection)
+    return ticket
+  }
+
+  endTicket(ticket: number): void {
+    this.tickets.delete(ticket)
+  }
+
+  publishWill(will: PendingWill): void {
+    const message = will.message
+    message.expiresAtMs = expiryOf(will.expirySeconds, this.ports.clock.wallMs())
+    this.counters.willsPublished++
+    const route = this.router.findTopic(message.topic)
+    this.forwarder.begin(message)
+    // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+    if (message.retain && !this.retainer.retain(message.topic, message)) {
+      this.lose('retained-full', message.publisher, message.topic, message.byteLength)
+    }
+    this.forwarder.toRoute(route, null)
+    this.sender.requestTurn()
+  }
+
+  /** One more record refers to the message; the first one puts it into the store. */
+  storeMessage(message: Message): void {
+    if (message.id === 0) {
+      message.id = this.nextMessageId++
+      this.ports.store.putMessage(message)
+    }
+    message.holders++
+  }
+
+  /** One record less refers to it; after the last one the store has forgotten it. */
+  releaseMessage(message: Message): void {
+    message.holders--
+    if (message.holders === 0) message.id = 0
+  }
+
+  /** A message is lost. */
+  lose(reason: DropReason, clientId: string, topic: string, byteCount: number): void {
+    const first = this.ledger.count(reason, clientId, topic, byteCount)
+    if (first) this.ports.trace.dropped(reason, clientId, topic)
+  }
+
+  /** CONNACK is out: the session may send. */
+  becomeReady(connection: Connection): void {
+    connection.ready = true
+    if (connection.session !== null) this.queues.wake(connection.session)
+  }
+
+  private letGo(connection: Connection): void {
+    this.wheel.cancel(connection.timer)
+    connection.decoder.release()
+    connection.chunks = null
+    connection.lastRoute = null
+    connection.allowedRoute = null
+    connection.aliases = null // [MQTT-3.3.2-7]
+    connection.sentAliases = null
+    connection.waitingFor = 0
+    connection.resume = null
+    if (connection.ticket === 0) return
+    this.endTicket(connection.ticket)
+    this.ports.guard.abandon(connection.ticket)
+    connection.ticket = 0
+  }
+
+  private closeAll(reasonCode: number, text: string, reference: string | null = null): void {
+    for (const connection of [...this.connections]) {
+      if (connection.state >= ConnectionState.ENDING) continue
+      if (connection.state === ConnectionState.OPEN) {
+        this.close(connection, reasonCode, text, reference)
+      } else refuseConnect(this, connection, reasonCode, text)
+    }
+    this.sender.requestTurn()
+  }
+
+  private beginRateWindow(): void {
+    this.rateWindowAtMs = this.nowMs
+    for (const connection of this.paused) {
+      connection.rateBytes = 0
+      connection.rateMessages = 0
+    }
+  }
+
+  private resumePaused(): void {
+    if (this.ports.store.congested) return
+    const { bytesPerSecondMax, messagesPerSecondMax } = this.limits
+    const paused = this.paused
+    this.paused = []
+    for (const connection of paused) {
+      const overBytes = bytesPerSecondMax > 0 && connection.rateBytes > bytesPerSecondMax
+      const overMessages =
+        messagesPerSecondMax > 0 && connection.rateMessages > messagesPerSecondMax
+      if (overBytes || overMessages) this.paused.push(connection)
+      else if (connection.waitingFor === 0) connection.resumeReading()
+    }
+  }
+}
+
+/** DISCONNECT with its reason in words where the client asked for that and takes it. */
+function disconnectPacket(
+  connection: Connection,
+  reasonCode: number,
+  text: string,
+  reference: string | null,
+): Uint8Array {
+  const type = PacketType.DISCONNECT
+  const bare: DisconnectPacket = { type, reasonCode, properties: NO_PROPERTIES }
+  const properties =
+    reference === null ? { reasonString: text } : { reasonString: text, serverReference: reference }
+  // [MQTT-3.14.2-3] the reason string is left out where it would be too large
+  const fits =
+    utf8ByteLength(text) + utf8ByteLength(reference ?? '') + 16 <= connection.sendBytesMax
+  return encodePacket(fits ? { ...bare, properties } : bare, 5)
+}

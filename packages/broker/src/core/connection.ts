@@ -1,0 +1,190 @@
+// hot
+// One network connection: what it negotiated and what of it is under way. Bytes come in here and
+// are handed on frame by frame; what a packet means is in handlers/.
+
+import { type ConnectPacket, Decoder, PacketError } from '@godwit/packet'
+import { type Due, Timer } from './expiry.ts'
+import type { Output } from './outbox.ts'
+import type { Identity, Wire } from './ports.ts'
+import type { Route } from './router.ts'
+import type { Session } from './session.ts'
+
+export const ConnectionState = {
+  /** No CONNECT yet. */
+  NEW: 0,
+  /** CONNECT has come, the guard has not decided. */
+  AUTHENTICATING: 1,
+  OPEN: 2,
+  /** It is being closed; nothing is read any more. */
+  ENDING: 3,
+  CLOSED: 4,
+} as const
+
+/** What a connection asks of the broker. */
+export interface ConnectionOwner {
+  readonly nowMs: number
+  handleFrame(connection: Connection): void
+  received(connection: Connection, byteCount: number): void
+  failed(connection: Connection, error: PacketError): void
+  connectionDrained(connection: Connection): void
+  connectionClosed(connection: Connection, cause: string): void
+  connectionDue(connection: Connection): void
+}
+
+const NO_KEEP_ALIVE = 0
+
+export class Connection implements Due {
+  readonly owner: ConnectionOwner
+  readonly wire: Wire
+  readonly decoder: Decoder
+  readonly timer: Timer
+  state: number = ConnectionState.NEW
+  session: Session | null = null
+  identity: Identity | null = null
+  /** True for MQTT 5.0. */
+  level5 = false
+  protocolLevel: 3 | 4 | 5 = 4
+  /** CONNACK has been written: other packets may follow. */
+  ready = false
+  /** What it takes needs nothing of its own: no alias, see delivery.ts. */
+  plain = true
+  lastActiveMs = 0
+  keepAliveMs: number = NO_KEEP_ALIVE
+  keepAliveSeconds = 0
+  output: Output | null = null
+  /** Bytes that the network has not taken. */
+  pendingBytes = 0
+  /** The largest packet that it takes. Section 3.1.2.11.4. */
+  sendBytesMax = 0
+  /** Unacknowledged QoS 1 and 2 messages that it takes. Section 3.1.2.11.3. */
+  sendMaximum = 0
+  problemInformation = true
+  lastRoute: Route | null = null
+  allowedRoute: Route | null = null
+  allowedGeneration = -1
+  /** Topics of the aliases that came; index is the alias. */
+  aliases: (Route | null)[] | null = null
+  /** Aliases that were given to topics on the way out. */
+  sentAliases: Map<string, number> | null = null
+  sendAliasMax = 0
+  /** What waits for a batch, in order: packed acknowledgements, or whole packets. */
+  heldBatches: number[] | null = null
+  held: (number | Uint8Array)[] | null = null
+  /** QoS 1 and 2 messages from it whose acknowledgement is held. */
+  heldPublishes = 0
+  /** The guard's ticket that it waits for; 0: none. Nothing is read meanwhile. */
+  waitingFor = 0
+  /** What goes on when the guard has decided. */
+  resume: ((verdict: unknown) => void) | null = null
+  chunks: Uint8Array[] | null = null
+  authenticationMethod: string | null = null
+  ticket = 0
+  /** CONNECT, while AUTH packets go to and fro before CONNACK. */
+  resumeConnect: ConnectPacket | null = null
+  reauthenticating = false
+  readingPaused = false
+  /** Messages and bytes of this second, where a rate is limited. */
+  rateMessages = 0
+  rateBytes = 0
+  /** A close that begins when the output of the turn has been written. */
+  endAfterFlush = false
+  closeReason = -1
+  closeText = ''
+
+  constructor(owner: ConnectionOwner, wire: Wire, connectPacketBytesMax: number) {
+    this.owner = owner
+    this.wire = wire
+    this.decoder = new Decoder(connectPacketBytesMax)
+    this.timer = new Timer(this)
+  }
+
+  /** Takes bytes from the network. */
+  bytes(chunk: Uint8Array): void {
+    if (this.state >= ConnectionState.ENDING) return
+    this.lastActiveMs = this.owner.nowMs
+    this.owner.received(this, chunk.length)
+    if (this.waitingFor !== 0) {
+      // Reading is paused; at most what was on its way comes here.
+      if (this.chunks === null) this.chunks = []
+      this.chunks.push(chunk)
+      return
+    }
+    this.decoder.push(chunk)
+    this.run()
+  }
+
+  /** Handles frames until there is no whole one, or something has to be waited for. */
+  run(): void {
+    const decoder = this.decoder
+    const owner = this.owner
+    try {
+      while (decoder.next()) {
+        owner.handleFrame(this)
+        if (this.waitingFor !== 0 || this.state >= ConnectionState.ENDING) return
+      }
+    } catch (error) {
+      if (!(error instanceof PacketError)) throw error
+      owner.failed(this, error)
+    }
+  }
+
+  /** Stops reading until `decide` is called. */
+  wait(ticket: number, resume: (verdict: unknown) => void): void {
+    this.waitingFor = ticket
+    this.resume = resume
+    this.pauseReading()
+  }
+
+  /** The answer to `wait` has come. */
+  decide(verdict: unknown): void {
+    const resume = this.resume
+    this.waitingFor = 0
+    this.resume = null
+    try {
+      resume?.(verdict)
+    } catch (error) {
+      if (!(error instanceof PacketError)) throw error
+      this.owner.failed(this, error)
+    }
+    this.goOn()
+  }
+
+  private goOn(): void {
+    if (this.waitingFor !== 0 || this.state >= ConnectionState.ENDING) return
+    this.run()
+    while (this.waitingFor === 0 && this.state < ConnectionState.ENDING) {
+      const chunk = this.chunks?.shift()
+      if (chunk === undefined) break
+      this.decoder.push(chunk)
+      this.run()
+    }
+    if (this.waitingFor === 0) this.resumeReading()
+  }
+
+  pauseReading(): void {
+    if (this.readingPaused) return
+    this.readingPaused = true
+    this.wire.pauseReading()
+  }
+
+  resumeReading(): void {
+    if (!this.readingPaused || this.state >= ConnectionState.ENDING) return
+    this.readingPaused = false
+    this.wire.resumeReading()
+  }
+
+  /** The network has taken all that was written. */
+  drained(): void {
+    this.pendingBytes = 0
+    if (this.state < ConnectionState.ENDING) this.owner.connectionDrained(this)
+  }
+
+  /** The network connection has ended, for whatever cause. Called once. */
+  closed(cause: string): void {
+    this.owner.connectionClosed(this, cause)
+  }
+
+  due(): void {
+    this.owner.connectionDue(this)
+  }
+}

@@ -1,0 +1,308 @@
+// hot
+// Hands a message to its receivers. A frame that a receiver takes as it came is passed on as a slice
+// of the input; any other form is written once into the arena and shared by all who take that form.
+
+import type { Broker } from './broker.ts'
+import type { Connection } from './connection.ts'
+import { Inflight } from './inflight.ts'
+import { Form, keptCopy } from './keep.ts'
+import type { DropReason } from './ledger.ts'
+import {
+  frameBytesMax,
+  Message,
+  NEVER_EXPIRES,
+  writePublish,
+  writtenPacketIdAt,
+} from './message.ts'
+import { InflightState } from './ports.ts'
+import type { Receiver, Route } from './router.ts'
+import type { Sender } from './sender.ts'
+import { Delivery, type Session } from './session.ts'
+
+/** protocol (2) x QoS (3) x retain (2) */
+const FORMS = 12
+
+export class Forwarder {
+  /** The message that is just passing. */
+  readonly passing: Message = new Message()
+  /** A record for the message was put into the open batch: its acknowledgement waits. */
+  stored = false
+  private readonly broker: Broker
+  private readonly sender: Sender
+  private readonly form = new Form()
+  private message: Message = this.passing
+  private kept: Message | null = null
+  private stamp = 0
+  private readonly stamps = new Int32Array(FORMS)
+  private readonly buffers: Uint8Array[] = new Array(FORMS).fill(new Uint8Array(0))
+  private readonly starts = new Int32Array(FORMS)
+  private readonly ends = new Int32Array(FORMS)
+  private readonly idAts = new Int32Array(FORMS)
+
+  constructor(broker: Broker, sender: Sender) {
+    this.broker = broker
+    this.sender = sender
+  }
+
+  /** Begins with a message: forms of the one before are forgotten. */
+  begin(message: Message): void {
+    this.message = message
+    this.kept = message === this.passing ? null : message
+    this.stored = false
+    this.stamp = (this.stamp + 1) | 0
+  }
+
+  /**
+   * To everybody on the route; `begin` came before.
+   * @param from the publisher's session, for No Local; null for one of the broker's own
+   * @returns how many sessions and groups it was for
+   */
+  toRoute(route: Route, from: Session | null): number {
+    const message = this.message
+    const receivers = route.receivers
+    let count = 0
+    for (let i = 0; i < receivers.length; i++) {
+      let receiver = receivers[i] as Receiver
+      if (receiver.noLocal && receiver.session === from) {
+        if (receiver.own === null) continue // [MQTT-3.8.3-3]
+        receiver = receiver.own
+      }
+      count++
+      const qos = message.qos < receiver.qos ? message.qos : receiver.qos // [MQTT-3.8.4-8]
+      const retain = message.retain && receiver.retainAsPublished // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+      if (qos === 0) this.once(receiver.session, receiver.identifiers, retain)
+      else this.acknowledged(receiver.session, receiver.identifiers, qos, retain)
+    }
+    const groups = route.groups
+    for (let i = 0; i < groups.length; i++) {
+      count++
+      this.broker.groups.take(groups[i] as (typeof groups)[number], message)
+    }
+    return count
+  }
+
+  /** The message as one that outlives the turn. */
+  keep(): Message {
+    this.kept ??= keptCopy(this.message)
+    return this.kept
+  }
+
+  /** QoS 0: now or never. @returns false when it was dropped or nobody is connected */
+  once(session: Session, identifiers: readonly number[] | null, retain: boolean): boolean {
+    const connection = session.connection
+    if (connection === null || !connection.ready) return false
+    if (!this.sender.hasRoom(connection)) return this.lose('outgoing-full', session)
+    if (identifiers !== null || !connection.plain) {
+      return this.writeOwn(connection, session, 0, retain, 0, identifiers, false)
+    }
+    const index = this.formFor(connection.level5, 0, retain)
+    const start = this.starts[index] as number
+    const end = this.ends[index] as number
+    if (end - start > connection.sendBytesMax) return this.lose('packet-too-large', session)
+    this.sender.outputOf(connection).append(this.buffers[index] as Uint8Array, start, end)
+    this.count(end - start)
+    return true
+  }
+
+  /** QoS 1 and 2: at once to a session that ends with its connection, else through its queue. */
+  private acknowledged(
+    session: Session,
+    identifiers: readonly number[] | null,
+    qos: 1 | 2,
+    retain: boolean,
+  ): void {
+    const connection = session.connection
+    if (!session.persistent && connection !== null && connection.ready) {
+      const waiting = session.queue !== null && session.queue.length > 0
+      if (
+        !waiting &&
+        identifiers === null &&
+        connection.plain &&
+        this.windowOpen(connection, session)
+      ) {
+        this.sendAtOnce(connection, session, qos, retain)
+        return
+      }
+    }
+    if (connection === null && !session.persistent) return
+    this.broker.queues.add(session, new Delivery(this.keep(), qos, retain, identifiers))
+  }
+
+  private windowOpen(connection: Connection, session: Session): boolean {
+    const inflight = session.inflight
+    if (inflight !== null) {
+      if (inflight.active >= connection.sendMaximum) return false // [MQTT-3.3.4-9]
+      if (inflight.unsentSpan > 0) return false
+    }
+    return this.sender.hasRoom(connection)
+  }
+
+  private sendAtOnce(connection: Connection, session: Session, qos: 1 | 2, retain: boolean): void {
+    const index = this.formFor(connection.level5, qos, retain)
+    const start = this.starts[index] as number
+    const end = this.ends[index] as number
+    if (end - start > connection.sendBytesMax) {
+      this.lose('packet-too-large', session) // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+      return
+    }
+    if (session.inflight === null) session.inflight = new Inflight()
+    const state = qos === 1 ? InflightState.QOS_1_SENT : InflightState.QOS_2_SENT
+    const packetId = session.inflight.begin(state)
+    if (packetId === 0) {
+      this.broker.queues.add(session, new Delivery(this.keep(), qos, retain, null))
+      return
+    }
+    this.sender
+      .outputOf(connection)
+      .appendWithId(
+        this.buffers[index] as Uint8Array,
+        start,
+        end,
+        this.idAts[index] as number,
+        packetId,
+      )
+    this.count(end - start)
+  }
+
+  /**
+   * Sends a message that was kept: from a queue, a group, or the retained ones.
+   * @returns false when it is too large for the receiver; it is in the ledger then
+   */
+  sendKept(
+    connection: Connection,
+    session: Session,
+    message: Message,
+    qos: number,
+    retain: boolean,
+    packetId: number,
+    identifiers: readonly number[] | null,
+    dup: boolean,
+  ): boolean {
+    this.begin(message)
+    if (identifiers !== null || !connection.plain || dup) {
+      return this.writeOwn(connection, session, qos, retain, packetId, identifiers, dup)
+    }
+    const index = this.formFor(connection.level5, qos, retain)
+    const start = this.starts[index] as number
+    const end = this.ends[index] as number
+    if (end - start > connection.sendBytesMax) return this.lose('packet-too-large', session)
+    const output = this.sender.outputOf(connection)
+    const bytes = this.buffers[index] as Uint8Array
+    if (qos === 0) output.append(bytes, start, end)
+    else output.appendWithId(bytes, start, end, this.idAts[index] as number, packetId)
+    this.count(end - start)
+    return true
+  }
+
+  /** A frame that only this connection takes: with its alias or identifiers, or with DUP. */
+  private writeOwn(
+    connection: Connection,
+    session: Session,
+    qos: number,
+    retain: boolean,
+    packetId: number,
+    identifiers: readonly number[] | null,
+    dup: boolean,
+  ): boolean {
+    const form = this.form
+    form.dup = dup
+    form.packetId = packetId
+    form.identifiers = connection.level5 ? identifiers : null
+    const fresh = this.chooseAlias(connection)
+    const start = this.write(connection.level5, qos, retain)
+    const arena = this.sender.arena
+    form.dup = false
+    form.packetId = 0
+    form.identifiers = null
+    form.alias = 0
+    form.aliasKnown = false
+    const length = arena.at - start
+    if (length > connection.sendBytesMax) {
+      if (fresh) connection.sentAliases?.delete(this.message.topic)
+      arena.at = start
+      return this.lose('packet-too-large', session)
+    }
+    this.sender.outputOf(connection).append(arena.bytes, start, arena.at)
+    this.count(length)
+    return true
+  }
+
+  /** @returns true when the topic got an alias just now */
+  private chooseAlias(connection: Connection): boolean {
+    if (connection.sendAliasMax === 0) return false // [MQTT-3.1.2-27]
+    const form = this.form
+    connection.sentAliases ??= new Map()
+    const known = connection.sentAliases.get(this.message.topic)
+    if (known !== undefined) {
+      form.alias = known
+      form.aliasKnown = true
+      return false
+    }
+    const next = connection.sentAliases.size + 1
+    if (next > connection.sendAliasMax) return false // [MQTT-3.1.2-26] [MQTT-3.3.2-11]
+    connection.sentAliases.set(this.message.topic, next)
+    form.alias = next
+    return true
+  }
+
+  /** The shared frame of this form, written on first need. */
+  private formFor(level5: boolean, qos: number, retain: boolean): number {
+    const index = (level5 ? 6 : 0) + qos * 2 + (retain ? 1 : 0)
+    if (this.stamps[index] === this.stamp) return index
+    this.stamps[index] = this.stamp
+    const message = this.message
+    if (
+      message.plain &&
+      (message.protocolLevel === 5) === level5 &&
+      message.qos === qos &&
+      message.retain === retain &&
+      (message === this.passing || message.expiresAtMs === NEVER_EXPIRES)
+    ) {
+      this.buffers[index] = message.bytes
+      this.starts[index] = message.start
+      this.ends[index] = message.end
+      this.idAts[index] = message.packetIdAt
+      return index
+    }
+    const start = this.write(level5, qos, retain)
+    this.buffers[index] = this.sender.arena.bytes
+    this.starts[index] = start
+    this.ends[index] = this.sender.arena.at
+    this.idAts[index] = writtenPacketIdAt
+    return index
+  }
+
+  private write(level5: boolean, qos: number, retain: boolean): number {
+    const form = this.form
+    const message = this.message
+    const arena = this.sender.arena
+    form.level5 = level5
+    form.qos = qos
+    form.retain = retain
+    form.expirySeconds = level5 ? this.secondsLeft(message) : -1
+    arena.reserve(frameBytesMax(message, form.identifiers === null ? 0 : form.identifiers.length))
+    const start = arena.at
+    arena.at = writePublish(message, form, arena.bytes, start)
+    return start
+  }
+
+  /** What is left of the message expiry interval [MQTT-3.3.2-6]. */
+  private secondsLeft(message: Message): number {
+    if (message.expiresAtMs === NEVER_EXPIRES) return -1
+    const left = Math.ceil((message.expiresAtMs - this.broker.ports.clock.wallMs()) / 1000)
+    return Math.min(Math.max(left, 0), 0xffff_ffff)
+  }
+
+  private count(byteCount: number): void {
+    const counters = this.broker.counters
+    counters.packetsSent++
+    counters.publishSent++
+    counters.publishBytesSent += byteCount
+  }
+
+  private lose(reason: DropReason, session: Session): false {
+    const message = this.message
+    this.broker.lose(reason, session.clientId, message.topic, message.byteLength)
+    return false
+  }
+}

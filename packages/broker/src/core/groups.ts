@@ -1,0 +1,287 @@
+// All shared groups: who joins and leaves, which member gets the next message, and what becomes of
+// messages that a member did not finish. MQTT 5.0 section 4.8.2.
+
+import type { Broker } from './broker.ts'
+import type { Message } from './message.ts'
+import { InflightState } from './ports.ts'
+import { Delivery, type Session } from './session.ts'
+import { Group } from './shared.ts'
+import type { Subscription } from './subscriptions.ts'
+
+export class Groups {
+  private readonly broker: Broker
+  private readonly byKey = new Map<string, Group>()
+  private readonly byStoredId = new Map<number, Group>()
+  private nextStoredId = 1
+  private waking: Group[] = []
+  private blocked: Group[] = []
+
+  constructor(broker: Broker) {
+    this.broker = broker
+  }
+
+  get count(): number {
+    return this.byKey.size
+  }
+
+  /** The group of this name and filter, made if there is none. */
+  groupOf(shareName: string, filter: string): Group {
+    const key = `${shareName}/${filter}`
+    let group = this.byKey.get(key)
+    if (group === undefined) {
+      group = new Group(shareName, filter)
+      this.byKey.set(key, group)
+      this.broker.router.index.addGroup(filter, group)
+      this.broker.router.forget(filter)
+    }
+    return group
+  }
+
+  join(group: Group, member: Subscription): void {
+    member.group = group
+    group.members.push(member)
+    const session = member.session
+    session.groups ??= []
+    if (!session.groups.includes(group)) session.groups.push(group)
+    if (session.persistent && group.storedId === 0) {
+      group.storedId = this.nextStoredId++
+      this.byStoredId.set(group.storedId, group)
+      this.broker.ports.store.putGroup(group.storedId, group.shareName, group.filter)
+    }
+    this.wake(group)
+  }
+
+  leave(group: Group, member: Subscription): void {
+    group.remove(member)
+    member.group = null
+    const session = member.session
+    session.groups = session.groups?.filter(other => other !== group) ?? null
+    if (session.groups?.length === 0) session.groups = null
+    if (group.members.length === 0) this.end(group)
+    else this.wake(group)
+  }
+
+  /** A message for the group: to a member at once, or into the queue. */
+  take(group: Group, message: Message): void {
+    const broker = this.broker
+    if (message.qos === 0) {
+      const member = group.next(isOnline) ?? null
+      const retain = message.retain && (member?.retainAsPublished ?? false)
+      const identifiers = identifiersOf(member)
+      if (member === null) this.lose(group, 'no-member-online', message)
+      else broker.forwarder.once(member.session, identifiers, retain)
+      return
+    }
+    const delivery = new Delivery(broker.forwarder.keep(), message.qos, message.retain, null)
+    delivery.group = group
+    this.makeRoom(group, delivery.message)
+    group.queue.push(delivery)
+    group.queuedBytes += delivery.message.byteLength
+    broker.queues.totalBytes += delivery.message.byteLength
+    if (group.storedId !== 0 && group.persistent) this.store(group, delivery)
+    this.wake(group)
+  }
+
+  /** A member has room: its groups are looked at. */
+  serve(session: Session): void {
+    const groups = session.groups
+    if (groups === null) return
+    for (const group of groups) if (group.queue.length > 0) this.wake(group)
+  }
+
+  /** Hands out what waits in the groups that woke. @returns false when none did */
+  pumpAll(): boolean {
+    if (this.waking.length === 0) return false
+    const waking = this.waking
+    this.waking = []
+    for (const group of waking) {
+      group.waking = false
+      this.pump(group)
+    }
+    return true
+  }
+
+  /** A batch is durable: those that waited for it go on. */
+  wakeBlocked(): void {
+    const blocked = this.blocked
+    this.blocked = []
+    for (const group of blocked) this.wake(group)
+  }
+
+  /**
+   * A member's connection has ended: QoS 1 goes back to the group. A QoS 2 message whose delivery
+   * began stays with the member [MQTT-4.8.2-4], and ends with its session [MQTT-4.8.2-5].
+   */
+  memberGone(session: Session): void {
+    if (session.groups === null) return
+    const back = new Map<Group, Delivery[]>()
+    const finished: number[] = []
+    session.inflight?.each((packetId, state, delivery) => {
+      const group = delivery?.group ?? null
+      if (group === null || delivery === null) return
+      const begun = state !== InflightState.QOS_1_SENT && delivery.sentBefore
+      if (begun || group.members.length === 0) return
+      const list = back.get(group) ?? []
+      list.push(delivery)
+      back.set(group, list)
+      finished.push(packetId)
+    })
+    for (const packetId of finished) session.inflight?.finish(packetId)
+    session.queue?.removeWhere(delivery => {
+      const group = delivery.group
+      if (group === null || group.members.length === 0) return false
+      const list = back.get(group) ?? []
+      list.push(delivery)
+      back.set(group, list)
+      return true
+    })
+    for (const [group, deliveries] of back) this.takeBack(session, group, deliveries)
+  }
+
+  restore(storedId: number, shareName: string, filter: string): void {
+    const group = this.groupOf(shareName, filter)
+    group.storedId = storedId
+    this.byStoredId.set(storedId, group)
+    this.nextStoredId = Math.max(this.nextStoredId, storedId + 1)
+  }
+
+  restoreDelivery(groupId: number, delivery: Delivery): void {
+    const group = this.byStoredId.get(groupId)
+    if (group === undefined) return
+    delivery.group = group
+    group.queue.push(delivery)
+    group.queuedBytes += delivery.message.byteLength
+    this.broker.queues.totalBytes += delivery.message.byteLength
+    group.nextSequence = Math.max(group.nextSequence, delivery.sequence + 1)
+  }
+
+  private wake(group: Group): void {
+    if (group.waking || group.queue.length === 0) return
+    group.waking = true
+    this.waking.push(group)
+    this.broker.sender.requestTurn()
+  }
+
+  private pump(group: Group): void {
+    const durable = this.broker.sender.durableBatch
+    const ready = (member: Subscription): boolean => this.isReady(member)
+    for (;;) {
+      const next = group.queue.first
+      if (next === null) return
+      if (next.batch > durable) {
+        this.blocked.push(group)
+        return
+      }
+      const member = group.next(ready)
+      if (member === null) return
+      group.queue.shift()
+      group.queuedBytes -= next.message.byteLength
+      this.broker.queues.totalBytes -= next.message.byteLength
+      this.give(group, member, next)
+    }
+  }
+
+  /** From the group's queue into the member's window, or out at QoS 0 [MQTT-4.8.2-3]. */
+  private give(group: Group, member: Subscription, delivery: Delivery): void {
+    const { session } = member
+    const connection = session.connection
+    if (connection === null) return
+    const message = delivery.message
+    const retain = delivery.retain && member.retainAsPublished
+    if (member.qos === 0) {
+      const forwarder = this.broker.forwarder
+      forwarder.sendKept(connection, session, message, 0, retain, 0, identifiersOf(member), false)
+    } else {
+      const qos = message.qos < member.qos ? message.qos : member.qos
+      const own = new Delivery(message, qos as 1 | 2, retain, identifiersOf(member))
+      own.group = group
+      this.broker.queues.add(session, own)
+      this.broker.queues.assign(session)
+    }
+    if (delivery.ownerId === 0) return
+    this.broker.ports.store.removeGroupDelivery(group.storedId, delivery.sequence)
+    this.broker.releaseMessage(message)
+  }
+
+  private isReady(member: Subscription): boolean {
+    const { session } = member
+    const connection = session.connection
+    if (connection === null || !connection.ready) return false
+    if (session.queue !== null && session.queue.length > 0) return false
+    return this.broker.queues.hasRoom(connection, session)
+  }
+
+  private takeBack(session: Session, group: Group, deliveries: Delivery[]): void {
+    const back: Delivery[] = []
+    for (const delivery of deliveries) {
+      const again = new Delivery(delivery.message, delivery.qos, delivery.message.retain, null)
+      again.group = group
+      if (group.storedId !== 0 && group.persistent) this.store(group, again)
+      this.broker.queues.forget(session, delivery)
+      this.broker.queues.totalBytes += again.message.byteLength
+      back.push(again)
+    }
+    group.takeBack(back)
+    this.wake(group)
+  }
+
+  private store(group: Group, delivery: Delivery): void {
+    const store = this.broker.ports.store
+    this.broker.storeMessage(delivery.message)
+    delivery.ownerId = group.storedId
+    delivery.sequence = group.nextSequence++
+    store.putGroupDelivery(delivery)
+    delivery.batch = store.openBatch
+    this.broker.forwarder.stored = true
+  }
+
+  private makeRoom(group: Group, message: Message): void {
+    const limits = this.broker.limits
+    for (;;) {
+      const full =
+        group.queue.length >= limits.queuedMessagesMax ||
+        group.queuedBytes + message.byteLength > limits.queuedBytesMax
+      const oldest = full ? group.queue.shift() : null
+      if (oldest === null) return
+      this.drop(group, oldest, 'queue-full')
+    }
+  }
+
+  private drop(group: Group, delivery: Delivery, reason: 'queue-full' | 'session-ended'): void {
+    this.lose(group, reason, delivery.message)
+    group.queuedBytes -= delivery.message.byteLength
+    this.broker.queues.totalBytes -= delivery.message.byteLength
+    if (delivery.ownerId === 0) return
+    this.broker.ports.store.removeGroupDelivery(group.storedId, delivery.sequence)
+    this.broker.releaseMessage(delivery.message)
+  }
+
+  private end(group: Group): void {
+    for (let next = group.queue.shift(); next !== null; next = group.queue.shift()) {
+      this.drop(group, next, 'session-ended')
+    }
+    this.byKey.delete(`${group.shareName}/${group.filter}`)
+    this.broker.router.index.removeGroup(group.filter, group)
+    this.broker.router.forget(group.filter)
+    if (group.storedId === 0) return
+    this.byStoredId.delete(group.storedId)
+    this.broker.ports.store.removeGroup(group.storedId)
+  }
+
+  private lose(
+    group: Group,
+    reason: 'queue-full' | 'session-ended' | 'no-member-online',
+    message: Message,
+  ): void {
+    const name = `$share/${group.shareName}/${group.filter}`
+    this.broker.lose(reason, name, message.topic, message.byteLength)
+  }
+}
+
+function isOnline(member: Subscription): boolean {
+  return member.session.connection?.ready === true
+}
+
+function identifiersOf(member: Subscription | null): readonly number[] | null {
+  return member === null || member.identifier === 0 ? null : [member.identifier]
+}

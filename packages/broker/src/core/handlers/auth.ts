@@ -1,0 +1,65 @@
+// AUTH: the steps of enhanced authentication and re-authentication. MQTT 5.0 section 4.12.
+
+import { type AuthPacket, encodePacket, PacketError, PacketType, ReasonCode } from '@godwit/packet'
+import type { Broker } from '../broker.ts'
+import { type Connection, ConnectionState } from '../connection.ts'
+import type { AuthenticationVerdict, Identity } from '../ports.ts'
+import { settleConnect } from './connect.ts'
+
+export function handleAuth(broker: Broker, connection: Connection, packet: AuthPacket): void {
+  const method = packet.properties.authenticationMethod ?? null
+  if (connection.authenticationMethod === null || method !== connection.authenticationMethod) {
+    const text = `AUTH has method ${method}, CONNECT had ${connection.authenticationMethod}`
+    throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text) // [MQTT-4.12.0-5]
+  }
+  const again = packet.reasonCode === ReasonCode.RE_AUTHENTICATE
+  if (again !== (connection.state === ConnectionState.OPEN && !connection.reauthenticating)) {
+    const text = `AUTH has reason code ${packet.reasonCode}, which is not its turn`
+    throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text)
+  }
+  if (again) {
+    connection.reauthenticating = true
+    connection.ticket = broker.newTicket(connection)
+  }
+  const identity = connection.identity as Identity
+  const data = packet.properties.authenticationData ?? null
+  const { ticket } = connection
+  const verdict = broker.ports.guard.proceed(ticket, identity, method, data, again)
+  const settle = (final: unknown): void => settleAuth(broker, connection, final)
+  if (verdict === null) connection.wait(ticket, settle)
+  else settle(verdict)
+}
+
+function settleAuth(broker: Broker, connection: Connection, final: unknown): void {
+  const verdict = final as AuthenticationVerdict
+  const pending = connection.resumeConnect
+  if (connection.state === ConnectionState.AUTHENTICATING && pending !== null) {
+    settleConnect(broker, connection, pending, verdict)
+    return
+  }
+  if (connection.state !== ConnectionState.OPEN) return
+  if (verdict.reasonCode >= 0x80) {
+    const text = verdict.reasonString ?? 're-authentication failed'
+    broker.close(connection, verdict.reasonCode, text) // [MQTT-4.12.1-2]
+    return
+  }
+  if (verdict.reasonCode === ReasonCode.SUCCESS) connection.reauthenticating = false
+  sendAuth(broker, connection, verdict.reasonCode, verdict)
+}
+
+/** [MQTT-4.12.0-5] */
+export function sendAuth(
+  broker: Broker,
+  connection: Connection,
+  reasonCode: number,
+  verdict: AuthenticationVerdict,
+): void {
+  const method = connection.authenticationMethod ?? ''
+  const data = verdict.authenticationData
+  const properties = {
+    authenticationMethod: method,
+    ...(data === undefined ? {} : { authenticationData: data }),
+  }
+  const packet = encodePacket({ type: PacketType.AUTH, reasonCode, properties }, 5)
+  broker.sender.packet(connection, packet, 0)
+}

@@ -1,0 +1,344 @@
+// CONNECT: who the client is, whether it may come in, which session it gets, and CONNACK.
+// MQTT 5.0 sections 3.1, 3.2 and 4.12.
+
+import {
+  type ConnackPacket,
+  type ConnectPacket,
+  encodePacket,
+  NO_PROPERTIES,
+  PacketError,
+  PacketType,
+  type Properties,
+  ReasonCode,
+  ReturnCode,
+  utf8ByteLength,
+} from '@godwit/packet'
+import type { Broker } from '../broker.ts'
+import { type Connection, ConnectionState } from '../connection.ts'
+import { ownMessage } from '../keep.ts'
+import type { AuthenticationVerdict } from '../ports.ts'
+import { NO_BATCH } from '../sender.ts'
+import type { Session } from '../session.ts'
+import type { PendingWill } from '../wills.ts'
+import { sendAuth } from './auth.ts'
+
+const ASSIGNED_ID_LENGTH = 22
+const KEEP_ALIVE_FACTOR = 1.5
+const UNLIMITED_BYTES = 0xffff_ffff
+
+export function handleConnect(broker: Broker, connection: Connection, packet: ConnectPacket): void {
+  if (connection.state !== ConnectionState.NEW) {
+    const text = 'a second CONNECT came' // [MQTT-3.1.0-2]
+    throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text)
+  }
+  connection.protocolLevel = packet.protocolLevel
+  connection.level5 = packet.protocolLevel === 5
+  connection.state = ConnectionState.AUTHENTICATING
+  connection.problemInformation = packet.properties.requestProblemInformation !== 0
+  connection.sendBytesMax = packet.properties.maximumPacketSize ?? UNLIMITED_BYTES
+  const assigned = packet.clientId === '' // [MQTT-3.1.3-6] [MQTT-3.2.2-16]
+  const clientId = assigned ? broker.ports.random.text(ASSIGNED_ID_LENGTH) : packet.clientId
+  const origin = connection.wire.origin
+  connection.identity = { clientId, username: packet.username, origin }
+  const refusal = checkConnect(broker, packet)
+  if (refusal !== null) {
+    refuseConnect(broker, connection, refusal.reasonCode, refusal.text)
+    return
+  }
+  const ticket = broker.newTicket(connection)
+  connection.ticket = ticket
+  connection.authenticationMethod = packet.properties.authenticationMethod ?? null
+  const { protocolLevel, cleanStart, username, password, will, properties } = packet
+  const verdict = broker.ports.guard.authenticate({
+    ticket,
+    origin,
+    clientId,
+    protocolLevel,
+    cleanStart,
+    username,
+    password,
+    will,
+    properties,
+  })
+  const settle = (final: unknown): void => {
+    settleConnect(broker, connection, packet, final as AuthenticationVerdict)
+  }
+  if (verdict === null) connection.wait(ticket, settle)
+  else settle(verdict)
+}
+
+/** What the server itself has against a CONNECT. */
+function checkConnect(
+  broker: Broker,
+  packet: ConnectPacket,
+): { reasonCode: number; text: string } | null {
+  const { limits } = broker
+  if (broker.refusing !== 0) {
+    return { reasonCode: broker.refusing, text: 'the server takes no connections now' }
+  }
+  const idBytes = utf8ByteLength(packet.clientId)
+  if (idBytes > limits.clientIdBytesMax) {
+    const text = `the client id has ${idBytes} bytes, the limit is ${limits.clientIdBytesMax}`
+    return { reasonCode: ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, text } // [MQTT-3.1.3-8]
+  }
+  const method = packet.properties.authenticationMethod
+  if (method !== undefined && !broker.ports.guard.authenticationMethods.includes(method)) {
+    const text = `unknown authentication method ${method}`
+    return { reasonCode: ReasonCode.BAD_AUTHENTICATION_METHOD, text } // [MQTT-4.12.0-1]
+  }
+  const { will } = packet
+  if (will !== null && will.qos > limits.maximumQoS) {
+    const text = `the will has QoS ${will.qos}, the maximum is ${limits.maximumQoS}`
+    return { reasonCode: ReasonCode.QOS_NOT_SUPPORTED, text } // [MQTT-3.2.2-12]
+  }
+  if (will?.retain && !limits.retainAvailable) {
+    const text = 'the will is retained, retained messages are not supported'
+    return { reasonCode: ReasonCode.RETAIN_NOT_SUPPORTED, text } // [MQTT-3.2.2-13]
+  }
+  const pairs =
+    (packet.properties.userProperties?.length ?? 0) + (will?.properties.userProperties?.length ?? 0)
+  if (pairs > limits.userPropertiesMax) {
+    const text = `${pairs} user properties, the limit is ${limits.userPropertiesMax}`
+    return { reasonCode: ReasonCode.QUOTA_EXCEEDED, text }
+  }
+  return null
+}
+
+/** The guard has decided: let in, refuse, or go on with AUTH. */
+export function settleConnect(
+  broker: Broker,
+  connection: Connection,
+  packet: ConnectPacket,
+  verdict: AuthenticationVerdict,
+): void {
+  if (connection.state !== ConnectionState.AUTHENTICATING) return
+  if (verdict.reasonCode >= 0x80) {
+    broker.counters.authenticationFailures++
+    const { reasonCode, reasonString, serverReference } = verdict
+    const text = reasonString ?? 'the guard refused the client'
+    refuseConnect(broker, connection, reasonCode, text, serverReference ?? null)
+    return
+  }
+  broker.wheel.set(connection.timer, broker.nowMs + broker.limits.connectTimeoutMs)
+  if (verdict.reasonCode === ReasonCode.CONTINUE_AUTHENTICATION) {
+    connection.resumeConnect = packet
+    sendAuth(broker, connection, ReasonCode.CONTINUE_AUTHENTICATION, verdict) // [MQTT-4.12.0-2]
+    return
+  }
+  connection.resumeConnect = null
+  if (verdict.username !== undefined && connection.identity !== null) {
+    connection.identity = { ...connection.identity, username: verdict.username }
+  }
+  accept(broker, connection, packet, verdict)
+}
+
+function accept(
+  broker: Broker,
+  connection: Connection,
+  packet: ConnectPacket,
+  verdict: AuthenticationVerdict,
+): void {
+  const clientId = connection.identity?.clientId ?? ''
+  const will = willOf(broker, connection, packet)
+  takeOver(broker, clientId)
+  let session = broker.sessions.byClientId.get(clientId) ?? null
+  if (session !== null && packet.cleanStart) {
+    broker.sessions.end(session) // [MQTT-3.1.2-4]
+    session = null
+  }
+  const sessionPresent = session !== null // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+  if (session === null && !hasRoomForSession(broker)) {
+    refuseConnect(broker, connection, ReasonCode.QUOTA_EXCEEDED, 'too many sessions')
+    return
+  }
+  if (session === null)
+    session = broker.sessions.create(clientId) // [MQTT-3.1.2-6]
+  else broker.sessions.attach(session) // [MQTT-3.1.2-5]
+  connection.state = ConnectionState.OPEN
+  connection.session = session
+  session.connection = connection
+  session.protocolLevel = packet.protocolLevel
+  broker.sessions.setExpiry(session, expirySecondsOf(broker, packet))
+  broker.sessions.setWill(session, will)
+  negotiate(broker, connection, packet)
+  const { counters, ports } = broker
+  counters.clientsConnected++
+  counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected)
+  const batch = session.storedId !== 0 && ports.store.dirty ? ports.store.openBatch : NO_BATCH
+  const properties = connackProperties(broker, connection, packet, session, verdict)
+  sendConnack(broker, connection, { sessionPresent, reasonCode: 0, properties }, batch)
+  ports.trace.connected(broker.viewOf(connection))
+}
+
+/** A second connection of the same client ends the first [MQTT-3.1.4-3] [MQTT-3.1.4-2 v3]. */
+function takeOver(broker: Broker, clientId: string): void {
+  const other = broker.sessions.byClientId.get(clientId)?.connection ?? null
+  if (other === null) return
+  broker.counters.takeovers++
+  const from = other.wire.origin.remoteAddress
+  broker.close(other, ReasonCode.SESSION_TAKEN_OVER, `taken over; this one came from ${from}`)
+}
+
+function hasRoomForSession(broker: Broker): boolean {
+  return broker.sessions.byClientId.size < broker.limits.sessionsMax
+}
+
+function expirySecondsOf(broker: Broker, packet: ConnectPacket): number {
+  const { limits, ports } = broker
+  // A full disk keeps no new session; it lasts as long as its connection.
+  if (ports.store.full) return 0
+  if (packet.protocolLevel === 5) return packet.properties.sessionExpiryInterval ?? 0
+  return packet.cleanStart ? 0 : limits.legacySessionExpirySeconds
+}
+
+function willOf(broker: Broker, connection: Connection, packet: ConnectPacket): PendingWill | null {
+  const { will } = packet
+  if (will === null) return null
+  const { willDelayInterval, messageExpiryInterval, ...properties } = will.properties
+  const { topic, payload, qos, retain } = will
+  const publisher = connection.identity?.clientId ?? ''
+  broker.router.findTopic(topic)
+  const message = ownMessage({ topic, payload, qos, retain, properties }, publisher, 0)
+  const delaySeconds = Math.min(willDelayInterval ?? 0, broker.limits.willDelaySecondsMax)
+  return { message, delaySeconds, expirySeconds: messageExpiryInterval ?? -1, timer: null }
+}
+
+function negotiate(broker: Broker, connection: Connection, packet: ConnectPacket): void {
+  const { limits } = broker
+  const { receiveMaximum, topicAliasMaximum } = packet.properties
+  connection.sendMaximum = Math.min(receiveMaximum ?? 65_535, limits.inflightMax)
+  connection.sendAliasMax = Math.min(topicAliasMaximum ?? 0, limits.outgoingTopicAliasMax)
+  connection.plain = connection.sendAliasMax === 0
+  connection.decoder.packetBytesMax = limits.packetBytesMax
+  const wanted = packet.keepAliveSeconds
+  const most = limits.keepAliveSecondsMax
+  // Before MQTT 5.0 the server cannot tell the client another value.
+  const cut = most > 0 && connection.level5 && (wanted === 0 || wanted > most)
+  connection.keepAliveSeconds = cut ? most : wanted
+  connection.keepAliveMs = connection.keepAliveSeconds * KEEP_ALIVE_FACTOR * 1000
+  if (connection.keepAliveMs === 0) broker.wheel.cancel(connection.timer)
+  else broker.wheel.set(connection.timer, broker.nowMs + connection.keepAliveMs)
+}
+
+function connackProperties(
+  broker: Broker,
+  connection: Connection,
+  packet: ConnectPacket,
+  session: Session,
+  verdict: AuthenticationVerdict,
+): Properties {
+  if (!connection.level5) return NO_PROPERTIES
+  const { limits, options } = broker
+  const asked = packet.properties
+  const prefix = options.responseTopicPrefix
+  const wantsResponses = asked.requestResponseInformation === 1 && prefix !== null
+  const method = connection.authenticationMethod
+  return {
+    ...(session.expirySeconds === (asked.sessionExpiryInterval ?? 0)
+      ? {}
+      : { sessionExpiryInterval: session.expirySeconds }),
+    receiveMaximum: limits.receiveMaximum,
+    ...(limits.maximumQoS === 2 ? {} : { maximumQoS: limits.maximumQoS }), // [MQTT-3.2.2-9]
+    ...(limits.retainAvailable ? {} : { retainAvailable: 0 }),
+    maximumPacketSize: limits.packetBytesMax,
+    ...(packet.clientId === '' ? { assignedClientIdentifier: session.clientId } : {}),
+    ...(limits.topicAliasMaximum > 0 ? { topicAliasMaximum: limits.topicAliasMaximum } : {}),
+    ...(connection.keepAliveSeconds === packet.keepAliveSeconds
+      ? {}
+      : { serverKeepAlive: connection.keepAliveSeconds }),
+    // [MQTT-3.1.2-28]
+    ...(wantsResponses ? { responseInformation: `${prefix}/${session.clientId}` } : {}),
+    // [MQTT-4.12.0-5] [MQTT-4.12.0-6]
+    ...(method === null ? {} : { authenticationMethod: method }),
+    ...(verdict.authenticationData === undefined
+      ? {}
+      : { authenticationData: verdict.authenticationData }),
+  }
+}
+
+/** Writes CONNACK; when its batch is durable everything else may follow. */
+function sendConnack(
+  broker: Broker,
+  connection: Connection,
+  connack: Pick<ConnackPacket, 'sessionPresent' | 'reasonCode' | 'properties'>,
+  batch: number,
+): void {
+  const packet = encodePacket({ type: PacketType.CONNACK, ...connack }, connection.protocolLevel)
+  broker.sender.packet(connection, packet, batch)
+  if (batch <= broker.sender.durableBatch) broker.becomeReady(connection)
+}
+
+/** CONNACK with a failure, then the end [MQTT-3.1.4-2] [MQTT-3.2.2-6] [MQTT-3.2.2-7]. */
+export function refuseConnect(
+  broker: Broker,
+  connection: Connection,
+  reasonCode: number,
+  text: string,
+  serverReference: string | null = null,
+): void {
+  const clientId = connection.identity?.clientId ?? ''
+  broker.counters.connectionsRefused++
+  broker.ports.trace.refused(connection.wire.origin, clientId, reasonCode, text)
+  // A client that has not said CONNECT is told nothing.
+  if (connection.state === ConnectionState.AUTHENTICATING) {
+    const level = connection.protocolLevel
+    const properties = refusalProperties(connection, text, serverReference)
+    const code = level === 5 ? reasonCode : returnCodeOf(reasonCode)
+    const type = PacketType.CONNACK
+    const packet = { type, sessionPresent: false, reasonCode: code, properties }
+    if (code !== 0) broker.sender.writePacket(connection, encodePacket(packet, level))
+  }
+  broker.endConnection(connection)
+}
+
+function refusalProperties(
+  connection: Connection,
+  text: string,
+  serverReference: string | null,
+): Properties {
+  if (!connection.level5) return NO_PROPERTIES
+  // [MQTT-3.2.2-19]
+  if (utf8ByteLength(text) + 64 > connection.sendBytesMax) return NO_PROPERTIES
+  return serverReference === null ? { reasonString: text } : { reasonString: text, serverReference }
+}
+
+/** Bytes that are no CONNECT: an answer only where the protocol level could be read. */
+export function refuseUnreadable(broker: Broker, connection: Connection, error: PacketError): void {
+  const { first, bytes, bodyStart, end } = connection.decoder
+  const nameLength = bytes[bodyStart + 1] ?? 0
+  const level = (bytes[bodyStart + 2 + nameLength] ?? 0) & 0x7f
+  const isConnect = first >> 4 === PacketType.CONNECT && bodyStart + 3 + nameLength <= end
+  if (isConnect && level >= 3) {
+    connection.level5 = level >= 5
+    connection.protocolLevel = connection.level5 ? 5 : 4
+    connection.sendBytesMax = UNLIMITED_BYTES
+    connection.state = ConnectionState.AUTHENTICATING
+  }
+  refuseConnect(broker, connection, error.reasonCode, error.message)
+}
+
+/** MQTT 3.1.1 section 3.2.2.3; 0: there is no such code, the connection is closed without. */
+function returnCodeOf(reasonCode: number): number {
+  switch (reasonCode) {
+    case ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
+      return ReturnCode.UNACCEPTABLE_PROTOCOL_VERSION // [MQTT-3.1.2-2 v3]
+    case ReasonCode.CLIENT_IDENTIFIER_NOT_VALID:
+      return ReturnCode.IDENTIFIER_REJECTED // [MQTT-3.1.3-9 v3]
+    case ReasonCode.BAD_USER_NAME_OR_PASSWORD:
+      return ReturnCode.BAD_USER_NAME_OR_PASSWORD
+    case ReasonCode.NOT_AUTHORIZED:
+    case ReasonCode.BANNED:
+    case ReasonCode.BAD_AUTHENTICATION_METHOD:
+      return ReturnCode.NOT_AUTHORIZED
+    case ReasonCode.SERVER_UNAVAILABLE:
+    case ReasonCode.SERVER_BUSY:
+    case ReasonCode.SERVER_SHUTTING_DOWN:
+    case ReasonCode.QUOTA_EXCEEDED:
+    case ReasonCode.USE_ANOTHER_SERVER:
+    case ReasonCode.SERVER_MOVED:
+    case ReasonCode.CONNECTION_RATE_EXCEEDED:
+      return ReturnCode.SERVER_UNAVAILABLE
+    default:
+      return 0
+  }
+}

@@ -1,0 +1,356 @@
+// hot
+// PUBLISH from a client: quota, topic or alias, permission, hook; then to its receivers, and its
+// acknowledgement when what it changed is durable. MQTT 5.0 sections 3.3, 4.3 and 4.9.
+
+import { PacketError, PacketType, type Properties, ReasonCode, readPacket } from '@godwit/packet'
+import type { Broker } from '../broker.ts'
+import type { Connection } from '../connection.ts'
+import { expiryOf, ownMessage } from '../keep.ts'
+import type { DropReason } from '../ledger.ts'
+import type { Message } from '../message.ts'
+import { DISCARD, type Identity, LATER, type PublishReplacement } from '../ports.ts'
+import type { Route } from '../router.ts'
+import { NO_BATCH } from '../sender.ts'
+
+const NO_SUBSCRIBER = ReasonCode.NO_MATCHING_SUBSCRIBERS
+
+export function handlePublish(broker: Broker, connection: Connection): void {
+  const { decoder } = connection
+  const { view, counters, limits } = broker
+  const bytes = decoder.bytes
+  view.read(decoder.first, bytes, decoder.bodyStart, decoder.end, connection.protocolLevel)
+  counters.publishReceived++
+  counters.publishBytesReceived += decoder.end - decoder.start
+  if (limits.messagesPerSecondMax > 0) limitRate(broker, connection)
+  let route = connection.lastRoute
+  if (
+    route === null ||
+    route.generation !== broker.router.generation ||
+    view.topicAlias !== 0 ||
+    !route.is(bytes, view.topicStart, view.topicEnd)
+  ) {
+    route = routeOf(broker, connection)
+    connection.lastRoute = route
+  }
+  const message = broker.forwarder.passing
+  message.load(view, bytes, decoder.start, connection.protocolLevel)
+  message.topic = route.topic
+  message.publisher = connection.identity?.clientId ?? ''
+  message.expiresAtMs =
+    view.messageExpiryInterval < 0
+      ? 0
+      : expiryOf(view.messageExpiryInterval, broker.ports.clock.wallMs())
+  if (view.topicAlias !== 0) {
+    message.topicFrom = route.topicBytes
+    message.topicStart = 0
+    message.topicEnd = route.topicBytes.length
+  }
+  const packetId = view.packetId
+  if (view.retain || view.qos > 0 || view.userPropertyCount > 0) {
+    checkLimits(broker, connection)
+    if (view.qos > 0 && !beginAcknowledged(broker, connection, packetId)) return
+  }
+  const guard = broker.ports.guard
+  if (guard.checksPermissions || route.topic.charCodeAt(0) === 0x24) {
+    const verdict = permission(broker, connection, route, message)
+    if (verdict === LATER) return
+    if (verdict !== 0) {
+      refuse(broker, connection, message, packetId, verdict, 'not-authorized')
+      return
+    }
+  }
+  if (guard.inspectsMessages) inspect(broker, connection, route, message, packetId)
+  else accept(broker, connection, route, message, packetId)
+}
+
+/** The message may be published: hands it on and acknowledges it. */
+function accept(
+  broker: Broker,
+  connection: Connection,
+  route: Route,
+  message: Message,
+  packetId: number,
+): void {
+  const { forwarder } = broker
+  const qos = message.qos
+  forwarder.begin(message)
+  if (qos > 0 && !admits(broker, route, message)) {
+    refuse(broker, connection, message, packetId, ReasonCode.QUOTA_EXCEEDED, 'queue-full')
+    return
+  }
+  if (message.retain && !broker.retainer.retain(route.topic, message)) {
+    refuse(broker, connection, message, packetId, ReasonCode.QUOTA_EXCEEDED, 'retained-full')
+    return
+  }
+  const count = forwarder.toRoute(route, connection.session)
+  if (count === 0) broker.counters.unmatched++
+  const { trace, peers, store } = broker.ports
+  if (trace.messages) {
+    trace.published(message.publisher, route.topic, message.payload, qos, message.retain)
+  }
+  if (peers.present) peers.forward(route.topic, forwarder.keep())
+  if (qos === 0) return
+  const reasonCode = count === 0 ? NO_SUBSCRIBER : 0
+  const batch = forwarder.stored ? store.openBatch : NO_BATCH
+  if (qos === 1) {
+    broker.sender.acknowledge(connection, PacketType.PUBACK, packetId, reasonCode, batch) // [MQTT-4.3.2-4]
+    return
+  }
+  acknowledgeReceived(broker, connection, packetId, reasonCode, batch)
+}
+
+/** PUBREC: from now on a repetition is not delivered again [MQTT-4.3.3-8] [MQTT-4.3.3-10]. */
+function acknowledgeReceived(
+  broker: Broker,
+  connection: Connection,
+  packetId: number,
+  reasonCode: number,
+  batch: number,
+): void {
+  const session = connection.session
+  let until = batch
+  if (session !== null) {
+    session.received ??= new Set()
+    session.received.add(packetId)
+    if (session.storedId !== 0) {
+      broker.ports.store.putReceived(session.storedId, packetId)
+      until = broker.ports.store.openBatch
+    }
+  }
+  broker.sender.acknowledge(connection, PacketType.PUBREC, packetId, reasonCode, until)
+}
+
+/** Nobody gets the message; the publisher is told where its protocol can say so. */
+function refuse(
+  broker: Broker,
+  connection: Connection,
+  message: Message,
+  packetId: number,
+  reasonCode: number,
+  why: DropReason,
+): void {
+  broker.lose(why, message.publisher, message.topic, message.byteLength)
+  if (message.qos === 0) return
+  if (!connection.level5 && why !== 'not-authorized') {
+    // MQTT 3.1.1 has no reason codes: without an acknowledgement the client keeps the message.
+    broker.close(connection, reasonCode, `a message was refused: ${why}`)
+    return
+  }
+  const type = message.qos === 1 ? PacketType.PUBACK : PacketType.PUBREC
+  // Before MQTT 5.0 a message that is not authorized is acknowledged and goes nowhere
+  // [MQTT-3.3.5-2 v3]. The QoS 2 identifier is free again after a PUBREC of 0x80 [MQTT-4.3.3-9].
+  if (type === PacketType.PUBREC && !connection.level5) {
+    acknowledgeReceived(broker, connection, packetId, 0, NO_BATCH)
+    return
+  }
+  broker.sender.acknowledge(connection, type, packetId, reasonCode, NO_BATCH)
+}
+
+/** @returns false when the message came before: it is acknowledged again and not delivered */
+function beginAcknowledged(broker: Broker, connection: Connection, packetId: number): boolean {
+  const session = connection.session
+  const received = session === null ? null : session.received
+  if (received?.has(packetId)) {
+    if (broker.view.qos !== 2) inUse(packetId)
+    const store = broker.ports.store
+    const batch =
+      session !== null && session.storedId !== 0 && store.dirty ? store.openBatch : NO_BATCH
+    broker.sender.acknowledge(connection, PacketType.PUBREC, packetId, 0, batch)
+    return false
+  }
+  const unacknowledged = connection.heldPublishes + (received === null ? 0 : received.size)
+  if (unacknowledged >= broker.limits.receiveMaximum && connection.level5) {
+    const limit = broker.limits.receiveMaximum
+    const text = `more than ${limit} messages at QoS 1 and 2 are not acknowledged`
+    throw new PacketError('protocol-error', ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, text)
+  }
+  return true
+}
+
+function inUse(packetId: number): never {
+  const text = `packet identifier ${packetId} came with QoS 1 while it is in use at QoS 2`
+  throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text)
+}
+
+function checkLimits(broker: Broker, connection: Connection): void {
+  const { view, limits } = broker
+  if (view.retain && !limits.retainAvailable) {
+    const text = 'RETAIN is set, retained messages are not supported'
+    throw new PacketError('protocol-error', ReasonCode.RETAIN_NOT_SUPPORTED, text)
+  }
+  if (view.qos > limits.maximumQoS) {
+    const text = `QoS ${view.qos} came, the maximum is ${limits.maximumQoS}`
+    throw new PacketError('protocol-error', ReasonCode.QOS_NOT_SUPPORTED, text)
+  }
+  if (view.userPropertyCount > limits.userPropertiesMax && connection.level5) {
+    const text = `${view.userPropertyCount} user properties, the limit is ${limits.userPropertiesMax}`
+    throw new PacketError('protocol-error', ReasonCode.QUOTA_EXCEEDED, text)
+  }
+}
+
+/** By topic or alias. */
+function routeOf(broker: Broker, connection: Connection): Route {
+  const { view, router } = broker
+  const alias = view.topicAlias
+  if (alias === 0) return router.find(connection.decoder.bytes, view.topicStart, view.topicEnd)
+  // [MQTT-3.3.2-9] [MQTT-3.3.2-12]
+  if (alias > broker.limits.topicAliasMaximum) {
+    invalidAlias(`topic alias ${alias} came, the maximum is ${broker.limits.topicAliasMaximum}`)
+  }
+  connection.aliases ??= new Array(broker.limits.topicAliasMaximum + 1).fill(null)
+  if (view.topicStart === view.topicEnd) {
+    const known = connection.aliases[alias] ?? null
+    if (known === null) invalidAlias(`topic alias ${alias} stands for no topic yet`)
+    if (known.generation !== router.generation) {
+      return router.find(known.topicBytes, 0, known.topicBytes.length)
+    }
+    return known
+  }
+  const route = router.find(connection.decoder.bytes, view.topicStart, view.topicEnd)
+  connection.aliases[alias] = route
+  return route
+}
+
+function invalidAlias(text: string): never {
+  throw new PacketError('topic-alias-invalid', ReasonCode.TOPIC_ALIAS_INVALID, text)
+}
+
+/** The guard's word on this topic, remembered for the connection's last one. */
+function permission(
+  broker: Broker,
+  connection: Connection,
+  route: Route,
+  message: Message,
+): number {
+  if (route.topic.startsWith('$SYS/')) return ReasonCode.NOT_AUTHORIZED
+  const { guard } = broker.ports
+  const identity = connection.identity
+  if (!guard.checksPermissions || identity === null) return 0
+  if (connection.allowedRoute === route && connection.allowedGeneration === guard.generation)
+    return 0
+  const { topic, qos, retain } = message
+  const ticket = broker.newTicket(connection)
+  const verdict = guard.mayPublish(identity, topic, qos, retain, ticket)
+  if (verdict === LATER) {
+    decideLater(broker, connection, route, message, ticket)
+    return LATER
+  }
+  broker.endTicket(ticket)
+  if (verdict === 0) {
+    connection.allowedRoute = route
+    connection.allowedGeneration = guard.generation
+  }
+  return verdict
+}
+
+function decideLater(
+  broker: Broker,
+  connection: Connection,
+  route: Route,
+  message: Message,
+  ticket: number,
+): void {
+  broker.forwarder.begin(message)
+  const kept = broker.forwarder.keep()
+  const packetId = broker.view.packetId
+  connection.wait(ticket, verdict => {
+    broker.endTicket(ticket)
+    if (connection.session === null) return
+    if (verdict !== 0) {
+      const reasonCode = typeof verdict === 'number' ? verdict : ReasonCode.NOT_AUTHORIZED
+      refuse(broker, connection, kept, packetId, reasonCode, 'not-authorized')
+    } else if (broker.ports.guard.inspectsMessages) {
+      inspect(broker, connection, freshRoute(broker, route), kept, packetId)
+    } else accept(broker, connection, freshRoute(broker, route), kept, packetId)
+  })
+}
+
+function freshRoute(broker: Broker, route: Route): Route {
+  return broker.router.find(route.topicBytes, 0, route.topicBytes.length)
+}
+
+/** The publish hook sees the message as it came, and may change, discard or refuse it. */
+function inspect(
+  broker: Broker,
+  connection: Connection,
+  route: Route,
+  message: Message,
+  packetId: number,
+): void {
+  const identity = connection.identity as Identity
+  broker.forwarder.begin(message)
+  const kept = broker.forwarder.keep()
+  const ticket = broker.newTicket(connection)
+  const { topic, payload, qos, retain } = kept
+  const properties = propertiesOf(kept)
+  const request = { ticket, identity, topic, payload, qos, retain, properties }
+  const verdict = broker.ports.guard.inspect(request)
+  const settle = (final: unknown): void => {
+    broker.endTicket(ticket)
+    if (connection.session === null) return
+    settleInspected(broker, connection, freshRoute(broker, route), kept, packetId, final)
+  }
+  if (verdict === LATER) connection.wait(ticket, settle)
+  else settle(verdict)
+}
+
+function settleInspected(
+  broker: Broker,
+  connection: Connection,
+  route: Route,
+  kept: Message,
+  packetId: number,
+  verdict: unknown,
+): void {
+  if (verdict === 0) {
+    accept(broker, connection, route, kept, packetId)
+    return
+  }
+  if (typeof verdict === 'number') {
+    if (verdict !== DISCARD) {
+      refuse(broker, connection, kept, packetId, verdict, 'not-authorized')
+      return
+    }
+    broker.lose('discarded-by-hook', kept.publisher, kept.topic, kept.byteLength)
+    if (kept.qos === 1)
+      broker.sender.acknowledge(connection, PacketType.PUBACK, packetId, 0, NO_BATCH)
+    if (kept.qos === 2) acknowledgeReceived(broker, connection, packetId, 0, NO_BATCH)
+    return
+  }
+  // The handshake is that of the QoS that came, whatever the hook made of the message.
+  const replacement = verdict as PublishReplacement
+  const changed = ownMessage(
+    { ...replacement, qos: kept.qos },
+    kept.publisher,
+    broker.ports.clock.wallMs(),
+  )
+  accept(broker, connection, broker.router.findTopic(replacement.topic), changed, packetId)
+}
+
+function propertiesOf(kept: Message): Properties {
+  const frame = kept.frame
+  let bodyStart = 2
+  while ((frame[bodyStart - 1] ?? 0) > 127) bodyStart++
+  const level = kept.protocolLevel
+  const packet = readPacket(frame[0] ?? 0, frame, bodyStart, frame.length, level, 'client')
+  return 'properties' in packet ? packet.properties : {}
+}
+
+/** Whether every queue that the message would enter has room, where the policy is to refuse. */
+function admits(broker: Broker, route: Route, message: Message): boolean {
+  const queues = broker.queues
+  const store = broker.ports.store
+  if (broker.limits.fullQueue === 'drop-oldest' && !store.full && !queues.nearlyFull) return true
+  const receivers = route.receivers
+  for (let i = 0; i < receivers.length; i++) {
+    const receiver = receivers[i]
+    if (receiver === undefined || receiver.qos === 0 || !receiver.session.persistent) continue
+    if (!queues.admits(receiver.session, message.byteLength)) return false
+  }
+  return true
+}
+
+function limitRate(broker: Broker, connection: Connection): void {
+  connection.rateMessages++
+  if (connection.rateMessages > broker.limits.messagesPerSecondMax) broker.pause(connection)
+}

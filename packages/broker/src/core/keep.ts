@@ -1,0 +1,93 @@
+// Makes messages that outlive the turn: copies of those that pass, those that the broker itself
+// publishes, and those that the store gives back. Their frames have no alias, DUP or expiry.
+
+import {
+  decodeUtf8,
+  encodePacket,
+  PacketType,
+  type Properties,
+  PublishView,
+  type QoS,
+} from '@godwit/packet'
+import { frameBytesMax, Message, NEVER_EXPIRES, type PublishForm, writePublish } from './message.ts'
+import type { StoredMessage } from './ports.ts'
+
+/** How a frame is written; one is reused for many, its fields set before each. */
+export class Form implements PublishForm {
+  level5 = false
+  qos = 0
+  retain = false
+  dup = false
+  packetId = 0
+  expirySeconds = -1
+  identifiers: readonly number[] | null = null
+  alias = 0
+  aliasKnown = false
+}
+
+const view = new PublishView()
+
+/** A copy with bytes of its own. */
+export function keptCopy(message: Message): Message {
+  const form = new Form()
+  form.level5 = message.protocolLevel === 5
+  form.qos = message.qos
+  form.retain = message.retain
+  form.packetId = 1
+  const room = new Uint8Array(frameBytesMax(message, 0))
+  const end = writePublish(message, form, room, 0)
+  const frame = end * 2 > room.length ? room.subarray(0, end) : room.slice(0, end)
+  const kept = fromFrame(frame, message.protocolLevel, message.topic)
+  kept.publisher = message.publisher
+  kept.expiresAtMs = message.expiresAtMs
+  return kept
+}
+
+/** What the broker itself publishes, or an embedder: the same checks as for a client's. */
+export interface OwnMessage {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly qos: QoS
+  readonly retain: boolean
+  readonly properties: Properties
+}
+
+/**
+ * @param wallMs from when the message expiry interval counts
+ * @throws PacketError for an invalid topic or property
+ */
+export function ownMessage(own: OwnMessage, publisher: string, wallMs: number): Message {
+  const { messageExpiryInterval, topicAlias: _alias, ...properties } = own.properties
+  const packetId = own.qos === 0 ? 0 : 1
+  const { topic, payload, qos, retain } = own
+  const type = PacketType.PUBLISH
+  const packet = { type, topic, payload, qos, retain, dup: false, packetId, properties }
+  const kept = fromFrame(encodePacket(packet, 5), 5, topic)
+  kept.publisher = publisher
+  kept.expiresAtMs = expiryOf(messageExpiryInterval ?? -1, wallMs)
+  return kept
+}
+
+/** Gives back what was stored. */
+export function storedMessage(stored: StoredMessage): Message {
+  const kept = fromFrame(stored.frame, stored.protocolLevel, null)
+  kept.id = stored.id
+  kept.publisher = stored.publisher
+  kept.expiresAtMs = stored.expiresAtMs
+  return kept
+}
+
+/** @param seconds the message expiry interval, or -1 */
+export function expiryOf(seconds: number, wallMs: number): number {
+  return seconds < 0 ? NEVER_EXPIRES : wallMs + seconds * 1000
+}
+
+function fromFrame(frame: Uint8Array, level: 4 | 5, topic: string | null): Message {
+  let bodyStart = 2
+  while ((frame[bodyStart - 1] ?? 0) > 127) bodyStart++
+  view.read(frame[0] ?? 0, frame, bodyStart, frame.length, level)
+  const kept = new Message()
+  kept.load(view, frame, 0, level)
+  kept.topic = topic ?? decodeUtf8(frame, view.topicStart, view.topicEnd)
+  return kept
+}

@@ -1,0 +1,153 @@
+// Keeps retained messages and hands them to new subscriptions, each at the pace of its receiver.
+// MQTT 5.0 section 3.3.1.3.
+
+import type { Broker } from './broker.ts'
+import type { Connection } from './connection.ts'
+import type { Message } from './message.ts'
+import { MORE, type RetainedJob, RetainedMessages, type RetainedWalk } from './retained.ts'
+import { Delivery, type Session } from './session.ts'
+import type { Subscription } from './subscriptions.ts'
+
+/** Places that one look at the tree may pass, so that one subscriber never holds up the turn. */
+const STEPS_PER_LOOK = 2000
+const SWEEP_STEPS = 500
+/** Messages that one subscriber gets in one turn. */
+const MESSAGES_PER_TURN = 1000
+
+export class Retainer {
+  readonly messages: RetainedMessages = new RetainedMessages()
+  private readonly broker: Broker
+  private sweep: RetainedWalk | null = null
+
+  constructor(broker: Broker) {
+    this.broker = broker
+  }
+
+  /**
+   * Keeps the message that the forwarder has begun with, or removes the topic's if it is empty.
+   * @returns false when there is no room for it
+   */
+  retain(topic: string, message: Message): boolean {
+    if (message.payloadStart === message.end) {
+      this.remove(topic) // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+      return true
+    }
+    const own = topic.startsWith('$SYS/')
+    if (!own && !this.hasRoom(topic, message)) return false
+    const kept = this.broker.forwarder.keep()
+    const before = this.messages.set(topic, kept)
+    if (own) return true
+    const store = this.broker.ports.store
+    this.broker.storeMessage(kept)
+    store.putRetained(topic, kept.id)
+    this.broker.forwarder.stored = true
+    if (before !== null) this.broker.releaseMessage(before)
+    return true
+  }
+
+  remove(topic: string): void {
+    const before = this.messages.remove(topic)
+    if (before === null || topic.startsWith('$SYS/')) return
+    this.broker.ports.store.removeRetained(topic)
+    this.broker.forwarder.stored = true
+    this.broker.releaseMessage(before)
+    this.broker.sender.requestTurn()
+  }
+
+  /** What was stored comes back. */
+  restore(message: Message): void {
+    this.messages.set(message.topic, message)
+    message.holders++
+  }
+
+  /** A new subscription gets what matches it, after what was asked for before. */
+  serveLater(session: Session, subscription: Subscription): void {
+    session.retainedJobs ??= []
+    session.retainedJobs.push({ subscription, walk: null, waiting: null })
+    this.broker.queues.wake(session)
+  }
+
+  /** The subscription has gone: it gets no more. */
+  cancel(session: Session, subscription: Subscription): void {
+    const jobs = session.retainedJobs
+    if (jobs === null) return
+    session.retainedJobs = jobs.filter(job => job.subscription !== subscription)
+    if (session.retainedJobs.length === 0) session.retainedJobs = null
+  }
+
+  /** Sends as much as the receiver has room for; the rest when it has room again. */
+  serve(connection: Connection, session: Session): void {
+    for (let sent = 0; sent < MESSAGES_PER_TURN; sent++) {
+      const job = session.retainedJobs?.[0]
+      if (job === undefined) {
+        session.retainedJobs = null
+        return
+      }
+      const message = job.waiting ?? this.next(job)
+      if (message === MORE) break
+      if (message === null) {
+        session.retainedJobs?.shift()
+        continue
+      }
+      job.waiting = message
+      if (!this.hasRoomFor(connection, session)) return
+      job.waiting = null
+      this.send(session, job.subscription, message)
+    }
+    this.broker.queues.wake(session)
+  }
+
+  /** Removes some of what has expired; called from time to time. */
+  sweepExpired(): void {
+    this.sweep ??= this.messages.walk('#')
+    const found = this.sweep.next(SWEEP_STEPS)
+    if (found === null) this.sweep = null
+    else if (found !== MORE) this.dropIfExpired(found)
+  }
+
+  private send(session: Session, subscription: Subscription, message: Message): void {
+    const broker = this.broker
+    if (this.dropIfExpired(message)) return
+    const guard = broker.ports.guard
+    const identity = session.connection?.identity ?? null
+    if (guard.checksPermissions && identity && !guard.mayReceive(identity, message.topic)) return
+    const identifiers = subscription.identifier === 0 ? null : [subscription.identifier]
+    const qos = message.qos < subscription.qos ? message.qos : subscription.qos
+    broker.forwarder.begin(message)
+    if (qos === 0) broker.forwarder.once(session, identifiers, true)
+    else broker.queues.add(session, new Delivery(message, qos, true, identifiers))
+  }
+
+  /** One at a time through the queue at QoS 1 and 2, half the bound of a slow receiver at QoS 0. */
+  private hasRoomFor(connection: Connection, session: Session): boolean {
+    if (session.queue !== null && session.queue.length > 0) return false
+    const unsent = connection.pendingBytes + (connection.output?.bytes ?? 0)
+    if (unsent > this.broker.limits.outgoingBytesMax / 2) return false
+    return this.broker.queues.hasRoom(connection, session)
+  }
+
+  private next(job: RetainedJob): Message | null | typeof MORE {
+    job.walk ??= this.messages.walk(job.subscription.filter)
+    return job.walk.next(STEPS_PER_LOOK)
+  }
+
+  private dropIfExpired(message: Message): boolean {
+    if (message.expiresAtMs === 0 || !message.expired(this.broker.ports.clock.wallMs()))
+      return false
+    if (this.messages.get(message.topic) === message) this.remove(message.topic)
+    return true
+  }
+
+  private hasRoom(topic: string, message: Message): boolean {
+    if (this.broker.ports.store.full) return false
+    const limits = this.broker.limits
+    const before = this.messages.get(topic)
+    if (
+      this.messages.bytes - (before?.byteLength ?? 0) + message.byteLength >
+      limits.retainedBytesMax
+    ) {
+      return false
+    }
+    return before !== null || this.messages.count < limits.retainedMessagesMax
+  }
+}

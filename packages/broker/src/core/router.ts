@@ -1,0 +1,218 @@
+// hot
+// Remembers for each topic who receives it. A change of subscriptions makes it forget: a filter
+// without wildcards its own topic only, one with wildcards everything, by a generation number.
+
+import { decodeUtf8, encodeUtf8, isTopicName, PacketError, ReasonCode } from '@godwit/packet'
+import type { Session } from './session.ts'
+import type { Group } from './shared.ts'
+import { hasWildcard, type Matches, type Subscription, SubscriptionIndex } from './subscriptions.ts'
+
+const WAYS = 2
+const FORGOTTEN = -1
+
+/** A session that receives a topic, with what its matching subscriptions add up to. */
+export class Receiver {
+  readonly session: Session
+  /** The highest of the matching subscriptions [MQTT-3.3.4-2]. */
+  qos: 0 | 1 | 2
+  retainAsPublished: boolean
+  /** Of all matching subscriptions that have one [MQTT-3.3.4-3] [MQTT-3.3.4-4]. */
+  identifiers: number[] | null
+  /** True: a matching subscription has No Local, see `own`. */
+  noLocal: boolean
+  /** The same without those that have No Local; null when there is no other. */
+  own: Receiver | null
+
+  constructor(session: Session) {
+    this.session = session
+    this.qos = 0
+    this.retainAsPublished = false
+    this.identifiers = null
+    this.noLocal = false
+    this.own = null
+  }
+
+  add(subscription: Subscription): void {
+    if (subscription.qos > this.qos) this.qos = subscription.qos
+    if (subscription.retainAsPublished) this.retainAsPublished = true
+    if (subscription.identifier !== 0) {
+      if (this.identifiers === null) this.identifiers = []
+      this.identifiers.push(subscription.identifier)
+    }
+  }
+}
+
+/** A topic and who receives it. */
+export class Route {
+  readonly topic: string
+  readonly topicBytes: Uint8Array
+  readonly hash: number
+  generation: number = FORGOTTEN
+  receivers: Receiver[] = NO_RECEIVERS
+  groups: Group[] = NO_GROUPS
+
+  constructor(topic: string, topicBytes: Uint8Array, hash: number) {
+    this.topic = topic
+    this.topicBytes = topicBytes
+    this.hash = hash
+  }
+
+  /** Whether `bytes[start, end)` is this topic. */
+  is(bytes: Uint8Array, start: number, end: number): boolean {
+    const own = this.topicBytes
+    if (own.length !== end - start) return false
+    for (let i = 0; i < own.length; i++) if (own[i] !== bytes[start + i]) return false
+    return true
+  }
+}
+
+const NO_RECEIVERS: Receiver[] = []
+const NO_GROUPS: Group[] = []
+
+export class Router {
+  readonly index: SubscriptionIndex = new SubscriptionIndex()
+  /** Routes of an older generation are stale. */
+  generation = 0
+  private readonly routes: (Route | undefined)[]
+  private readonly mask: number
+  private victim = 0
+  private readonly topicLevelsMax: number
+  private readonly topicBytesMax: number
+  private readonly found: Matches = { subscriptions: [], groups: [] }
+  private readonly merging = new Map<Session, Receiver>()
+
+  /** @param routesMax a power of two */
+  constructor(routesMax: number, topicLevelsMax: number, topicBytesMax: number) {
+    this.routes = new Array(routesMax)
+    this.mask = routesMax / WAYS - 1
+    this.topicLevelsMax = topicLevelsMax
+    this.topicBytesMax = topicBytesMax
+  }
+
+  /**
+   * The route of the topic `bytes[start, end)`, fresh.
+   * @throws PacketError `malformed-packet` or `topic-name-invalid`
+   */
+  find(bytes: Uint8Array, start: number, end: number): Route {
+    let hash = 0x811c9dc5
+    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
+    hash ^= hash >>> 15
+    const set = (hash & this.mask) * WAYS
+    for (let way = 0; way < WAYS; way++) {
+      const route = this.routes[set + way]
+      if (route !== undefined && route.hash === hash && route.is(bytes, start, end)) {
+        if (route.generation !== this.generation) this.refresh(route)
+        return route
+      }
+    }
+    return this.remember(bytes.slice(start, end), hash, set)
+  }
+
+  /** @throws PacketError `topic-name-invalid` */
+  findTopic(topic: string): Route {
+    const bytes = encodeUtf8(topic)
+    return this.find(bytes, 0, bytes.length)
+  }
+
+  /** Matches anew. */
+  refresh(route: Route): void {
+    const found = this.found
+    found.subscriptions.length = 0
+    found.groups.length = 0
+    this.index.match(route.topic, found)
+    route.receivers = this.merge(found.subscriptions)
+    route.groups = found.groups.length === 0 ? NO_GROUPS : found.groups.slice()
+    route.generation = this.generation
+  }
+
+  /** The subscriptions of `filter` (without a share name) have changed. */
+  forget(filter: string): void {
+    if (hasWildcard(filter)) {
+      this.generation++
+      return
+    }
+    const bytes = encodeUtf8(filter)
+    let hash = 0x811c9dc5
+    for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
+    hash ^= hash >>> 15
+    const set = (hash & this.mask) * WAYS
+    for (let way = 0; way < WAYS; way++) {
+      const route = this.routes[set + way]
+      if (route !== undefined && route.topic === filter) route.generation = FORGOTTEN
+    }
+  }
+
+  private remember(topicBytes: Uint8Array, hash: number, set: number): Route {
+    const topic = decodeUtf8(topicBytes, 0, topicBytes.length) // [MQTT-1.5.4-1] [MQTT-4.7.3-2]
+    this.checkTopic(topic, topicBytes.length)
+    let slot = set
+    if (this.routes[slot] !== undefined) slot = set + 1
+    if (this.routes[slot] !== undefined) {
+      this.victim ^= 1
+      slot = set + this.victim
+      // Connections may hold it: they have to ask again.
+      const old = this.routes[slot] as Route
+      old.generation = FORGOTTEN
+    }
+    const route = new Route(topic, topicBytes, hash)
+    this.routes[slot] = route
+    this.refresh(route)
+    return route
+  }
+
+  private checkTopic(topic: string, topicBytes: number): void {
+    if (!isTopicName(topic)) {
+      refuseTopic('has a wildcard or is empty') // [MQTT-3.3.2-2] [MQTT-4.7.0-1] [MQTT-4.7.3-1]
+    }
+    if (topicBytes > this.topicBytesMax) {
+      refuseTopic(`has ${topicBytes} bytes, the limit is ${this.topicBytesMax}`)
+    }
+    let levels = 1
+    for (let i = 0; i < topic.length; i++) if (topic.charCodeAt(i) === 0x2f) levels++
+    if (levels > this.topicLevelsMax) {
+      refuseTopic(`has ${levels} levels, the limit is ${this.topicLevelsMax}`)
+    }
+  }
+
+  /** One receiver per session: overlapping subscriptions give one copy. */
+  private merge(subscriptions: Subscription[]): Receiver[] {
+    if (subscriptions.length === 0) return NO_RECEIVERS
+    if (subscriptions.length === 1) return [this.receiverOf(subscriptions[0] as Subscription, null)]
+    const merging = this.merging
+    for (let i = 0; i < subscriptions.length; i++) {
+      const subscription = subscriptions[i] as Subscription
+      const known = merging.get(subscription.session) ?? null
+      const receiver = this.receiverOf(subscription, known)
+      if (known === null) merging.set(subscription.session, receiver)
+    }
+    const receivers = [...merging.values()]
+    merging.clear()
+    return receivers
+  }
+
+  private receiverOf(subscription: Subscription, known: Receiver | null): Receiver {
+    const receiver = known ?? new Receiver(subscription.session)
+    if (subscription.noLocal && !receiver.noLocal) {
+      receiver.noLocal = true
+      receiver.own = known === null ? null : copyOf(receiver)
+    }
+    if (receiver.noLocal && !subscription.noLocal) {
+      if (receiver.own === null) receiver.own = new Receiver(subscription.session)
+      receiver.own.add(subscription)
+    }
+    receiver.add(subscription)
+    return receiver
+  }
+}
+
+function copyOf(receiver: Receiver): Receiver {
+  const copy = new Receiver(receiver.session)
+  copy.qos = receiver.qos
+  copy.retainAsPublished = receiver.retainAsPublished
+  copy.identifiers = receiver.identifiers?.slice() ?? null
+  return copy
+}
+
+function refuseTopic(what: string): never {
+  throw new PacketError('topic-name-invalid', ReasonCode.TOPIC_NAME_INVALID, `the topic ${what}`)
+}

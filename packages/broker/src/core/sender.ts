@@ -1,0 +1,237 @@
+// hot
+// Puts packets into the outputs of connections and writes them when the turn ends: one write per
+// connection and turn. Acknowledgements that wait for a batch of the store are held here, in order.
+
+import { PacketType } from '@godwit/packet'
+import { type Connection, ConnectionState } from './connection.ts'
+import type { Counters } from './counters.ts'
+import type { Limits } from './limits.ts'
+import { Arena, Output } from './outbox.ts'
+import type { Trace, Turn } from './ports.ts'
+
+/** An output that has grown to this is written before the turn ends. */
+const FLUSH_BYTES = 256 * 1024
+/** What each connection may hold when all together hold too much. */
+const SHARE_WHEN_FULL_BYTES = 64 * 1024
+const POOLED_OUTPUTS_MAX = 1024
+
+/** The batch of what waits for nothing. */
+export const NO_BATCH = 0
+
+export class Sender {
+  readonly arena: Arena = new Arena()
+  /** Everything up to this batch is on disk. */
+  durableBatch = 0
+  /** Bytes of all connections that the network has not taken. */
+  totalPendingBytes = 0
+  private readonly turn: Turn
+  private readonly counters: Counters
+  private readonly limits: Limits
+  private readonly trace: Trace
+  private readonly dirty: Connection[] = []
+  private readonly pool: Output[] = []
+  private readonly pieces: Uint8Array[] = []
+  private holding: Connection[] = []
+  private sendLimit: number
+  private requested = false
+  private readonly becomeReady: (connection: Connection) => void
+
+  constructor(
+    turn: Turn,
+    counters: Counters,
+    limits: Limits,
+    trace: Trace,
+    becomeReady: (connection: Connection) => void,
+  ) {
+    this.becomeReady = becomeReady
+    this.turn = turn
+    this.counters = counters
+    this.limits = limits
+    this.trace = trace
+    this.sendLimit = limits.outgoingBytesMax
+  }
+
+  /** Asks for the end of the turn, once. */
+  requestTurn(): void {
+    if (this.requested) return
+    this.requested = true
+    this.turn.request()
+  }
+
+  /** Where to append what goes to this connection in this turn. */
+  outputOf(connection: Connection): Output {
+    if (connection.output !== null) return connection.output
+    const output = this.pool.pop() ?? new Output()
+    connection.output = output
+    this.dirty.push(connection)
+    this.requestTurn()
+    return output
+  }
+
+  /** Whether more may be put into the connection's output: the bound of a slow subscriber. */
+  hasRoom(connection: Connection): boolean {
+    const output = connection.output
+    if (output !== null && output.bytes >= FLUSH_BYTES) this.flush(connection)
+    return connection.pendingBytes < this.sendLimit
+  }
+
+  /** PUBACK, PUBREC, PUBREL or PUBCOMP, as soon as `batch` is durable. */
+  acknowledge(
+    connection: Connection,
+    type: number,
+    packetId: number,
+    reasonCode: number,
+    batch: number,
+  ): void {
+    if (batch > this.durableBatch || this.holds(connection)) {
+      this.hold(connection, (type << 24) | (reasonCode << 16) | packetId, batch)
+      if (type === PacketType.PUBACK) connection.heldPublishes++
+      return
+    }
+    this.writeAcknowledgement(connection, type, packetId, reasonCode)
+  }
+
+  /** A whole packet, as soon as `batch` is durable. It belongs to the sender from now on. */
+  packet(connection: Connection, packet: Uint8Array, batch: number): void {
+    if (batch > this.durableBatch || this.holds(connection)) {
+      this.hold(connection, packet, batch)
+      return
+    }
+    this.writePacket(connection, packet)
+  }
+
+  /** Without waiting for what is held: for DISCONNECT and the like. */
+  writePacket(connection: Connection, packet: Uint8Array): void {
+    this.counters.packetsSent++
+    this.outputOf(connection).append(packet, 0, packet.length)
+  }
+
+  /** The store says that all batches up to `batch` are on disk. */
+  durable(batch: number): void {
+    if (batch <= this.durableBatch) return
+    this.durableBatch = batch
+    if (this.holding.length === 0) return
+    const holding = this.holding
+    this.holding = []
+    for (let i = 0; i < holding.length; i++) this.releaseHeld(holding[i] as Connection)
+  }
+
+  /** Forgets what is held: the connection ends. */
+  dropHeld(connection: Connection): void {
+    connection.held = null
+    connection.heldBatches = null
+    connection.heldPublishes = 0
+  }
+
+  /** Writes what the turn has produced. */
+  flushAll(): void {
+    this.requested = false
+    const dirty = this.dirty
+    for (let i = 0; i < dirty.length; i++) {
+      const connection = dirty[i] as Connection
+      this.flush(connection)
+      if (connection.endAfterFlush && connection.state === ConnectionState.ENDING) {
+        connection.endAfterFlush = false
+        connection.wire.end()
+      }
+    }
+    dirty.length = 0
+    this.arena.reset()
+    const full = this.totalPendingBytes > this.limits.totalOutgoingBytesMax
+    this.sendLimit = full ? SHARE_WHEN_FULL_BYTES : this.limits.outgoingBytesMax
+  }
+
+  /** The network has taken what was written. */
+  drained(connection: Connection): void {
+    this.totalPendingBytes -= connection.pendingBytes
+    connection.pendingBytes = 0
+  }
+
+  private flush(connection: Connection): void {
+    const output = connection.output
+    if (output === null) return
+    if (connection.state === ConnectionState.CLOSED) output.clear()
+    else if (output.bytes > 0) this.write(connection, output)
+    connection.output = null
+    if (this.pool.length < POOLED_OUTPUTS_MAX) this.pool.push(output)
+  }
+
+  private write(connection: Connection, output: Output): void {
+    const wire = connection.wire
+    const before = connection.pendingBytes
+    const share = before === 0 || wire.pendingBytes() === 0
+    this.counters.bytesSent += output.bytes
+    output.take(this.arena.bytes, share, this.pieces)
+    if (this.trace.packets) {
+      this.trace.sent(wire.origin, connection.identity?.clientId ?? '', this.pieces)
+    }
+    wire.write(this.pieces)
+    const pending = wire.pendingBytes()
+    connection.pendingBytes = pending
+    this.totalPendingBytes += pending - before
+  }
+
+  private holds(connection: Connection): boolean {
+    return connection.held !== null && connection.held.length > 0
+  }
+
+  private hold(connection: Connection, what: number | Uint8Array, batch: number): void {
+    if (connection.held === null || connection.heldBatches === null) {
+      connection.held = []
+      connection.heldBatches = []
+    }
+    if (connection.held.length === 0) this.holding.push(connection)
+    connection.held.push(what)
+    connection.heldBatches.push(batch)
+    this.requestTurn()
+  }
+
+  private releaseHeld(connection: Connection): void {
+    const held = connection.held
+    const batches = connection.heldBatches
+    if (held === null || batches === null) return
+    let released = 0
+    while (released < held.length && (batches[released] as number) <= this.durableBatch) {
+      const what = held[released++]
+      if (typeof what === 'number') this.releaseAcknowledgement(connection, what)
+      else if (what !== undefined) this.writePacket(connection, what)
+    }
+    // The first packet that an open connection gets is its CONNACK [MQTT-3.2.0-1].
+    if (released > 0 && !connection.ready) this.becomeReady(connection)
+    if (released === held.length) {
+      held.length = 0
+      batches.length = 0
+      return
+    }
+    held.splice(0, released)
+    batches.splice(0, released)
+    this.holding.push(connection)
+  }
+
+  private releaseAcknowledgement(connection: Connection, packed: number): void {
+    const type = packed >> 24
+    if (type === PacketType.PUBACK) connection.heldPublishes--
+    this.writeAcknowledgement(connection, type, packed & 0xffff, (packed >> 16) & 0xff)
+  }
+
+  private writeAcknowledgement(
+    connection: Connection,
+    type: number,
+    packetId: number,
+    reasonCode: number,
+  ): void {
+    const arena = this.arena
+    arena.reserve(5)
+    const out = arena.bytes
+    const start = arena.at
+    const long = connection.level5 && reasonCode !== 0
+    out[start] = (type << 4) | (type === PacketType.PUBREL ? 2 : 0) // [MQTT-3.6.1-1]
+    out[start + 1] = long ? 3 : 2
+    out[start + 2] = packetId >> 8
+    out[start + 3] = packetId & 255
+    if (long) out[start + 4] = reasonCode
+    arena.at = start + (long ? 5 : 4)
+    this.counters.packetsSent++
+    this.outputOf(connection).append(out, start, arena.at)
+  }
+}

@@ -1,0 +1,54 @@
+// Shared subscriptions. A group has one queue: a message waits in the group until a member has room
+// for it, never in a member that is slow or gone. MQTT 5.0 section 4.8.2.
+
+import { type Delivery, DeliveryQueue } from './session.ts'
+import type { Subscription } from './subscriptions.ts'
+
+export class Group {
+  readonly shareName: string
+  /** Without the share name. */
+  readonly filter: string
+  /** Id in the store; 0 until a member's session is kept. */
+  storedId = 0
+  readonly members: Subscription[] = []
+  readonly queue: DeliveryQueue = new DeliveryQueue()
+  queuedBytes = 0
+  nextSequence = 1
+  waking = false
+  private turn = 0
+
+  constructor(shareName: string, filter: string) {
+    this.shareName = shareName
+    this.filter = filter
+  }
+
+  /** True when the messages of the group outlive the process: a member's session does. */
+  get persistent(): boolean {
+    return this.members.some(member => member.session.persistent)
+  }
+
+  /** The next member in turn for which `ready` holds. */
+  next(ready: (member: Subscription) => boolean): Subscription | null {
+    const count = this.members.length
+    for (let i = 0; i < count; i++) {
+      const at = (this.turn + i) % count
+      const member = this.members[at] as Subscription
+      if (!ready(member)) continue
+      this.turn = at + 1
+      return member
+    }
+    return null
+  }
+
+  remove(member: Subscription): void {
+    const at = this.members.indexOf(member)
+    if (at >= 0) this.members.splice(at, 1)
+  }
+
+  /** Takes back messages that a member did not finish, in their order. */
+  takeBack(deliveries: readonly Delivery[]): void {
+    if (deliveries.length === 0) return
+    this.queue.unshift(deliveries)
+    for (const delivery of deliveries) this.queuedBytes += delivery.message.byteLength
+  }
+}
