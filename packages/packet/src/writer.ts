@@ -32,7 +32,8 @@ export class Writer {
   }
 
   uint8(value: number): void {
-    this.bytes[this.claim(1)] = value
+    const at = this.claim(1)
+    this.bytes[at] = value
   }
 
   uint16(value: number): void {
@@ -74,7 +75,8 @@ export class Writer {
   /** Bytes as they are, without a length. */
   raw(value: Uint8Array, what: string): void {
     checkBytes(value, what)
-    this.bytes.set(value, this.claim(value.length))
+    const at = this.claim(value.length)
+    this.bytes.set(value, at)
   }
 
   /** Leaves room for the length of what follows. Give the result to `close`. */
@@ -105,6 +107,7 @@ export class Writer {
     this.bytes[to] = rest
   }
 
+  /** Makes room. Look at `bytes` only afterwards: it may be another buffer then. */
   private claim(length: number): number {
     const at = this.length
     this.length = at + length
