@@ -18,7 +18,10 @@ const tested = process.env['GODWIT_TESTED'] === '1'
 
 /** @type {{ name: string, command: string[] }[]} */
 const steps = [
-  { name: 'format and lint', command: bin('@biomejs/biome/bin/biome', 'check', '.') },
+  {
+    name: 'format and lint',
+    command: bin('@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'),
+  },
   { name: 'types', command: ['scripts/build.js'] },
   { name: 'types of scripts', command: bin('typescript/bin/tsc', '-p', 'scripts') },
   { name: 'unused code', command: bin('knip/bin/knip.js', '--no-progress') },

@@ -1,0 +1,240 @@
+// Makes docs/conformance.md from the statement lists, the ids at the lines that enforce them and the
+// ids in the names of tests.
+//
+//   node scripts/conformance.js            writes the table
+//   node scripts/conformance.js --check    fails when the written table is old, or when a statement
+//                                          that concerns a server has neither test nor exception
+//
+// It needs the compiled tests (npm run build): the scanner of the tidy rules is there.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { allSources } from '../test/dist/tidy/files.js'
+import { ROOT } from './sources.js'
+
+const TABLE = 'docs/conformance.md'
+const EXCEPTIONS = 'test/statements/exceptions.tsv'
+const STATEMENT_ID = /\[(MQTT-[\d.]+-\d+)(?: (v3))?\]/g
+const Who = { C: 'client', S: 'server', B: 'both' }
+const Standards = [
+  { title: 'MQTT 5.0', level: 'v5', list: 'test/statements/mqtt-5.0.tsv' },
+  { title: 'MQTT 3.1.1', level: 'v3', list: 'test/statements/mqtt-3.1.1.tsv' },
+]
+
+/** @typedef {{ enforced: Set<string>, tests: Map<string, Set<string>> }} Evidence */
+/** @typedef {{ id: string, who: 'C' | 'S' | 'B', text: string }} Statement */
+
+const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
+const evidence = findEvidence()
+const exceptions = readExceptions()
+const table = `${[head(), ...Standards.map(section)].join('\n\n')}\n`
+
+if (values.check) process.exitCode = check() ? 0 : 1
+else writeFileSync(join(ROOT, TABLE), table)
+
+/** @returns {boolean} */
+function check() {
+  const missing = Standards.flatMap(({ level, list }) =>
+    readStatements(list)
+      .filter(({ who }) => who !== 'C')
+      .filter(({ id }) => !evidence.get(key(id, level))?.tests.size)
+      .filter(({ id }) => !exceptions.has(key(id, level)))
+      .map(({ id }) => key(id, level)),
+  )
+  const needless = [...exceptions.keys()].filter(id => evidence.get(id)?.tests.size)
+  const unknown = [...exceptions.keys()].filter(id => !isStatement(id))
+  const isOld = read(TABLE) !== table
+  report(`server statements without a test (${missing.length})`, missing)
+  report(`exceptions in ${EXCEPTIONS} that have a test`, needless)
+  report(`exceptions in ${EXCEPTIONS} that are no statement`, unknown)
+  if (isOld) console.log(`${TABLE} is old: run "npm run build && node scripts/conformance.js"`)
+  return missing.length + needless.length + unknown.length === 0 && !isOld
+}
+
+/**
+ * @param {string} what
+ * @param {string[]} ids
+ */
+function report(what, ids) {
+  if (ids.length > 0) console.log(`${what}:\n  ${ids.join('\n  ')}`)
+}
+
+/**
+ * A production comment with an id enforces it; a test whose text names an id tests it.
+ * @returns {Map<string, Evidence>} by id and level
+ */
+function findEvidence() {
+  /** @type {Map<string, Evidence>} */
+  const found = new Map()
+  const sources = allSources().filter(file => !file.path.startsWith('test/src/tidy'))
+  for (const file of sources) {
+    if (!file.isProduction && !file.isTest) continue
+    for (const { text } of file.isTest ? file.scan.strings : file.scan.comments) {
+      for (const [, id = '', level = 'v5'] of text.matchAll(STATEMENT_ID)) {
+        const entry = found.get(key(id, level)) ?? { enforced: new Set(), tests: new Map() }
+        found.set(key(id, level), entry)
+        if (file.isProduction) entry.enforced.add(file.path)
+        else addTo(entry.tests, file.path, nameOf(text))
+      }
+    }
+  }
+  return found
+}
+
+/**
+ * A test's name without its ids.
+ * @param {string} text
+ * @returns {string}
+ */
+function nameOf(text) {
+  return text
+    .replace(STATEMENT_ID, '')
+    .replace(/\\(['"`])/g, '$1')
+    .replace(/\s+/g, ' ')
+    .trim()
+}
+
+/**
+ * @param {Map<string, Set<string>>} byFile
+ * @param {string} path
+ * @param {string} name
+ */
+function addTo(byFile, path, name) {
+  const names = byFile.get(path) ?? new Set()
+  byFile.set(path, names.add(name))
+}
+
+/** @returns {string} */
+function head() {
+  const rows = Standards.map(({ title, level, list }) => {
+    const server = readStatements(list).filter(({ who }) => who !== 'C')
+    const tested = server.filter(({ id }) => evidence.get(key(id, level))?.tests.size)
+    const excepted = server.filter(({ id }) => exceptions.has(key(id, level)))
+    return `| ${title} | ${server.length} | ${tested.length} | ${excepted.length} |`
+  })
+  return `# Conformance
+
+Every normative statement of the standards, where the code enforces it, and the tests that name it.
+Made by \`node scripts/conformance.js\` from the ids in the sources: do not edit it.
+\`npm run check\` fails when a statement that concerns a server has no test.
+
+| | statements on servers | tested | excepted |
+|---|---:|---:|---:|
+${rows.join('\n')}`
+}
+
+/**
+ * @param {(typeof Standards)[number]} standard
+ * @returns {string}
+ */
+function section({ title, level, list }) {
+  const rows = readStatements(list).map(statement => row(statement, level))
+  return `## ${title}
+
+| Statement | Who | What it says | Enforced in | Tests |
+|---|---|---|---|---|
+${rows.join('\n')}`
+}
+
+/**
+ * @param {Statement} statement
+ * @param {string} level
+ * @returns {string}
+ */
+function row({ id, who, text }, level) {
+  const entry = evidence.get(key(id, level))
+  const enforced = [...(entry?.enforced ?? [])].sort().map(path => `\`${shortened(path)}\``)
+  const tests = [...(entry?.tests ?? [])]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, names]) => `\`${shortened(path)}\`: ${[...names].sort().map(plain).join('; ')}`)
+  const reason = exceptions.get(key(id, level))
+  if (reason !== undefined) tests.push(`*none: ${reason}*`)
+  const cells = [id, Who[who], text, enforced.join('<br>'), tests.join('<br>')]
+  return `| ${cells.map(escaped).join(' | ')} |`
+}
+
+/**
+ * @param {string} path
+ * @returns {string}
+ */
+function shortened(path) {
+  return path.replace(/^packages\//, '').replace('/src/', '/')
+}
+
+/**
+ * @param {string} name a test's name, in which nothing is meant as Markdown
+ * @returns {string}
+ */
+function plain(name) {
+  return name.replace(/[*_<\\`]/g, '\\$&')
+}
+
+/**
+ * @param {string} cell
+ * @returns {string}
+ */
+function escaped(cell) {
+  return cell.replaceAll('|', '\\|')
+}
+
+/**
+ * @param {string} path
+ * @returns {Statement[]}
+ */
+function readStatements(path) {
+  return readRows(path).map(([id = '', who = '', text = '']) => {
+    if (who !== 'C' && who !== 'S' && who !== 'B') throw new Error(`${path}: ${id} is for "${who}"`)
+    return { id, who, text }
+  })
+}
+
+/** @returns {Map<string, string>} the reason by id and level */
+function readExceptions() {
+  return new Map(
+    readRows(EXCEPTIONS).map(([id = '', level = '', reason = '']) => {
+      if (reason === '') throw new Error(`${EXCEPTIONS}: ${id} has no reason`)
+      return [key(id, level), reason]
+    }),
+  )
+}
+
+/**
+ * @param {string} id with its level
+ * @returns {boolean}
+ */
+function isStatement(id) {
+  return Standards.some(({ level, list }) =>
+    readStatements(list).some(statement => key(statement.id, level) === id),
+  )
+}
+
+/**
+ * @param {string} path
+ * @returns {string[][]}
+ */
+function readRows(path) {
+  const lines = read(path).split('\n')
+  return lines.filter(line => line !== '' && !line.startsWith('#')).map(line => line.split('\t'))
+}
+
+/**
+ * @param {string} path
+ * @returns {string} '' when there is no such file
+ */
+function read(path) {
+  try {
+    return readFileSync(join(ROOT, path), 'utf8')
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return ''
+    throw cause
+  }
+}
+
+/**
+ * @param {string} id
+ * @param {string} level 'v5' or 'v3'
+ * @returns {string} as in the sources
+ */
+function key(id, level) {
+  return level === 'v3' ? `${id} v3` : id
+}
