@@ -76,6 +76,8 @@ export class Broker implements ConnectionOwner {
   subscriptionCount = 0
   /** New clients are refused with this code; 0: they are let in. */
   refusing = 0
+  /** Nobody looks at single messages: those of QoS 0 may take the short way. */
+  readonly mayPass: boolean
   private readonly system: SysTopics
   private readonly tickets = new Map<number, Connection>()
   private nextTicket = 1
@@ -104,6 +106,12 @@ export class Broker implements ConnectionOwner {
     this.sessions = new Sessions(this)
     this.retainer = new Retainer(this)
     this.system = new SysTopics(this)
+    this.mayPass =
+      !ports.guard.inspectsMessages &&
+      !ports.trace.messages &&
+      !ports.trace.packets &&
+      !ports.peers.present &&
+      limits.messagesPerSecondMax === 0
   }
 
   /** Takes back what the store has kept. Once, before the first connection. */
@@ -370,6 +378,18 @@ export class Broker implements ConnectionOwner {
   lose(reason: DropReason, clientId: string, topic: string, byteCount: number): void {
     const first = this.ledger.count(reason, clientId, topic, byteCount)
     if (first) this.ports.trace.dropped(reason, clientId, topic)
+  }
+
+  /** Several messages of one topic are lost. */
+  loseMany(
+    reason: DropReason,
+    clientId: string,
+    topic: string,
+    count: number,
+    byteCount: number,
+  ): void {
+    this.lose(reason, clientId, topic, byteCount)
+    for (let i = 1; i < count; i++) this.lose(reason, clientId, topic, 0)
   }
 
   /** CONNACK is out: the session may send. */

@@ -21,6 +21,7 @@ import { Delivery, type Session } from './session.ts'
 
 /** protocol (2) x QoS (3) x retain (2) */
 const FORMS = 12
+const UNLIMITED = 0xffff_ffff
 
 export class Forwarder {
   /** The message that is just passing. */
@@ -77,6 +78,44 @@ export class Forwarder {
     for (let i = 0; i < groups.length; i++) {
       count++
       this.broker.groups.take(groups[i] as (typeof groups)[number], message)
+    }
+    return count
+  }
+
+  /**
+   * The short way of QoS 0: when all receivers take the frame as it came, it goes out as it came,
+   * together with those behind it that differ in nothing but the payload.
+   * @returns how many messages went this way; 0: the receivers differ, each has to be asked
+   */
+  pass(route: Route, connection: Connection, prefixLength: number): number {
+    const receivers = route.receivers
+    const level5 = connection.level5
+    const decoder = connection.decoder
+    const length = decoder.end - decoder.start
+    let sendBytesMax = UNLIMITED
+    for (let i = 0; i < receivers.length; i++) {
+      const receiver = receivers[i] as Receiver
+      const to = receiver.session.connection
+      if (to === null) continue
+      if (to.level5 !== level5 || !to.plain || receiver.identifiers !== null) return 0
+      if (receiver.noLocal || to.sendBytesMax < length) return 0
+      if (to.sendBytesMax < sendBytesMax) sendBytesMax = to.sendBytesMax
+    }
+    const count = decoder.extendRun(prefixLength, sendBytesMax)
+    const { bytes, start, end } = decoder
+    for (let i = 0; i < receivers.length; i++) {
+      const session = (receivers[i] as Receiver).session
+      const to = session.connection
+      if (to === null || !to.ready) continue
+      if (!this.sender.hasRoom(to)) {
+        this.broker.loseMany('outgoing-full', session.clientId, route.topic, count, end - start)
+        continue
+      }
+      this.sender.outputOf(to).append(bytes, start, end)
+      const counters = this.broker.counters
+      counters.packetsSent += count
+      counters.publishSent += count
+      counters.publishBytesSent += end - start
     }
     return count
   }

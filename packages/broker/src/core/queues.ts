@@ -85,6 +85,7 @@ export class Queues {
   transmitAll(): void {
     if (this.waking.length === 0) return
     const waking = this.waking
+    const assigned = this.assigned
     this.waking = []
     this.assigned = 0
     for (let i = 0; i < waking.length; i++) {
@@ -94,6 +95,8 @@ export class Queues {
       if (connection === null || !connection.ready) continue
       if (!this.transmit(connection, session)) this.blocked.push(session)
       if (session.retainedJobs !== null) this.broker.retainer.serve(connection, session)
+      // One that woke after `assignAll`, its CONNACK just gone, has its queue looked at next turn.
+      if (i >= assigned && session.queue !== null && session.queue.length > 0) this.wake(session)
     }
   }
 

@@ -47,6 +47,8 @@ export class Route {
   readonly topic: string
   readonly topicBytes: Uint8Array
   readonly hash: number
+  /** The topic begins with '$'. */
+  readonly special: boolean
   generation: number = FORGOTTEN
   receivers: Receiver[] = NO_RECEIVERS
   groups: Group[] = NO_GROUPS
@@ -55,6 +57,7 @@ export class Route {
     this.topic = topic
     this.topicBytes = topicBytes
     this.hash = hash
+    this.special = topic.startsWith('$')
   }
 
   /** Whether `bytes[start, end)` is this topic. */

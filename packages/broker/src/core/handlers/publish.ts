@@ -12,6 +12,10 @@ import { DISCARD, type Identity, LATER, type PublishReplacement } from '../ports
 import type { Route } from '../router.ts'
 import { NO_BATCH } from '../sender.ts'
 
+/** PUBLISH with QoS 0 and neither DUP nor RETAIN. */
+const PLAIN_PUBLISH = 0x30
+/** Up to so many user properties no limit needs to be looked at. */
+const USER_PROPERTIES_MIN = 8
 const NO_SUBSCRIBER = ReasonCode.NO_MATCHING_SUBSCRIBERS
 
 export function handlePublish(broker: Broker, connection: Connection): void {
@@ -32,6 +36,7 @@ export function handlePublish(broker: Broker, connection: Connection): void {
     route = routeOf(broker, connection)
     connection.lastRoute = route
   }
+  if (decoder.first === PLAIN_PUBLISH && broker.mayPass && passes(broker, connection, route)) return
   const message = broker.forwarder.passing
   message.load(view, bytes, decoder.start, connection.protocolLevel)
   message.topic = route.topic
@@ -61,6 +66,24 @@ export function handlePublish(broker: Broker, connection: Connection): void {
   }
   if (guard.inspectsMessages) inspect(broker, connection, route, message, packetId)
   else accept(broker, connection, route, message, packetId)
+}
+
+/** Tries the short way of a run of QoS 0 messages. @returns false when it has to be the long one */
+function passes(broker: Broker, connection: Connection, route: Route): boolean {
+  const { view } = broker
+  if (view.topicAlias !== 0 || route.special || route.groups.length > 0) return false
+  if (broker.ports.guard.checksPermissions || view.userPropertyCount > USER_PROPERTIES_MIN)
+    return false
+  const { decoder } = connection
+  const start = decoder.end
+  const count = broker.forwarder.pass(route, connection, view.payloadStart - decoder.bodyStart)
+  if (count === 0) return false
+  const { counters } = broker
+  counters.packetsReceived += count - 1
+  counters.publishReceived += count - 1
+  counters.publishBytesReceived += decoder.end - start
+  if (route.receivers.length === 0) counters.unmatched += count
+  return true
 }
 
 /** The message may be published: hands it on and acknowledges it. */
