@@ -24,7 +24,7 @@ const steps = [
   },
   { name: 'types', command: ['scripts/build.js'] },
   { name: 'types of scripts', command: bin('typescript/bin/tsc', '-p', 'scripts') },
-  { name: 'unused code', command: bin('knip/bin/knip.js', '--no-progress') },
+  { name: 'unused code', command: bin('knip/bin/knip.js', '--no-progress', '--no-config-hints') },
   ...packages().map(path => ({
     name: `package ${path.slice('packages/'.length)}`,
     command: bin('publint/src/cli.js', 'run', path, '--strict'),
