@@ -142,6 +142,7 @@ export class Broker implements ConnectionOwner {
 
   /** The world's answer to `turn.request()`. */
   endTurn(): void {
+    this.sender.beginEnd()
     this.queues.assignAll()
     while (this.groups.pumpAll()) this.queues.assignAll()
     const store = this.ports.store

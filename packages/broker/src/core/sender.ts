@@ -34,6 +34,8 @@ export class Sender {
   private holding: Connection[] = []
   private sendLimit: number
   private requested = false
+  /** The turn is ending: what is appended now is written with it. */
+  private ending = false
   private readonly becomeReady: (connection: Connection) => void
 
   constructor(
@@ -58,13 +60,19 @@ export class Sender {
     this.turn.request()
   }
 
+  /** The turn ends: who wakes from now on needs another one. */
+  beginEnd(): void {
+    this.requested = false
+    this.ending = true
+  }
+
   /** Where to append what goes to this connection in this turn. */
   outputOf(connection: Connection): Output {
     if (connection.output !== null) return connection.output
     const output = this.pool.pop() ?? new Output()
     connection.output = output
     this.dirty.push(connection)
-    this.requestTurn()
+    if (!this.ending) this.requestTurn()
     return output
   }
 
@@ -125,7 +133,6 @@ export class Sender {
 
   /** Writes what the turn has produced. */
   flushAll(): void {
-    this.requested = false
     const dirty = this.dirty
     for (let i = 0; i < dirty.length; i++) {
       const connection = dirty[i] as Connection
@@ -136,6 +143,7 @@ export class Sender {
       }
     }
     dirty.length = 0
+    this.ending = false
     this.arena.reset()
     const full = this.totalPendingBytes > this.limits.totalOutgoingBytesMax
     this.sendLimit = full ? SHARE_WHEN_FULL_BYTES : this.limits.outgoingBytesMax

@@ -18,6 +18,10 @@ import type { Connection } from '../core/connection.ts'
 import { DEFAULT_LIMITS, type Limits } from '../core/limits.ts'
 import type { AuthenticationVerdict, Guard, Origin, Store, Trace, Wire } from '../core/ports.ts'
 
+function ignore(): void {
+  // What a test does not look at.
+}
+
 const PACKET_BYTES_MAX = 300_000_000
 
 /** Lets everybody do everything. */
@@ -32,7 +36,9 @@ export class OpenGuard implements Guard {
   proceed(..._step: Parameters<Guard['proceed']>): AuthenticationVerdict | null {
     return { reasonCode: 0x8c }
   }
-  abandon(_ticket: number): void {}
+  abandon(_ticket: number): void {
+    // Nothing was begun.
+  }
   mayPublish(..._question: Parameters<Guard['mayPublish']>): number {
     return 0
   }
@@ -56,7 +62,7 @@ export class TestStore implements Store {
   /** True: batches become durable only by `finish`. */
   slow = false
   readonly records: [name: string, ...values: unknown[]][] = []
-  durable: (batch: number) => void = () => {}
+  durable: (batch: number) => void = ignore
 
   commit(): void {
     const batch = this.openBatch++
@@ -67,7 +73,9 @@ export class TestStore implements Store {
   finish(): void {
     this.durable(this.openBatch - 1)
   }
-  load(): void {}
+  load(): void {
+    // Nothing was kept.
+  }
   putSession(...values: unknown[]): void {
     this.#record('putSession', values)
   }
@@ -133,8 +141,8 @@ export class TestTrace implements Trace {
   packets = false
   messages = false
   readonly events: [name: string, ...values: unknown[]][] = []
-  received(): void {}
-  sent(): void {}
+  readonly received: () => void = ignore
+  readonly sent: () => void = ignore
   published(...values: unknown[]): void {
     this.events.push(['published', ...values])
   }
@@ -200,7 +208,7 @@ export class World {
           },
         },
         store: this.store,
-        peers: { nodeName: 'test', present: false, interested: () => {}, forward: () => {} },
+        peers: { nodeName: 'test', present: false, interested: ignore, forward: ignore },
         guard: options.guard ?? new OpenGuard(),
         trace: this.trace,
       },
