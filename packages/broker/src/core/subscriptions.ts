@@ -67,7 +67,8 @@ class Level {
   children: Map<string, Level> | null = null
   plus: Level | null = null
   hash: Level | null = null
-  entry: FilterEntry | null = null
+  /** The one subscription of the filter that ends here, as long as there is no other. */
+  entry: Subscription | FilterEntry | null = null
 
   constructor(parent: Level | null, name: string) {
     this.parent = parent
@@ -96,12 +97,15 @@ export class SubscriptionIndex {
   /** @param filter of the subscription, without a share name */
   add(filter: string, subscription: Subscription): void {
     this.size++
-    if (!hasWildcard(filter)) {
-      const known = this.exact.get(filter)
-      if (known === undefined) {
-        this.exact.set(filter, subscription)
+    if (hasWildcard(filter)) {
+      const level = this.levelOf(filter)
+      if (level.entry === null) {
+        level.entry = subscription
         return
       }
+    } else if (!this.exact.has(filter)) {
+      this.exact.set(filter, subscription)
+      return
     }
     const entry = this.entryOf(filter)
     subscription.position = entry.subscriptions.length
@@ -110,8 +114,9 @@ export class SubscriptionIndex {
 
   remove(filter: string, subscription: Subscription): void {
     this.size--
-    if (this.exact.get(filter) === subscription) {
-      this.exact.delete(filter)
+    const only = hasWildcard(filter) ? this.levelOf(filter).entry : this.exact.get(filter)
+    if (only === subscription) {
+      this.prune(filter)
       return
     }
     const entry = this.entryOf(filter)
@@ -139,10 +144,7 @@ export class SubscriptionIndex {
   /** Adds to `into` whatever matches the topic. MQTT 5.0 section 4.7. */
   match(topic: string, into: Matches): void {
     const exact = this.exact.get(topic)
-    if (exact !== undefined) {
-      if (exact instanceof Subscription) into.subscriptions.push(exact)
-      else collect(exact, into)
-    }
+    if (exact !== undefined) collect(exact, into)
     if (!this.root.empty) this.matchTree(topic, into)
   }
 
@@ -190,21 +192,19 @@ export class SubscriptionIndex {
   }
 
   private exactEntryOf(filter: string): FilterEntry {
-    const known = this.exact.get(filter)
+    const known = this.exact.get(filter) ?? null
     if (known instanceof FilterEntry) return known
-    const entry = new FilterEntry()
-    if (known !== undefined) {
-      known.position = 0
-      entry.subscriptions.push(known)
-    }
+    const entry = entryWith(known)
     this.exact.set(filter, entry)
     return entry
   }
 
   private wildcardEntryOf(filter: string): FilterEntry {
     const level = this.levelOf(filter)
-    if (level.entry === null) level.entry = new FilterEntry()
-    return level.entry
+    if (level.entry instanceof FilterEntry) return level.entry
+    const entry = entryWith(level.entry)
+    level.entry = entry
+    return entry
   }
 
   private levelOf(filter: string): Level {
@@ -249,7 +249,20 @@ export class SubscriptionIndex {
   }
 }
 
-function collect(entry: FilterEntry, into: Matches): void {
+function entryWith(subscription: Subscription | null): FilterEntry {
+  const entry = new FilterEntry()
+  if (subscription !== null) {
+    subscription.position = 0
+    entry.subscriptions.push(subscription)
+  }
+  return entry
+}
+
+function collect(entry: Subscription | FilterEntry, into: Matches): void {
+  if (entry instanceof Subscription) {
+    into.subscriptions.push(entry)
+    return
+  }
   const subscriptions = entry.subscriptions
   for (let i = 0; i < subscriptions.length; i++) {
     into.subscriptions.push(subscriptions[i] as Subscription)
