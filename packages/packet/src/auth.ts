@@ -30,7 +30,7 @@ export function writeAuth(writer: Writer, packet: AuthPacket, level: ProtocolLev
   const { reasonCode, properties } = packet
   writer.uint8(AUTH << 4)
   const mark = writer.open()
-  if (reasonCode !== 0 || !hasNoProperties(properties)) {
+  if (!hasNoProperties(properties) || reasonCode !== 0) {
     if (properties.authenticationMethod === undefined) {
       invalidPacket('an authentication method', undefined)
     }

@@ -125,6 +125,11 @@ const CONNACK_NAMES: readonly Name[] = [
   'authenticationData',
 ]
 
+const CONNACK_REFUSALS: readonly number[] = [
+  ...[0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c],
+  ...[0x90, 0x95, 0x97, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f],
+]
+
 function properties(level: ProtocolLevel, names: readonly Name[]): Arbitrary<Properties> {
   if (level < 5) return fc.constant(NO_PROPERTIES)
   const record = fc.record(Object.fromEntries(names.map(name => [name, values[name]])), {
@@ -165,12 +170,7 @@ function connect(protocolLevel: ProtocolLevel): Arbitrary<Packet> {
 }
 
 function connack(level: ProtocolLevel): Arbitrary<Packet> {
-  const refusals =
-    level === 5
-      ? [
-          0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90, 0x95, 0x97,
-        ].concat([0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f])
-      : [1, 2, 3, 4, 5]
+  const refusals = level === 5 ? CONNACK_REFUSALS : [1, 2, 3, 4, 5]
   const any = record({
     type: fc.constant(PacketType.CONNACK),
     sessionPresent: level === 3 ? fc.constant(false) : fc.boolean(),
