@@ -1,0 +1,101 @@
+// The append side of the log: one frame at a time, written at the end of the segment in use and
+// synced. It knows nothing of records; log-scanner.ts reads what it wrote.
+
+import { isOutOfSpace } from './errors.ts'
+import { sealFrame } from './log-format.ts'
+import type { RecordWriter } from './record-writer.ts'
+import { type Segment, type SegmentOptions, Segments, writeFully } from './segments.ts'
+
+const RETRY_MS = 1000
+
+/** A part of a segment that holds whole frames. */
+export interface LogRange {
+  readonly number: number
+  readonly path: string
+  readonly start: number
+  end: number
+}
+
+export class Log {
+  readonly segments: Segments
+  /** Of the last frame that is on disk. */
+  lastSequence: number
+  private readonly options: SegmentOptions
+  private current: Segment | null = null
+  private ranges: LogRange[] = []
+
+  /** @param lastSequence that of the last frame before; frames continue after it */
+  constructor(options: SegmentOptions, nextNumber: number, lastSequence: number) {
+    this.options = options
+    this.segments = new Segments(options, nextNumber)
+    this.lastSequence = lastSequence
+  }
+
+  /** Gets the first segment ready. */
+  async open(): Promise<void> {
+    this.current = await this.segments.take(0)
+  }
+
+  /**
+   * Writes the records as one frame. Only one call at a time. When it has returned, the frame is on
+   * disk; as long as the disk is full it does not return.
+   * @throws when writing or syncing failed: whether the frame is on disk is then unknown for good
+   */
+  async append(records: RecordWriter): Promise<void> {
+    const byteCount = records.length
+    let segment = this.current
+    if (segment === null || segment.end + byteCount > segment.byteCount) {
+      if (segment !== null) this.segments.retire(segment, this.lastSequence)
+      this.current = null
+      segment = await this.segments.take(byteCount)
+      this.current = segment
+    }
+    const sequence = this.lastSequence + 1
+    sealFrame(records.bytes, byteCount, segment.seed, sequence, records.count)
+    await this.write(segment, records.bytes.subarray(0, byteCount))
+    this.options.reached('after_write')
+    await segment.file.sync()
+    this.options.reached('after_fsync')
+    this.lastSequence = sequence
+    this.extendRange(segment, byteCount)
+    segment.end += byteCount
+  }
+
+  /** The parts that were written since the last call, for the checkpoint. */
+  takeRanges(): LogRange[] {
+    const ranges = this.ranges
+    this.ranges = []
+    return ranges
+  }
+
+  async close(): Promise<void> {
+    await this.segments.close()
+    await this.current?.file.close()
+    this.current = null
+  }
+
+  private async write(segment: Segment, bytes: Uint8Array): Promise<void> {
+    // The place was filled with zeros before, so the disk is full here only on file systems that
+    // copy on write. The same bytes go to the same place until they fit; nothing was synced.
+    for (let waited = false; ; waited = true) {
+      try {
+        await writeFully(segment.file, bytes, segment.end)
+        if (waited) this.options.shortage(false)
+        return
+      } catch (error) {
+        if (!isOutOfSpace(error)) throw error
+        if (!waited) this.options.shortage(true)
+        await new Promise<void>(resolve => this.options.fileSystem.after(RETRY_MS, resolve))
+      }
+    }
+  }
+
+  private extendRange(segment: Segment, byteCount: number): void {
+    const last = this.ranges.at(-1)
+    if (last?.number === segment.number) last.end += byteCount
+    else {
+      const { number, path, end } = segment
+      this.ranges.push({ number, path, start: end, end: end + byteCount })
+    }
+  }
+}

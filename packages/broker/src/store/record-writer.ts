@@ -1,0 +1,252 @@
+// hot
+// Records of the store as bytes, written straight into the open batch. No record is ever an object.
+// A record is an operation code and its fields; numbers take 1 to 8 bytes, texts 2 and their UTF-8.
+
+import type {
+  Store,
+  StoredDelivery,
+  StoredMessage,
+  StoredSession,
+  StoredSubscription,
+  StoredWill,
+} from '../core/ports.ts'
+
+/** What can be done to the state: the Store without its reading and committing. */
+export type RecordSink = Omit<
+  Store,
+  'openBatch' | 'dirty' | 'full' | 'congested' | 'commit' | 'load'
+>
+
+/**
+ * Operation codes on disk. A code never changes its meaning: a record with other fields gets a new
+ * code, and `FORMAT_VERSION` of the log grows.
+ */
+export const Op = {
+  PUT_SESSION: 1,
+  REMOVE_SESSION: 2,
+  PUT_SUBSCRIPTION: 3,
+  REMOVE_SUBSCRIPTION: 4,
+  PUT_MESSAGE: 5,
+  PUT_DELIVERY: 6,
+  REMOVE_DELIVERY: 7,
+  PUT_INFLIGHT: 8,
+  PUT_RECEIVED: 9,
+  REMOVE_RECEIVED: 10,
+  PUT_RETAINED: 11,
+  REMOVE_RETAINED: 12,
+  PUT_WILL: 13,
+  REMOVE_WILL: 14,
+  PUT_GROUP: 15,
+  REMOVE_GROUP: 16,
+  PUT_GROUP_DELIVERY: 17,
+  REMOVE_GROUP_DELIVERY: 18,
+} as const
+
+const TEXT_BYTES_MAX = 65_535
+const NUMBER_BYTES_MAX = 8
+const CAPACITY_BYTES = 64 * 1024
+/** A buffer that grew beyond this is given up after its batch. */
+const KEPT_CAPACITY_BYTES = 1024 * 1024
+
+export class RecordWriter implements RecordSink {
+  /** Replaced when it must grow: do not keep it while writing. */
+  bytes: Buffer
+  length: number
+  /** How many records. */
+  count = 0
+  /** Bytes at the start that are somebody else's: the header of the frame. */
+  readonly headerBytes: number
+
+  constructor(headerBytes: number) {
+    this.headerBytes = headerBytes
+    this.bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES)
+    this.length = headerBytes
+  }
+
+  reset(): void {
+    if (this.bytes.length > KEPT_CAPACITY_BYTES) this.bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES)
+    this.length = this.headerBytes
+    this.count = 0
+  }
+
+  putSession(session: StoredSession): void {
+    this.begin(Op.PUT_SESSION)
+    this.number(session.id)
+    this.number(session.protocolLevel)
+    this.number(session.sessionExpirySeconds)
+    this.number(session.disconnectedAtMs)
+    this.text(session.clientId)
+  }
+
+  removeSession(sessionId: number): void {
+    this.begin(Op.REMOVE_SESSION)
+    this.number(sessionId)
+  }
+
+  putSubscription(subscription: StoredSubscription): void {
+    this.begin(Op.PUT_SUBSCRIPTION)
+    this.number(subscription.sessionId)
+    this.number(subscription.options)
+    this.number(subscription.identifier)
+    this.text(subscription.filter)
+  }
+
+  removeSubscription(sessionId: number, filter: string): void {
+    this.begin(Op.REMOVE_SUBSCRIPTION)
+    this.number(sessionId)
+    this.text(filter)
+  }
+
+  putMessage(message: StoredMessage): void {
+    this.begin(Op.PUT_MESSAGE)
+    this.number(message.id)
+    this.number(message.protocolLevel)
+    this.number(message.expiresAtMs)
+    this.text(message.publisher)
+    this.data(message.frame)
+  }
+
+  putDelivery(delivery: StoredDelivery): void {
+    this.begin(Op.PUT_DELIVERY)
+    this.delivery(delivery)
+  }
+
+  removeDelivery(sessionId: number, sequence: number): void {
+    this.begin(Op.REMOVE_DELIVERY)
+    this.number(sessionId)
+    this.number(sequence)
+  }
+
+  putInflight(sessionId: number, packetId: number, sequence: number, state: number): void {
+    this.begin(Op.PUT_INFLIGHT)
+    this.number(sessionId)
+    this.number(packetId)
+    this.number(sequence)
+    this.number(state)
+  }
+
+  putReceived(sessionId: number, packetId: number): void {
+    this.begin(Op.PUT_RECEIVED)
+    this.number(sessionId)
+    this.number(packetId)
+  }
+
+  removeReceived(sessionId: number, packetId: number): void {
+    this.begin(Op.REMOVE_RECEIVED)
+    this.number(sessionId)
+    this.number(packetId)
+  }
+
+  putRetained(topic: string, messageId: number): void {
+    this.begin(Op.PUT_RETAINED)
+    this.number(messageId)
+    this.text(topic)
+  }
+
+  removeRetained(topic: string): void {
+    this.begin(Op.REMOVE_RETAINED)
+    this.text(topic)
+  }
+
+  /** The message itself is not in it: it was put before. */
+  putWill(will: StoredWill): void {
+    this.begin(Op.PUT_WILL)
+    this.number(will.sessionId)
+    this.number(will.message.id)
+    this.number(will.delaySeconds)
+    this.number(will.expirySeconds + 1)
+    this.number(will.fireAtMs)
+  }
+
+  removeWill(sessionId: number): void {
+    this.begin(Op.REMOVE_WILL)
+    this.number(sessionId)
+  }
+
+  putGroup(groupId: number, shareName: string, filter: string): void {
+    this.begin(Op.PUT_GROUP)
+    this.number(groupId)
+    this.text(shareName)
+    this.text(filter)
+  }
+
+  removeGroup(groupId: number): void {
+    this.begin(Op.REMOVE_GROUP)
+    this.number(groupId)
+  }
+
+  putGroupDelivery(delivery: StoredDelivery): void {
+    this.begin(Op.PUT_GROUP_DELIVERY)
+    this.delivery(delivery)
+  }
+
+  removeGroupDelivery(groupId: number, sequence: number): void {
+    this.begin(Op.REMOVE_GROUP_DELIVERY)
+    this.number(groupId)
+    this.number(sequence)
+  }
+
+  private delivery(delivery: StoredDelivery): void {
+    this.number(delivery.ownerId)
+    this.number(delivery.sequence)
+    this.number(delivery.messageId)
+    this.number(delivery.flags)
+    const identifiers = delivery.identifiers
+    const count = identifiers === null ? 0 : identifiers.length
+    this.number(count)
+    if (identifiers === null) return
+    for (let i = 0; i < count; i++) this.number(identifiers[i] as number)
+  }
+
+  private begin(op: number): void {
+    this.count++
+    this.claim(1)
+    this.bytes[this.length++] = op
+  }
+
+  /** 7 bits per byte, the lowest first; up to 2^53 - 1. */
+  private number(value: number): void {
+    if (this.length + NUMBER_BYTES_MAX > this.bytes.length) this.claim(NUMBER_BYTES_MAX)
+    const bytes = this.bytes
+    let at = this.length
+    let rest = value
+    while (rest > 0x7fff_ffff) {
+      bytes[at++] = (rest % 128) | 128
+      rest = Math.floor(rest / 128)
+    }
+    while (rest > 127) {
+      bytes[at++] = (rest & 127) | 128
+      rest >>>= 7
+    }
+    bytes[at++] = rest
+    this.length = at
+  }
+
+  private text(value: string): void {
+    // Three bytes per UTF-16 unit are enough for any text.
+    this.claim(2 + value.length * 3)
+    const start = this.length + 2
+    const byteLength = this.bytes.write(value, start, 'utf8')
+    if (byteLength > TEXT_BYTES_MAX) {
+      throw new RangeError(`a text of ${byteLength} bytes, at most ${TEXT_BYTES_MAX} can be stored`)
+    }
+    this.bytes[this.length] = byteLength >> 8
+    this.bytes[this.length + 1] = byteLength
+    this.length = start + byteLength
+  }
+
+  private data(value: Uint8Array): void {
+    this.number(value.length)
+    this.claim(value.length)
+    this.bytes.set(value, this.length)
+    this.length += value.length
+  }
+
+  private claim(byteCount: number): void {
+    const needed = this.length + byteCount
+    if (needed <= this.bytes.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, needed))
+    grown.set(this.bytes.subarray(0, this.length))
+    this.bytes = grown
+  }
+}

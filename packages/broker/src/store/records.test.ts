@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { StoreError } from './errors.ts'
+import { readRecords } from './record-reader.ts'
+import { type RecordSink, RecordWriter } from './record-writer.ts'
+import { listingSink } from './testing/sinks.ts'
+
+const HEADER_BYTES = 20
+
+function readBack(records: RecordWriter): unknown[][] {
+  const calls: unknown[][] = []
+  readRecords(records.bytes, HEADER_BYTES, records.length, listingSink(calls))
+  return calls
+}
+
+const message = {
+  id: 7,
+  frame: Uint8Array.of(0x32, 3, 0, 1, 65),
+  protocolLevel: 5,
+  expiresAtMs: 1_790_000_000_123,
+  publisher: 'sensor/ü',
+} as const
+
+const will = { sessionId: 3, message, delaySeconds: 30, expirySeconds: -1, fireAtMs: 0 }
+
+function writeEach(to: RecordSink): void {
+  to.putSession({
+    id: 3,
+    clientId: 'клиент',
+    protocolLevel: 3,
+    sessionExpirySeconds: 0xffff_ffff,
+    disconnectedAtMs: 1_790_000_000_000,
+  })
+  to.removeSession(Number.MAX_SAFE_INTEGER)
+  to.putSubscription({ sessionId: 3, filter: 'a/+/#', options: 0x3f, identifier: 268_435_455 })
+  to.removeSubscription(3, '')
+  to.putMessage(message)
+  const delivery = { ownerId: 3, sequence: 2 ** 40, messageId: 7, flags: 6, identifiers: [1, 300] }
+  to.putDelivery(delivery)
+  to.removeDelivery(3, 128)
+  to.putInflight(3, 65_535, 127, 3)
+  to.putReceived(3, 1)
+  to.removeReceived(3, 16_384)
+  to.putRetained('t', 7)
+  to.removeRetained('t/😀')
+  to.putWill(will)
+  to.removeWill(0)
+  to.putGroup(9, 'workers', 'jobs/#')
+  to.removeGroup(9)
+  to.putGroupDelivery({ ...delivery, identifiers: null })
+  to.removeGroupDelivery(9, 2 ** 32)
+}
+
+test('every record is read back as it was written', () => {
+  const written: unknown[][] = []
+  writeEach(listingSink(written))
+  const records = new RecordWriter(HEADER_BYTES)
+  writeEach(records)
+  assert.equal(records.count, written.length)
+  const read = readBack(records)
+  for (const [i, call] of written.entries()) {
+    // A will refers to its message by id only.
+    if (call[0] === 'putWill') {
+      const [, got] = read[i] as [string, typeof will]
+      assert.deepEqual({ ...got, message: got.message.id }, { ...will, message: message.id })
+    } else assert.deepEqual(read[i], call)
+  }
+  assert.equal(read.length, written.length)
+})
+
+test('any numbers and texts survive', () => {
+  const number = fc.maxSafeNat()
+  const text = fc.string({ unit: 'grapheme', maxLength: 300 })
+  fc.assert(
+    fc.property(number, number, text, fc.uint8Array({ maxLength: 70_000 }), (a, b, name, frame) => {
+      const records = new RecordWriter(HEADER_BYTES)
+      records.removeDelivery(a, b)
+      records.putGroup(a, name, name)
+      records.putMessage({ id: b, frame, protocolLevel: 4, expiresAtMs: a, publisher: name })
+      assert.deepEqual(readBack(records), [
+        ['removeDelivery', a, b],
+        ['putGroup', a, name, name],
+        ['putMessage', { id: b, frame, protocolLevel: 4, expiresAtMs: a, publisher: name }],
+      ])
+    }),
+  )
+})
+
+test('an unknown operation is an error, never skipped', () => {
+  const calls: unknown[][] = []
+  assert.throws(
+    () => readRecords(Uint8Array.of(99, 1), 0, 2, listingSink(calls)),
+    (error: unknown) =>
+      error instanceof StoreError && /operation 99 is unknown/.test(error.message),
+  )
+  assert.deepEqual(calls, [])
+})
+
+test('a record that is cut anywhere is an error', () => {
+  const records = new RecordWriter(0)
+  records.putMessage(message)
+  for (let end = 1; end < records.length; end++) {
+    assert.throws(
+      () => readRecords(records.bytes, 0, end, listingSink([])),
+      StoreError,
+      `at ${end}`,
+    )
+  }
+})
+
+test('a state in flight that does not exist is an error', () => {
+  const records = new RecordWriter(0)
+  records.putInflight(1, 1, 1, 4)
+  assert.throws(() => readRecords(records.bytes, 0, records.length, listingSink([])), /state 4/)
+})
+
+test('a text longer than MQTT allows is refused', () => {
+  const records = new RecordWriter(0)
+  records.putGroup(1, 'x'.repeat(65_535), 'f')
+  assert.throws(() => records.putGroup(1, 'x'.repeat(65_536), 'f'), RangeError)
+})
+
+test('a buffer that one batch made large is given up with it', () => {
+  const records = new RecordWriter(HEADER_BYTES)
+  records.putMessage({ ...message, frame: new Uint8Array(5_000_000) })
+  records.reset()
+  assert.equal(records.length, HEADER_BYTES)
+  assert.ok(records.bytes.length < 1_000_000)
+})

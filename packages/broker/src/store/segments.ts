@@ -1,0 +1,273 @@
+// The files of the log: some prepared ahead, one in use, some that wait for the checkpoint, some to
+// be used again. Preparing (zeros, header, rename) goes on beside the writing, in the thread pool.
+
+import { join } from 'node:path'
+import type { CrashPoint } from './crash-points.ts'
+import { isOutOfSpace } from './errors.ts'
+import type { File, FileSystem } from './file-system.ts'
+import {
+  FORMAT_VERSION,
+  FRAME_HEADER_BYTES,
+  frameSeed,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+  writeSegmentHeader,
+} from './log-format.ts'
+
+const ZERO_BYTES = 1024 * 1024
+const RETRY_MS = 1000
+/** Used segments beyond the prepared ones that are kept for later instead of being deleted. */
+const FREE_MAX = 2
+const SPARE_PATTERN = /^spare-\d+\.tmp$/
+
+export interface SegmentOptions {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  readonly storeId: Uint8Array
+  readonly segmentBytes: number
+  /** How many are kept ready: the last of them is for deletes when the disk is full. */
+  readonly spareCount: number
+  readonly reached: (point: CrashPoint) => void
+  /** There is no room for another segment, or there is again. */
+  readonly shortage: (short: boolean) => void
+  readonly failed: (cause: Error) => void
+}
+
+/** A segment that is prepared or in use. */
+export interface Segment {
+  readonly number: number
+  readonly path: string
+  readonly file: File
+  readonly byteCount: number
+  readonly seed: number
+  /** Where the next frame goes. */
+  end: number
+}
+
+interface Retired {
+  readonly path: string
+  readonly file: File
+  readonly byteCount: number
+  readonly lastSequence: number
+}
+
+export class Segments {
+  private readonly options: SegmentOptions
+  private nextNumber: number
+  private nextSpare = 1
+  private readonly ready: Segment[] = []
+  private retired: Retired[] = []
+  /** Files that may be overwritten. */
+  private readonly free: string[] = []
+  private waiting: ((segment: Segment) => void) | null = null
+  private preparing: Promise<void> | null = null
+  private short = false
+  private takingOversize = false
+  private closed = false
+  private cancelRetry: (() => void) | null = null
+
+  /** @param nextNumber greater than that of any segment there ever was */
+  constructor(options: SegmentOptions, nextNumber: number) {
+    this.options = options
+    this.nextNumber = nextNumber
+  }
+
+  get readyCount(): number {
+    return this.ready.length
+  }
+
+  get retiredCount(): number {
+    return this.retired.length
+  }
+
+  /** Files of an earlier run whose records are all in the checkpoint, and half-made ones. */
+  async adopt(names: readonly string[], sizes: ReadonlyMap<string, number>): Promise<void> {
+    for (const name of names) {
+      const path = join(this.options.directory, name)
+      const right = sizes.get(name) === this.options.segmentBytes
+      const spare = SPARE_PATTERN.test(name)
+      if (!spare && right && this.free.length < this.options.spareCount + FREE_MAX) {
+        this.free.push(path)
+      } else await this.options.fileSystem.unlink(path)
+    }
+  }
+
+  /** The next segment to write to, with room for a frame of so many bytes. */
+  async take(frameBytes: number): Promise<Segment> {
+    if (frameBytes > this.options.segmentBytes - SEGMENT_HEADER_BYTES) {
+      return this.takeOversize(frameBytes)
+    }
+    const next = this.ready.shift()
+    if (next !== undefined) {
+      this.prepareMore()
+      return next
+    }
+    return new Promise(resolve => {
+      this.waiting = resolve
+      this.prepareMore()
+    })
+  }
+
+  /** The segment is full; it can be used again when the checkpoint has `lastSequence`. */
+  retire(segment: Segment, lastSequence: number): void {
+    const { path, file, byteCount } = segment
+    this.retired.push({ path, file, byteCount, lastSequence })
+  }
+
+  /** The checkpoint has everything up to this sequence, on disk. */
+  async recycle(appliedSequence: number): Promise<void> {
+    const done = this.retired.filter(one => one.lastSequence <= appliedSequence)
+    this.retired = this.retired.filter(one => one.lastSequence > appliedSequence)
+    for (const one of done) {
+      await one.file.close()
+      const useful = one.byteCount === this.options.segmentBytes && this.free.length < FREE_MAX
+      if (useful && !this.closed) this.free.push(one.path)
+      else await this.options.fileSystem.unlink(one.path)
+    }
+    if (done.length > 0) this.prepareMore()
+  }
+
+  /** Makes segments until enough are ready; one maker at a time. */
+  prepareMore(): void {
+    if (this.preparing !== null || this.closed || this.takingOversize) return
+    this.cancelRetry?.()
+    this.cancelRetry = null
+    this.preparing = this.prepareAll().then(
+      () => {
+        this.preparing = null
+        if (this.waiting !== null && this.cancelRetry === null) this.prepareMore()
+      },
+      (error: unknown) => {
+        this.preparing = null
+        this.options.failed(error instanceof Error ? error : new Error(String(error)))
+      },
+    )
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.cancelRetry?.()
+    await this.preparing
+    for (const segment of this.ready) await segment.file.close()
+    for (const one of this.retired) await one.file.close()
+  }
+
+  private async prepareAll(): Promise<void> {
+    while (this.ready.length < this.options.spareCount || this.waiting !== null) {
+      if (this.closed) return
+      let segment: Segment
+      try {
+        segment = await this.prepare(this.options.segmentBytes)
+      } catch (error) {
+        if (!isOutOfSpace(error)) throw error
+        this.report(true)
+        this.cancelRetry = this.options.fileSystem.after(RETRY_MS, () => {
+          this.cancelRetry = null
+          this.prepareMore()
+        })
+        return
+      }
+      const waiting = this.waiting
+      this.waiting = null
+      if (waiting === null) this.ready.push(segment)
+      else waiting(segment)
+    }
+    this.report(false)
+  }
+
+  private async prepare(byteCount: number): Promise<Segment> {
+    const { fileSystem, directory, storeId, reached } = this.options
+    const reused = byteCount === this.options.segmentBytes ? this.free.shift() : undefined
+    const spare = reused ?? (await this.makeZeros(byteCount))
+    const number = this.nextNumber++
+    const path = join(directory, segmentName(number))
+    const file = await fileSystem.open(spare, 'write')
+    let place = spare
+    const version = FORMAT_VERSION
+    const header = writeSegmentHeader({ version, storeId, number, byteCount })
+    try {
+      await writeFully(file, header, 0)
+      await file.sync()
+      await fileSystem.rename(spare, path)
+      place = path
+      reached('after_segment_rename')
+      await fileSystem.syncDirectory(directory)
+    } catch (error) {
+      await file.close()
+      // On a file system that copies on write even this may find no room; the file stays usable.
+      if (isOutOfSpace(error) && reused !== undefined) this.free.push(place)
+      throw error
+    }
+    const seed = frameSeed(storeId, number)
+    return { number, path, file, byteCount, seed, end: SEGMENT_HEADER_BYTES }
+  }
+
+  private async makeZeros(byteCount: number): Promise<string> {
+    const { fileSystem, directory } = this.options
+    const path = join(directory, `spare-${this.nextSpare++}.tmp`)
+    const file = await fileSystem.open(path, 'create')
+    try {
+      const zeros = new Uint8Array(Math.min(ZERO_BYTES, byteCount))
+      for (let at = 0; at < byteCount; at += zeros.length) {
+        await writeFully(file, zeros.subarray(0, Math.min(zeros.length, byteCount - at)), at)
+      }
+      await file.sync()
+    } catch (error) {
+      await file.close()
+      await fileSystem.unlink(path)
+      throw error
+    }
+    await file.close()
+    return path
+  }
+
+  /** One for a single frame. Its number must be the next: those that are ready get others. */
+  private async takeOversize(frameBytes: number): Promise<Segment> {
+    const ready = this.ready
+    await this.preparing
+    this.takingOversize = true
+    for (let next = ready.shift(); next !== undefined; next = ready.shift()) {
+      await next.file.close()
+      this.free.push(next.path)
+    }
+    for (;;) {
+      try {
+        const segment = await this.prepare(SEGMENT_HEADER_BYTES + frameBytes)
+        this.takingOversize = false
+        this.report(false)
+        this.prepareMore()
+        return segment
+      } catch (error) {
+        if (!isOutOfSpace(error)) throw error
+        this.report(true)
+        await new Promise<void>(resolve => this.options.fileSystem.after(RETRY_MS, resolve))
+      }
+    }
+  }
+
+  private report(short: boolean): void {
+    if (short === this.short) return
+    this.short = short
+    this.options.shortage(short)
+  }
+}
+
+/**
+ * Writes all of it, in several calls when the system takes less.
+ * @throws what the system says, ENOSPC when it takes nothing more
+ */
+export async function writeFully(file: File, bytes: Uint8Array, offset: number): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const count = await file.write(bytes.subarray(done), offset + done)
+    if (count === 0) throw outOfSpace(file.path)
+    done += count
+  }
+}
+
+function outOfSpace(path: string): Error {
+  return Object.assign(new Error(`${path}: no byte could be written`), { code: 'ENOSPC' })
+}
+
+/** The least size of a segment: its header and a small frame. */
+export const SEGMENT_BYTES_MIN: number = SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES + 512
