@@ -1,1 +1,42 @@
-export {}
+// The public surface of @godwit/broker.
+
+export type { DropReason, LedgerEntry } from './core/ledger.ts'
+export { DEFAULT_LIMITS, type FullQueuePolicy, type Limits } from './core/limits.ts'
+export type {
+  AuthenticationVerdict,
+  ClientView,
+  Identity,
+  Origin,
+  Store,
+  StoreReader,
+} from './core/ports.ts'
+export type { BrokerEvents, PublishedEvent } from './events.ts'
+export { type ScramKeys, type ScramLookup, scramKeys, scramKeysLater } from './guard/scram.ts'
+export type { ScramOptions, ScramUser } from './guard/scram-users.ts'
+export type {
+  AuthenticationAnswer,
+  ConnectingClient,
+  Hooks,
+  PermissionAnswer,
+  PublishAnswer,
+  PublishedMessage,
+} from './hooks.ts'
+export type { ListenOptions, WebSocketChoice } from './listen.ts'
+export type { CertificateOptions } from './listeners/certificates.ts'
+export type { ListeningAddress } from './listeners/listener.ts'
+export {
+  type BrokerOptions,
+  type Log,
+  type OpenedStore,
+  OptionError,
+  type StoreFactory,
+  type StoreOwner,
+} from './options.ts'
+export {
+  type BrokerServer,
+  type BrokerStats,
+  type CloseOptions,
+  createBroker,
+  type PublishOptions,
+} from './server.ts'
+export { VERSION } from './version.ts'

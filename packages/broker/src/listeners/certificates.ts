@@ -1,0 +1,93 @@
+// Certificates: where they come from, and what those of clients say.
+
+import { readFileSync } from 'node:fs'
+import type { SecureContextOptions, SecureVersion, TLSSocket, TlsOptions } from 'node:tls'
+import type { Origin } from '../core/ports.ts'
+
+/** Certificate and key, as files that `reload` reads again or as their contents. All in PEM. */
+export interface CertificateOptions {
+  readonly certFile?: string
+  readonly keyFile?: string
+  readonly cert?: string | Uint8Array
+  readonly key?: string | Uint8Array
+  readonly passphrase?: string
+  /** Who may have signed the certificates of clients. */
+  readonly caFile?: string
+  readonly ca?: string | Uint8Array
+  /** Which of them are revoked. */
+  readonly crlFile?: string
+  readonly crl?: string | Uint8Array
+  /**
+   * `required` (mutual TLS) lets nobody in without a certificate that `ca` has signed, `optional`
+   * takes note of one. Default: `required` when there is a `ca`, else `none`.
+   */
+  readonly clientCertificate?: 'none' | 'optional' | 'required'
+  /** Default: TLSv1.2. */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  readonly ciphers?: string
+}
+
+/**
+ * Reads the files.
+ * @throws Error when one cannot be read
+ */
+export function readSecureContext(options: CertificateOptions): SecureContextOptions {
+  const { cert, certFile, key, keyFile, ca, caFile, crl, crlFile } = options
+  const minVersion: SecureVersion = options.minVersion ?? 'TLSv1.2'
+  return {
+    ...part('cert', cert, certFile),
+    ...part('key', key, keyFile),
+    ...part('ca', ca, caFile),
+    ...part('crl', crl, crlFile),
+    ...(options.passphrase === undefined ? {} : { passphrase: options.passphrase }),
+    ...(options.ciphers === undefined ? {} : { ciphers: options.ciphers }),
+    minVersion,
+  }
+}
+
+/** What a TLS server is created with. */
+export function tlsServerOptions(
+  options: CertificateOptions,
+  handshakeTimeoutMs: number,
+): TlsOptions {
+  const hasAuthority = options.ca !== undefined || options.caFile !== undefined
+  const wanted = options.clientCertificate ?? (hasAuthority ? 'required' : 'none')
+  return {
+    ...readSecureContext(options),
+    requestCert: wanted !== 'none',
+    rejectUnauthorized: wanted === 'required',
+    handshakeTimeout: handshakeTimeoutMs,
+  }
+}
+
+/** The names in a client certificate that was verified; null when there is none. */
+export function certificateOf(socket: TLSSocket): Origin['certificate'] {
+  if (!socket.authorized) return null
+  const certificate = socket.getPeerCertificate()
+  if (certificate?.subject === undefined) return null
+  // With several common names the first one counts, as in Mosquitto. The types know only one.
+  const { CN: name }: { CN?: string | string[] } = certificate.subject
+  const commonName = Array.isArray(name) ? (name[0] ?? '') : (name ?? '')
+  return { commonName, names: alternativeNames(certificate.subjectaltname ?? '') }
+}
+
+/** `DNS:a.example, IP Address:192.0.2.1, URI:"x, y"`: Node quotes what holds a comma. */
+export function alternativeNames(text: string): string[] {
+  const names: string[] = []
+  for (const match of text.matchAll(/(?:^|, )[A-Za-z ]+:("(?:[^"\\]|\\.)*"|[^,]*)/g)) {
+    const value = match[1] ?? ''
+    const name: unknown = value.startsWith('"') ? JSON.parse(value) : value
+    if (typeof name === 'string') names.push(name)
+  }
+  return names
+}
+
+function part(
+  name: 'cert' | 'key' | 'ca' | 'crl',
+  content: string | Uint8Array | undefined,
+  file: string | undefined,
+): SecureContextOptions {
+  if (file !== undefined) return { [name]: readFileSync(file) }
+  if (content === undefined) return {}
+  return { [name]: typeof content === 'string' ? content : Buffer.from(content) }
+}

@@ -1,0 +1,258 @@
+// MQTT over WebSocket, plain or over TLS. MQTT 5.0 section 6.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Origin, Wire } from '../core/ports.ts'
+import { type CertificateOptions, readSecureContext, tlsServerOptions } from './certificates.ts'
+import type { Linger } from './linger.ts'
+import {
+  type BindOptions,
+  type Listener,
+  type ListenerHost,
+  originOf,
+  SocketOptions,
+  startListening,
+  stopListening,
+  tcpAddress,
+  watch,
+} from './listener.ts'
+import { ProxyFront, type ProxyProtocolOptions } from './proxy-front.ts'
+import { frontOf, secureOrigin, watchHandshakes } from './tls.ts'
+
+export interface WebSocketOptions extends BindOptions {
+  readonly name: string
+  /** Where clients connect to, beside `/`. */
+  readonly path: string
+  /** Web pages that may connect, e.g. `https://app.example`; null lets all in. */
+  readonly origins: readonly string[] | null
+  /** Null: without TLS. */
+  readonly tls: CertificateOptions | null
+  readonly proxyProtocol: ProxyProtocolOptions | null
+}
+
+/** In the order in which the server likes them. */
+const SUBPROTOCOLS = ['mqtt', 'mqttv3.1'] as const
+const HTTP_HEADER_BYTES_MAX = 8192
+const HTTP_CHECK_INTERVAL_MS = 1000
+const NORMAL_CLOSURE = 1000
+const UNSUPPORTED_DATA = 1003
+
+export async function listenWebSocket(
+  host: ListenerHost,
+  options: WebSocketOptions,
+): Promise<Listener> {
+  const { name, tls, path } = options
+  const transport = tls === null ? 'ws' : 'wss'
+  const proxy =
+    options.proxyProtocol === null ? null : new ProxyFront(host, name, options.proxyProtocol)
+  const http = createHttpServer(host, tls)
+  const sockets = 'setSecureContext' in http ? watchHandshakes(http, name, host) : []
+  serveUpgrades(http, host, options, socket => originOfUpgrade(socket, transport, name, proxy))
+  const front = proxy === null ? http : frontOf(http, proxy)
+  watch(front, name, host, options)
+  await startListening(front, options)
+  return {
+    address: tcpAddress(front, name, transport, path),
+    reload: () => {
+      if (tls !== null && 'setSecureContext' in http) http.setSecureContext(readSecureContext(tls))
+    },
+    close: () => stopListening(front),
+    destroy: () => {
+      proxy?.destroy()
+      http.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+/**
+ * Answers the upgrade requests of a server, one's own or one that was brought along.
+ * @returns how to stop it
+ */
+export function serveUpgrades(
+  server: Server | SecureServer,
+  host: ListenerHost,
+  options: Pick<WebSocketOptions, 'name' | 'path' | 'origins'>,
+  originOf: (socket: Socket) => Origin,
+): () => void {
+  const upgrader = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    skipUTF8Validation: true,
+    maxPayload: host.frameBytesMax,
+    handleProtocols: protocols => SUBPROTOCOLS.find(name => protocols.has(name)) ?? false,
+  })
+  const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    const socket = stream as Socket
+    const refusal = judge(request, options)
+    if (refusal !== null) {
+      refuse(socket, refusal.status)
+      host.refused(originOf(socket), refusal.text)
+      return
+    }
+    upgrader.handleUpgrade(request, socket, head, webSocket => {
+      openWebSocket(webSocket, socket, originOf(socket), host)
+    })
+  }
+  server.on('upgrade', onUpgrade)
+  return () => server.off('upgrade', onUpgrade)
+}
+
+function createHttpServer(
+  host: ListenerHost,
+  tls: CertificateOptions | null,
+): Server | SecureServer {
+  const limits = {
+    ...SocketOptions,
+    maxHeaderSize: HTTP_HEADER_BYTES_MAX,
+    headersTimeout: host.handshakeTimeoutMs,
+    requestTimeout: host.handshakeTimeoutMs,
+    connectionsCheckingInterval: HTTP_CHECK_INTERVAL_MS,
+  }
+  if (tls === null) return createServer(limits, answerPlainRequest)
+  const secure = tlsServerOptions(tls, host.handshakeTimeoutMs)
+  return createSecureServer({ ...limits, ...secure }, answerPlainRequest)
+}
+
+function answerPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
+  const headers = { 'content-type': 'text/plain', connection: 'close', upgrade: 'websocket' }
+  response.writeHead(426, headers)
+  response.end('This is an MQTT broker: connect with a WebSocket and the subprotocol "mqtt".\n')
+}
+
+/** @returns null when the request may become a connection */
+function judge(
+  request: IncomingMessage,
+  options: Pick<WebSocketOptions, 'path' | 'origins'>,
+): { status: string; text: string } | null {
+  const path = (request.url ?? '').split('?', 1)[0]
+  if (path !== options.path && path !== '/') {
+    return { status: '404 Not Found', text: `nothing is at ${path}` }
+  }
+  const { origin } = request.headers
+  if (options.origins !== null && origin !== undefined && !options.origins.includes(origin)) {
+    return { status: '403 Forbidden', text: `web pages of ${origin} may not connect` }
+  }
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',')
+  const known = offered.some(name => SUBPROTOCOLS.some(own => own === name.trim()))
+  // [MQTT-6.0.0-3] [MQTT-6.0.0-4] [MQTT-6.0.0-3 v3] [MQTT-6.0.0-4 v3]
+  return known
+    ? null
+    : { status: '400 Bad Request', text: 'the subprotocol is neither mqtt nor mqttv3.1' }
+}
+
+function refuse(socket: Socket, status: string): void {
+  socket.on('error', () => socket.destroy())
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  socket.destroySoon()
+}
+
+function originOfUpgrade(
+  socket: Socket,
+  transport: 'ws' | 'wss',
+  name: string,
+  proxy: ProxyFront | null,
+): Origin {
+  if ('getPeerCertificate' in socket) {
+    return secureOrigin(socket as TLSSocket, transport, name, proxy)
+  }
+  return proxy === null
+    ? originOf(socket, transport, name, null)
+    : proxy.originFor(socket, transport, null)
+}
+
+function openWebSocket(
+  webSocket: WebSocket,
+  socket: Socket,
+  origin: Origin,
+  host: ListenerHost,
+): void {
+  const wire = new WebSocketWire(webSocket, socket, origin, host.linger)
+  let cause = 'the WebSocket was closed'
+  webSocket.on('error', error => {
+    cause = error.message
+  })
+  const receiver = host.open(wire)
+  webSocket.on('close', () => receiver.closed(cause))
+  socket.on('drain', () => {
+    if (wire.takeDrained()) receiver.drained()
+  })
+  wire.flushed = () => {
+    if (wire.takeDrained()) receiver.drained()
+  }
+  // Packets need not align with frames [MQTT-6.0.0-2]: their bytes are a stream like any other.
+  webSocket.on('message', (data, isBinary) => {
+    if (!isBinary) {
+      cause = 'a WebSocket frame was not binary'
+      webSocket.close(UNSUPPORTED_DATA) // [MQTT-6.0.0-1]
+      host.linger.add(wire)
+      return
+    }
+    receiver.bytes(data as Buffer)
+  })
+}
+
+class WebSocketWire implements Wire {
+  readonly origin: Origin
+  flushed: () => void = () => undefined
+  private readonly webSocket: WebSocket
+  private readonly socket: Socket
+  private readonly linger: Linger
+  private waits = false
+  private ended = false
+
+  constructor(webSocket: WebSocket, socket: Socket, origin: Origin, linger: Linger) {
+    this.webSocket = webSocket
+    this.socket = socket
+    this.origin = origin
+    this.linger = linger
+  }
+
+  write(pieces: readonly Uint8Array[]): void {
+    const { webSocket, socket } = this
+    if (this.ended || webSocket.readyState !== webSocket.OPEN) return
+    socket.cork()
+    for (const piece of pieces) webSocket.send(piece)
+    socket.uncork()
+    if (webSocket.bufferedAmount === 0) return
+    if (!this.waits && !socket.writableNeedDrain) socket.write('', () => this.flushed())
+    this.waits = true
+  }
+
+  pendingBytes(): number {
+    return this.webSocket.bufferedAmount
+  }
+
+  /** True once after bytes waited and are gone. */
+  takeDrained(): boolean {
+    if (!this.waits || this.webSocket.bufferedAmount > 0) return false
+    this.waits = false
+    return true
+  }
+
+  end(): void {
+    if (this.ended) return
+    this.ended = true
+    this.webSocket.resume()
+    this.webSocket.close(NORMAL_CLOSURE)
+    this.linger.add(this)
+  }
+
+  destroy(): void {
+    this.ended = true
+    this.webSocket.terminate()
+  }
+
+  pauseReading(): void {
+    this.webSocket.pause()
+  }
+
+  resumeReading(): void {
+    this.webSocket.resume()
+  }
+}

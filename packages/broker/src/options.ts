@@ -1,0 +1,278 @@
+// The options of a broker: read once, checked once, with every default in one place.
+
+import { hostname } from 'node:os'
+import { DEFAULT_LIMITS, type Limits } from './core/limits.ts'
+import type { Store } from './core/ports.ts'
+import type { ScramOptions } from './guard/scram-users.ts'
+import type { Hooks } from './hooks.ts'
+
+/** What a store tells the broker. */
+export interface StoreOwner {
+  durable(batch: number): void
+  failed(cause: Error): void
+}
+
+/** A store that was opened, ready for the core. */
+export interface OpenedStore {
+  readonly store: Store
+  /** Resolves when all that was committed is kept. */
+  close(): Promise<void>
+}
+
+/** Opens a store, after which the broker owns it. */
+export type StoreFactory = (owner: StoreOwner) => OpenedStore | Promise<OpenedStore>
+
+/** Takes what the broker has to say; a logger of pino is one. */
+export interface Log {
+  info(fields: object, text: string): void
+  warn(fields: object, text: string): void
+  error(fields: object, text: string): void
+}
+
+export interface BrokerOptions {
+  /** `'none'`: nothing outlives the process. Default: `'none'`. */
+  readonly store?: 'none' | StoreFactory
+  readonly hooks?: Hooks
+  /** Users that authenticate by SCRAM-SHA-256, a method of MQTT 5.0. */
+  readonly scram?: ScramOptions
+  /** How long a hook may take to answer. Default: 5000. */
+  readonly hookTimeoutMs?: number
+  /** How often the $SYS topics are published; 0: never. Default: 10. */
+  readonly statsIntervalSeconds?: number
+  /** One line per packet in and out: to standard error, or to a function. Default: false. */
+  readonly dump?: boolean | ((line: string) => void)
+  readonly log?: Log
+  /** Name of this node; default: the name of the machine. */
+  readonly nodeName?: string
+  /** What clients that ask for Response Information get before their client id; null: nothing. */
+  readonly responseTopicPrefix?: string | null
+  readonly limits?: Partial<Limits>
+}
+
+/** The options with all defaults. */
+export type ResolvedOptions = Omit<Required<BrokerOptions>, 'scram' | 'limits' | 'dump'> & {
+  readonly scram: ScramOptions | null
+  readonly dump: ((line: string) => void) | null
+  readonly limits: Limits
+}
+
+/** An option that is not what it must be. */
+export class OptionError extends Error {
+  override readonly name = 'OptionError'
+  readonly code = 'invalid-option'
+  /** Which one, e.g. `limits.packetBytesMax`. */
+  readonly option: string
+
+  constructor(option: string, text: string) {
+    super(`${option}: ${text}`)
+    this.option = option
+  }
+}
+
+const UINT32_MAX = 0xffff_ffff
+const UINT16_MAX = 0xffff
+const PACKET_BYTES_MAX = 268_435_460
+const TIMER_MS_MAX = 0x7fff_ffff
+const SCRAM_ITERATIONS_MIN = 4096
+const SCRAM_ITERATIONS_MAX = 10_000_000
+const COUNT_MAX = Number.MAX_SAFE_INTEGER
+
+/** Of each limit that is a number, the smallest and the largest value. */
+const LimitRanges: Readonly<
+  Record<Exclude<keyof Limits, 'fullQueue' | 'retainAvailable'>, readonly [number, number]>
+> = {
+  connectionsMax: [1, COUNT_MAX],
+  sessionsMax: [1, COUNT_MAX],
+  connectTimeoutMs: [1, TIMER_MS_MAX],
+  packetBytesMax: [32, PACKET_BYTES_MAX],
+  connectPacketBytesMax: [32, PACKET_BYTES_MAX],
+  receiveMaximum: [1, UINT16_MAX],
+  inflightMax: [1, UINT16_MAX],
+  topicAliasMaximum: [0, UINT16_MAX],
+  outgoingTopicAliasMax: [0, UINT16_MAX],
+  topicLevelsMax: [1, 65_536],
+  topicBytesMax: [1, UINT16_MAX],
+  clientIdBytesMax: [23, UINT16_MAX],
+  subscriptionsPerSessionMax: [1, COUNT_MAX],
+  subscriptionsMax: [1, COUNT_MAX],
+  userPropertiesMax: [0, COUNT_MAX],
+  queuedMessagesMax: [1, COUNT_MAX],
+  queuedBytesMax: [1, COUNT_MAX],
+  totalQueuedBytesMax: [1, COUNT_MAX],
+  outgoingBytesMax: [1024, COUNT_MAX],
+  totalOutgoingBytesMax: [1024, COUNT_MAX],
+  retainedMessagesMax: [0, COUNT_MAX],
+  retainedBytesMax: [0, COUNT_MAX],
+  sessionExpirySecondsMax: [0, UINT32_MAX],
+  legacySessionExpirySeconds: [0, UINT32_MAX],
+  keepAliveSecondsMax: [0, UINT16_MAX],
+  willDelaySecondsMax: [0, UINT32_MAX],
+  messagesPerSecondMax: [0, COUNT_MAX],
+  bytesPerSecondMax: [0, COUNT_MAX],
+  ledgerEntriesMax: [1, COUNT_MAX],
+  routesMax: [1, 2 ** 24],
+  maximumQoS: [0, 2],
+}
+
+const OPTION_NAMES: readonly (keyof BrokerOptions)[] = [
+  'store',
+  'hooks',
+  'scram',
+  'hookTimeoutMs',
+  'statsIntervalSeconds',
+  'dump',
+  'log',
+  'nodeName',
+  'responseTopicPrefix',
+  'limits',
+]
+
+const HOOK_NAMES: readonly (keyof Hooks)[] = [
+  'authenticate',
+  'authorizePublish',
+  'authorizeSubscribe',
+  'authorizeReceive',
+  'publish',
+  'subscribe',
+]
+
+const SILENT: Log = { info: ignore, warn: ignore, error: ignore }
+
+/**
+ * Checks what a caller gave and adds the defaults.
+ * @throws OptionError
+ */
+export function resolveOptions(options: BrokerOptions = {}): ResolvedOptions {
+  checkObject('options', options)
+  checkNames('options', options, OPTION_NAMES)
+  const hooks = options.hooks ?? {}
+  checkObject('hooks', hooks)
+  checkNames('hooks', hooks, HOOK_NAMES)
+  for (const name of HOOK_NAMES) {
+    if (hooks[name] !== undefined) check(`hooks.${name}`, hooks[name], 'function')
+  }
+  const store = options.store ?? 'none'
+  if (store !== 'none' && typeof store !== 'function') {
+    throw new OptionError('store', `expected 'none' or a function, got ${show(store)}`)
+  }
+  const nodeName = options.nodeName ?? hostname()
+  check('nodeName', nodeName, 'string')
+  const responseTopicPrefix = options.responseTopicPrefix ?? null
+  if (responseTopicPrefix !== null) checkTopicPrefix(responseTopicPrefix)
+  return Object.freeze({
+    store,
+    hooks,
+    scram: resolveScram(options.scram),
+    hookTimeoutMs: within('hookTimeoutMs', options.hookTimeoutMs ?? 5000, 1, TIMER_MS_MAX),
+    statsIntervalSeconds: within(
+      'statsIntervalSeconds',
+      options.statsIntervalSeconds ?? 10,
+      0,
+      UINT32_MAX,
+    ),
+    dump: resolveDump(options.dump ?? false),
+    log: options.log ?? SILENT,
+    nodeName,
+    responseTopicPrefix,
+    limits: resolveLimits(options.limits ?? {}),
+  })
+}
+
+/**
+ * The limits with those of a caller in place of the defaults.
+ * @throws OptionError
+ */
+export function resolveLimits(given: Partial<Limits>): Limits {
+  checkObject('limits', given)
+  checkNames('limits', given, Object.keys(DEFAULT_LIMITS))
+  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  const limits: Limits = Object.freeze({ ...DEFAULT_LIMITS, ...set })
+  for (const [name, range] of Object.entries(LimitRanges)) {
+    within(`limits.${name}`, limits[name as keyof typeof LimitRanges], range[0], range[1])
+  }
+  if (limits.fullQueue !== 'drop-oldest' && limits.fullQueue !== 'refuse') {
+    const text = `expected 'drop-oldest' or 'refuse', got ${show(limits.fullQueue)}`
+    throw new OptionError('limits.fullQueue', text)
+  }
+  check('limits.retainAvailable', limits.retainAvailable, 'boolean')
+  if ((limits.routesMax & (limits.routesMax - 1)) !== 0) {
+    throw new OptionError('limits.routesMax', `expected a power of two, got ${limits.routesMax}`)
+  }
+  return limits
+}
+
+/**
+ * A number that has to be whole and within a range.
+ * @throws OptionError
+ */
+export function within(option: string, value: unknown, low: number, high: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high) {
+    return value
+  }
+  const most = high === COUNT_MAX ? 'at least' : 'from'
+  const range = high === COUNT_MAX ? `${low}` : `${low} to ${high}`
+  throw new OptionError(option, `expected a whole number ${most} ${range}, got ${show(value)}`)
+}
+
+/** @throws OptionError for a name that is not among those known, with the one that was meant */
+export function checkNames(option: string, value: object, known: readonly string[]): void {
+  for (const name of Object.keys(value)) {
+    if (known.includes(name)) continue
+    const meant = known.find(other =>
+      other.toLowerCase().startsWith(name.toLowerCase().slice(0, 4)),
+    )
+    const hint = meant === undefined ? '' : `; was ${meant} meant?`
+    const full = option === 'options' ? name : `${option}.${name}`
+    throw new OptionError(full, `there is no such option${hint}`)
+  }
+}
+
+/** @throws OptionError when it is not of that type */
+export function check(
+  option: string,
+  value: unknown,
+  type: 'string' | 'boolean' | 'function',
+): void {
+  const actual: string = typeof value
+  if (actual === type) return
+  throw new OptionError(option, `expected a ${type}, got ${show(value)}`)
+}
+
+function checkObject(option: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return
+  throw new OptionError(option, `expected an object, got ${show(value)}`)
+}
+
+function checkTopicPrefix(prefix: unknown): void {
+  if (typeof prefix === 'string' && prefix !== '' && !/[#+\0]/.test(prefix)) return
+  const text = `expected a topic without wildcards, got ${show(prefix)}`
+  throw new OptionError('responseTopicPrefix', text)
+}
+
+function resolveScram(scram: ScramOptions | undefined): ScramOptions | null {
+  if (scram === undefined) return null
+  checkObject('scram', scram)
+  checkNames('scram', scram, ['users', 'iterations'])
+  if (typeof scram.users !== 'function') checkObject('scram.users', scram.users)
+  if (scram.iterations !== undefined) {
+    within('scram.iterations', scram.iterations, SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX)
+  }
+  return scram
+}
+
+function resolveDump(dump: boolean | ((line: string) => void)): ((line: string) => void) | null {
+  if (typeof dump === 'function') return dump
+  check('dump', dump, 'boolean')
+  return dump ? line => void process.stderr.write(`${line}\n`) : null
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? 'a list' : 'an object'
+  return String(value)
+}
+
+function ignore(): void {
+  // Nobody wants to know.
+}
