@@ -186,7 +186,8 @@ export class Decoder {
       const byte = bytes[at + i]!
       length += (byte & 127) * factor
       if (byte < 128) {
-        if (byte === 0 && i > 1) this.refuseLength('is longer than it needs to be') // [MQTT-1.5.5-1]
+        // [MQTT-1.5.5-1]
+        if (byte === 0 && i > 1) this.refuseLength('is longer than it needs to be')
         this.headerLength = i + 1
         this.frameLength = i + 1 + length
         if (this.frameLength > this.packetBytesMax) this.refuseSize()
@@ -203,7 +204,8 @@ export class Decoder {
   }
 
   private refuseSize(): never {
-    const message = `a packet of ${this.frameLength} bytes came, the limit is ${this.packetBytesMax}`
+    const limit = this.packetBytesMax
+    const message = `a packet of ${this.frameLength} bytes came, the limit is ${limit}`
     throw new PacketError('packet-too-large', ReasonCode.PACKET_TOO_LARGE, message)
   }
 }

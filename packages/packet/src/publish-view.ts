@@ -170,7 +170,8 @@ function readLength(bytes: Uint8Array, at: number, end: number): number {
     const byte = bytes[at + i]!
     lengthRead += (byte & 127) * factor
     if (byte < 128) {
-      if (byte === 0 && i > 0) malformed('the length of the properties is overlong') // [MQTT-1.5.5-1]
+      // [MQTT-1.5.5-1]
+      if (byte === 0 && i > 0) malformed('the length of the properties is overlong')
       return at + i + 1
     }
     factor *= 128

@@ -5,6 +5,7 @@
 import {
   type DisconnectPacket,
   encodePacket,
+  isReasonCode,
   NO_PROPERTIES,
   type PacketError,
   PacketType,
@@ -19,7 +20,7 @@ import { Counters } from './counters.ts'
 import { TimerWheel } from './expiry.ts'
 import { Forwarder } from './forward.ts'
 import { Groups } from './groups.ts'
-import { refuseConnect, refuseUnreadable } from './handlers/connect.ts'
+import { REASON_PACKET_BYTES_MAX, refuseConnect, refuseUnreadable } from './handlers/connect.ts'
 import { handleFrame } from './handlers/frame.ts'
 import { expiryOf, ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
@@ -170,7 +171,7 @@ export class Broker implements ConnectionOwner {
     this.nowMs = this.ports.clock.monotonicMs()
     this.wheel.turn(this.nowMs)
     this.retainer.sweepExpired()
-    if (this.nowMs - this.rateWindowAtMs >= RATE_WINDOW_MS) this.beginRateWindow()
+    if (this.nowMs - this.rateWindowAtMs >= RATE_WINDOW_MS) this.rateWindowAtMs = this.nowMs
     if (this.paused.length > 0) this.resumePaused()
     this.system.tick()
   }
@@ -238,15 +239,26 @@ export class Broker implements ConnectionOwner {
 
   received(connection: Connection, byteCount: number): void {
     this.counters.bytesReceived += byteCount
-    const limit = this.limits.bytesPerSecondMax
-    if (limit === 0) return
+    if (this.limits.bytesPerSecondMax > 0) this.countRate(connection, 0, byteCount)
+    if (this.isUnread(connection)) this.pause(connection)
+  }
+
+  /** Counts to the present second; a connection over its rate is read again in the next one. */
+  countRate(connection: Connection, messageCount: number, byteCount: number): void {
+    if (connection.rateWindowAtMs !== this.rateWindowAtMs) {
+      connection.rateWindowAtMs = this.rateWindowAtMs
+      connection.rateMessages = 0
+      connection.rateBytes = 0
+    }
+    connection.rateMessages += messageCount
     connection.rateBytes += byteCount
-    if (connection.rateBytes > limit) this.pause(connection)
+    if (this.isOverRate(connection)) this.pause(connection)
   }
 
   /** Reads no more from this connection for now; the next tick looks again. */
   pause(connection: Connection): void {
-    if (connection.readingPaused) return
+    if (connection.throttled) return
+    connection.throttled = true
     connection.pauseReading()
     this.paused.push(connection)
   }
@@ -425,26 +437,31 @@ export class Broker implements ConnectionOwner {
     this.sender.requestTurn()
   }
 
-  private beginRateWindow(): void {
-    this.rateWindowAtMs = this.nowMs
-    for (const connection of this.paused) {
-      connection.rateBytes = 0
-      connection.rateMessages = 0
-    }
-  }
-
   private resumePaused(): void {
     if (this.ports.store.congested) return
-    const { bytesPerSecondMax, messagesPerSecondMax } = this.limits
     const paused = this.paused
     this.paused = []
     for (const connection of paused) {
-      const overBytes = bytesPerSecondMax > 0 && connection.rateBytes > bytesPerSecondMax
-      const overMessages =
-        messagesPerSecondMax > 0 && connection.rateMessages > messagesPerSecondMax
-      if (overBytes || overMessages) this.paused.push(connection)
-      else if (connection.waitingFor === 0) connection.resumeReading()
+      if (connection.state >= ConnectionState.ENDING) continue
+      if (this.isOverRate(connection) || this.isUnread(connection)) {
+        this.paused.push(connection)
+        continue
+      }
+      connection.throttled = false
+      connection.resumeReading()
     }
+  }
+
+  private isOverRate(connection: Connection): boolean {
+    if (connection.rateWindowAtMs !== this.rateWindowAtMs) return false
+    const { bytesPerSecondMax, messagesPerSecondMax } = this.limits
+    if (bytesPerSecondMax > 0 && connection.rateBytes > bytesPerSecondMax) return true
+    return messagesPerSecondMax > 0 && connection.rateMessages > messagesPerSecondMax
+  }
+
+  /** It asks and does not read the answers, which no bound of messages holds back. */
+  private isUnread(connection: Connection): boolean {
+    return connection.pendingBytes > 2 * this.limits.outgoingBytesMax
   }
 }
 
@@ -456,11 +473,14 @@ function disconnectPacket(
   reference: string | null,
 ): Uint8Array {
   const type = PacketType.DISCONNECT
-  const bare: DisconnectPacket = { type, reasonCode, properties: NO_PROPERTIES }
+  // [MQTT-3.14.2-1]
+  const code = isReasonCode(type, reasonCode, 5) ? reasonCode : ReasonCode.PROTOCOL_ERROR
+  const bare: DisconnectPacket = { type, reasonCode: code, properties: NO_PROPERTIES }
   const properties =
     reference === null ? { reasonString: text } : { reasonString: text, serverReference: reference }
   // [MQTT-3.14.2-3] the reason string is left out where it would be too large
   const fits =
-    utf8ByteLength(text) + utf8ByteLength(reference ?? '') + 16 <= connection.sendBytesMax
+    utf8ByteLength(text) + utf8ByteLength(reference ?? '') + 16 <=
+    Math.min(connection.sendBytesMax, REASON_PACKET_BYTES_MAX)
   return encodePacket(fits ? { ...bare, properties } : bare, 5)
 }

@@ -83,7 +83,10 @@ export class Connection implements Due {
   resumeConnect: ConnectPacket | null = null
   reauthenticating = false
   readingPaused = false
+  /** The broker reads it no faster for now, whatever the guard decides meanwhile. */
+  throttled = false
   /** Messages and bytes of this second, where a rate is limited. */
+  rateWindowAtMs = 0
   rateMessages = 0
   rateBytes = 0
   /** A close that begins when the output of the turn has been written. */
@@ -158,7 +161,7 @@ export class Connection implements Due {
       this.decoder.push(chunk)
       this.run()
     }
-    if (this.waitingFor === 0) this.resumeReading()
+    this.resumeReading()
   }
 
   pauseReading(): void {
@@ -168,15 +171,15 @@ export class Connection implements Due {
   }
 
   resumeReading(): void {
-    if (!this.readingPaused || this.state >= ConnectionState.ENDING) return
+    if (!this.readingPaused || this.throttled || this.waitingFor !== 0) return
+    if (this.state >= ConnectionState.ENDING) return
     this.readingPaused = false
     this.wire.resumeReading()
   }
 
   /** The network has taken all that was written. */
   drained(): void {
-    this.pendingBytes = 0
-    if (this.state < ConnectionState.ENDING) this.owner.connectionDrained(this)
+    this.owner.connectionDrained(this)
   }
 
   /** The network connection has ended, for whatever cause. Called once. */

@@ -1,6 +1,6 @@
 // hot
-// Hands a message to its receivers. A frame that a receiver takes as it came is passed on as a slice
-// of the input; any other form is written once into the arena and shared by all who take that form.
+// Hands a message to its receivers. A frame that a receiver takes as it came is passed on as a
+// slice of the input; any other form is written once into the arena and shared by all who take it.
 
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'

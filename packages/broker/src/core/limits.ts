@@ -1,5 +1,8 @@
 // Every limit on what a peer can fill, with its default. Nothing a peer sends is unbounded.
 
+/** Outputs of a turn that are kept for the next one. Not a limit that anybody needs to change. */
+export const POOLED_OUTPUTS_MAX = 1024
+
 /** What to do with a message for a session whose queue is full. */
 export type FullQueuePolicy = 'drop-oldest' | 'refuse'
 

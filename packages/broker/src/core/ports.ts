@@ -1,4 +1,4 @@
-// All that the core may ask of the world. Each port has a production and a simulated implementation.
+// All that the core may ask of the world; each port has a production and a simulated version.
 // Calls are synchronous, quick, and do not throw; what takes time answers later through the broker.
 
 import type { Properties, QoS, Will } from '@godwit/packet'
@@ -35,7 +35,7 @@ export interface Origin {
 /** One network connection as the core sees it. */
 export interface Wire {
   readonly origin: Origin
-  /** Called at most once per turn. The pieces belong to the wire from now on, the array does not. */
+  /** The pieces belong to the wire from now on, the array does not. */
   write(pieces: readonly Uint8Array[]): void
   /** Bytes that `write` took and the network has not. */
   pendingBytes(): number
@@ -69,7 +69,7 @@ export interface Identity {
 
 /** The answer to a CONNECT or an AUTH. */
 export interface AuthenticationVerdict {
-  /** 0 lets the client in, 0x18 goes on with AUTH, 0x80 and above refuse. MQTT 5.0 section 3.2.2.2. */
+  /** 0 lets the client in, 0x18 goes on with AUTH, 0x80 and above refuse. Section 3.2.2.2. */
   readonly reasonCode: number
   readonly reasonString?: string
   readonly serverReference?: string
@@ -105,7 +105,7 @@ export interface PublishReplacement {
   readonly properties: Properties
 }
 
-/** Whether somebody may do something. Whatever takes time returns LATER (or null) and decides later. */
+/** Whether somebody may do something. What takes time returns LATER (or null), decides later. */
 export interface Guard {
   /** False: `mayPublish` and `mayReceive` allow everything and need not be asked. */
   readonly checksPermissions: boolean

@@ -131,12 +131,13 @@ export class RetainedWalk {
       const next = step.children.next()
       if (next.done) return null
       // [MQTT-4.7.2-1]
-      if (step.depth === 0 && this.isWildcard(0) && next.value.name.startsWith('$')) continue
+      const special = step.place.parent === null && next.value.name.startsWith('$')
+      if (special && this.isWildcard(0)) continue
       return next.value
     }
   }
 
-  /** Enters the children of a place that matched so far. @returns its message if it matches whole */
+  /** Enters the children of a place that matched so far. @returns its message if all matches */
   private visit(place: Place, depth: number): Message | null {
     const name = this.names[depth]
     const last = depth === this.names.length - 1

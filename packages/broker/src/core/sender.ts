@@ -5,7 +5,7 @@
 import { PacketType } from '@godwit/packet'
 import { type Connection, ConnectionState } from './connection.ts'
 import type { Counters } from './counters.ts'
-import type { Limits } from './limits.ts'
+import { type Limits, POOLED_OUTPUTS_MAX } from './limits.ts'
 import { Arena, Output } from './outbox.ts'
 import type { Trace, Turn } from './ports.ts'
 
@@ -13,7 +13,6 @@ import type { Trace, Turn } from './ports.ts'
 const FLUSH_BYTES = 256 * 1024
 /** What each connection may hold when all together hold too much. */
 const SHARE_WHEN_FULL_BYTES = 64 * 1024
-const POOLED_OUTPUTS_MAX = 1024
 
 /** The batch of what waits for nothing. */
 export const NO_BATCH = 0

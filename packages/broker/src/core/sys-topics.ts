@@ -1,4 +1,4 @@
-// The $SYS topics: the origin's five names and those that Mosquitto publishes, as retained messages.
+// The $SYS topics: the origin's five names and those that Mosquitto publishes, retained.
 // Rates are averages over the interval; loads decay over 1, 5 and 15 minutes as Mosquitto's do.
 
 import { encodeUtf8, NO_PROPERTIES } from '@godwit/packet'

@@ -1,9 +1,10 @@
 // AUTH: the steps of enhanced authentication and re-authentication. MQTT 5.0 section 4.12.
 
-import { type AuthPacket, encodePacket, PacketError, PacketType, ReasonCode } from '@godwit/packet'
+import { type AuthPacket, PacketError, ReasonCode } from '@godwit/packet'
 import type { Broker } from '../broker.ts'
 import { type Connection, ConnectionState } from '../connection.ts'
 import type { AuthenticationVerdict, Identity } from '../ports.ts'
+import { sendAuth } from './auth-packet.ts'
 import { settleConnect } from './connect.ts'
 
 export function handleAuth(broker: Broker, connection: Connection, packet: AuthPacket): void {
@@ -45,21 +46,4 @@ function settleAuth(broker: Broker, connection: Connection, final: unknown): voi
   }
   if (verdict.reasonCode === ReasonCode.SUCCESS) connection.reauthenticating = false
   sendAuth(broker, connection, verdict.reasonCode, verdict)
-}
-
-/** [MQTT-4.12.0-5] */
-export function sendAuth(
-  broker: Broker,
-  connection: Connection,
-  reasonCode: number,
-  verdict: AuthenticationVerdict,
-): void {
-  const method = connection.authenticationMethod ?? ''
-  const data = verdict.authenticationData
-  const properties = {
-    authenticationMethod: method,
-    ...(data === undefined ? {} : { authenticationData: data }),
-  }
-  const packet = encodePacket({ type: PacketType.AUTH, reasonCode, properties }, 5)
-  broker.sender.packet(connection, packet, 0)
 }

@@ -5,8 +5,9 @@ import {
   type ConnackPacket,
   type ConnectPacket,
   encodePacket,
+  isReasonCode,
   NO_PROPERTIES,
-  PacketError,
+  type PacketError,
   PacketType,
   type Properties,
   ReasonCode,
@@ -20,17 +21,15 @@ import type { AuthenticationVerdict } from '../ports.ts'
 import { NO_BATCH } from '../sender.ts'
 import type { Session } from '../session.ts'
 import type { PendingWill } from '../wills.ts'
-import { sendAuth } from './auth.ts'
+import { sendAuth } from './auth-packet.ts'
 
 const ASSIGNED_ID_LENGTH = 22
 const KEEP_ALIVE_FACTOR = 1.5
 const UNLIMITED_BYTES = 0xffff_ffff
+/** A reason string may quote what the peer sent; a longer one is left out. */
+export const REASON_PACKET_BYTES_MAX = 1024
 
 export function handleConnect(broker: Broker, connection: Connection, packet: ConnectPacket): void {
-  if (connection.state !== ConnectionState.NEW) {
-    const text = 'a second CONNECT came' // [MQTT-3.1.0-2]
-    throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text)
-  }
   connection.protocolLevel = packet.protocolLevel
   connection.level5 = packet.protocolLevel === 5
   connection.state = ConnectionState.AUTHENTICATING
@@ -95,6 +94,9 @@ function checkConnect(
     const text = 'the will is retained, retained messages are not supported'
     return { reasonCode: ReasonCode.RETAIN_NOT_SUPPORTED, text } // [MQTT-3.2.2-13]
   }
+  if (will?.topic.startsWith('$SYS/')) {
+    return { reasonCode: ReasonCode.NOT_AUTHORIZED, text: 'the will is for a topic of the server' }
+  }
   const pairs =
     (packet.properties.userProperties?.length ?? 0) + (will?.properties.userProperties?.length ?? 0)
   if (pairs > limits.userPropertiesMax) {
@@ -158,7 +160,7 @@ function accept(
   connection.session = session
   session.connection = connection
   session.protocolLevel = packet.protocolLevel
-  broker.sessions.setExpiry(session, expirySecondsOf(broker, packet))
+  broker.sessions.setExpiry(session, expirySecondsOf(broker, session, packet))
   broker.sessions.setWill(session, will)
   negotiate(broker, connection, packet)
   const { counters, ports } = broker
@@ -183,10 +185,10 @@ function hasRoomForSession(broker: Broker): boolean {
   return broker.sessions.byClientId.size < broker.limits.sessionsMax
 }
 
-function expirySecondsOf(broker: Broker, packet: ConnectPacket): number {
+function expirySecondsOf(broker: Broker, session: Session, packet: ConnectPacket): number {
   const { limits, ports } = broker
   // A full disk keeps no new session; it lasts as long as its connection.
-  if (ports.store.full) return 0
+  if (ports.store.full && session.storedId === 0) return 0
   if (packet.protocolLevel === 5) return packet.properties.sessionExpiryInterval ?? 0
   return packet.cleanStart ? 0 : limits.legacySessionExpirySeconds
 }
@@ -283,7 +285,7 @@ export function refuseConnect(
   if (connection.state === ConnectionState.AUTHENTICATING) {
     const level = connection.protocolLevel
     const properties = refusalProperties(connection, text, serverReference)
-    const code = level === 5 ? reasonCode : returnCodeOf(reasonCode)
+    const code = level === 5 ? connackCodeOf(reasonCode) : returnCodeOf(reasonCode)
     const type = PacketType.CONNACK
     const packet = { type, sessionPresent: false, reasonCode: code, properties }
     if (code !== 0) broker.sender.writePacket(connection, encodePacket(packet, level))
@@ -298,7 +300,9 @@ function refusalProperties(
 ): Properties {
   if (!connection.level5) return NO_PROPERTIES
   // [MQTT-3.2.2-19]
-  if (utf8ByteLength(text) + 64 > connection.sendBytesMax) return NO_PROPERTIES
+  if (utf8ByteLength(text) + 64 > Math.min(connection.sendBytesMax, REASON_PACKET_BYTES_MAX)) {
+    return NO_PROPERTIES
+  }
   return serverReference === null ? { reasonString: text } : { reasonString: text, serverReference }
 }
 
@@ -308,13 +312,21 @@ export function refuseUnreadable(broker: Broker, connection: Connection, error: 
   const nameLength = bytes[bodyStart + 1] ?? 0
   const level = (bytes[bodyStart + 2 + nameLength] ?? 0) & 0x7f
   const isConnect = first >> 4 === PacketType.CONNECT && bodyStart + 3 + nameLength <= end
-  if (isConnect && level >= 3) {
+  if (isConnect) {
     connection.level5 = level >= 5
     connection.protocolLevel = connection.level5 ? 5 : 4
     connection.sendBytesMax = UNLIMITED_BYTES
     connection.state = ConnectionState.AUTHENTICATING
   }
   refuseConnect(broker, connection, error.reasonCode, error.message)
+}
+
+/** What CONNACK may say; the other codes are for DISCONNECT only [MQTT-3.2.2-8]. */
+function connackCodeOf(reasonCode: number): number {
+  if (isReasonCode(PacketType.CONNACK, reasonCode, 5)) return reasonCode
+  return reasonCode === ReasonCode.SERVER_SHUTTING_DOWN
+    ? ReasonCode.SERVER_UNAVAILABLE
+    : ReasonCode.UNSPECIFIED_ERROR
 }
 
 /** MQTT 3.1.1 section 3.2.2.3; 0: there is no such code, the connection is closed without. */

@@ -39,6 +39,8 @@ export function handleFrame(broker: Broker, connection: Connection): void {
         return
       }
     }
+    // It is not read: its faults would be answered as those of a first one.
+    if (type === PacketType.CONNECT) protocolError('a second CONNECT came') // [MQTT-3.1.0-2]
   } else checkOrder(connection, type)
   handlePacket(broker, connection)
 }

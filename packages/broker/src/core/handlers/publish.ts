@@ -25,7 +25,7 @@ export function handlePublish(broker: Broker, connection: Connection): void {
   view.read(decoder.first, bytes, decoder.bodyStart, decoder.end, connection.protocolLevel)
   counters.publishReceived++
   counters.publishBytesReceived += decoder.end - decoder.start
-  if (limits.messagesPerSecondMax > 0) limitRate(broker, connection)
+  if (limits.messagesPerSecondMax > 0) broker.countRate(connection, 1, 0)
   let route = connection.lastRoute
   if (
     route === null ||
@@ -116,7 +116,8 @@ function accept(
   const reasonCode = count === 0 ? NO_SUBSCRIBER : 0
   const batch = forwarder.stored ? store.openBatch : NO_BATCH
   if (qos === 1) {
-    broker.sender.acknowledge(connection, PacketType.PUBACK, packetId, reasonCode, batch) // [MQTT-4.3.2-4]
+    // [MQTT-4.3.2-4]
+    broker.sender.acknowledge(connection, PacketType.PUBACK, packetId, reasonCode, batch)
     return
   }
   acknowledgeReceived(broker, connection, packetId, reasonCode, batch)
@@ -197,6 +198,7 @@ function inUse(packetId: number): never {
 
 function checkLimits(broker: Broker, connection: Connection): void {
   const { view, limits } = broker
+  if (broker.ports.store.congested) broker.pause(connection)
   if (view.retain && !limits.retainAvailable) {
     const text = 'RETAIN is set, retained messages are not supported'
     throw new PacketError('protocol-error', ReasonCode.RETAIN_NOT_SUPPORTED, text)
@@ -206,7 +208,8 @@ function checkLimits(broker: Broker, connection: Connection): void {
     throw new PacketError('protocol-error', ReasonCode.QOS_NOT_SUPPORTED, text)
   }
   if (view.userPropertyCount > limits.userPropertiesMax && connection.level5) {
-    const text = `${view.userPropertyCount} user properties, the limit is ${limits.userPropertiesMax}`
+    const most = limits.userPropertiesMax
+    const text = `${view.userPropertyCount} user properties, the limit is ${most}`
     throw new PacketError('protocol-error', ReasonCode.QUOTA_EXCEEDED, text)
   }
 }
@@ -371,9 +374,4 @@ function admits(broker: Broker, route: Route, message: Message): boolean {
     if (!queues.admits(receiver.session, message.byteLength)) return false
   }
   return true
-}
-
-function limitRate(broker: Broker, connection: Connection): void {
-  connection.rateMessages++
-  if (connection.rateMessages > broker.limits.messagesPerSecondMax) broker.pause(connection)
 }
