@@ -90,7 +90,11 @@ export class Retainer {
         continue
       }
       job.waiting = message
-      if (!this.hasRoomFor(connection, session)) return
+      if (!this.hasRoomFor(connection, session)) {
+        // What this turn has written may be gone at once, and nobody would say so.
+        if (connection.output !== null) break
+        return
+      }
       job.waiting = null
       this.send(session, job.subscription, message)
     }
