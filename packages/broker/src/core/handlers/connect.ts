@@ -35,8 +35,7 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
   connection.state = ConnectionState.AUTHENTICATING
   connection.problemInformation = packet.properties.requestProblemInformation !== 0
   connection.sendBytesMax = packet.properties.maximumPacketSize ?? UNLIMITED_BYTES
-  const assigned = packet.clientId === '' // [MQTT-3.1.3-6] [MQTT-3.2.2-16]
-  const clientId = assigned ? broker.ports.random.text(ASSIGNED_ID_LENGTH) : packet.clientId
+  const clientId = packet.clientId === '' ? freeClientId(broker) : packet.clientId
   const origin = connection.wire.origin
   connection.identity = { clientId, username: packet.username, origin }
   const refusal = checkConnect(broker, packet)
@@ -64,6 +63,14 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
   }
   if (verdict === null) connection.wait(ticket, settle)
   else settle(verdict)
+}
+
+/** An id that nobody has [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]. */
+function freeClientId(broker: Broker): string {
+  let clientId: string
+  do clientId = broker.ports.random.text(ASSIGNED_ID_LENGTH)
+  while (broker.sessions.byClientId.has(clientId))
+  return clientId
 }
 
 /** What the server itself has against a CONNECT. */
@@ -144,7 +151,10 @@ function accept(
   const will = willOf(broker, connection, packet)
   takeOver(broker, clientId)
   let session = broker.sessions.byClientId.get(clientId) ?? null
+  let isStored = false
   if (session !== null && packet.cleanStart) {
+    // CONNACK tells that it is gone: that must be true after a crash as well.
+    isStored = session.storedId !== 0
     broker.sessions.end(session) // [MQTT-3.1.2-4]
     session = null
   }
@@ -166,7 +176,8 @@ function accept(
   const { counters, ports } = broker
   counters.clientsConnected++
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected)
-  const batch = session.storedId !== 0 && ports.store.dirty ? ports.store.openBatch : NO_BATCH
+  if (session.storedId !== 0) isStored = true
+  const batch = isStored && ports.store.dirty ? ports.store.openBatch : NO_BATCH
   const properties = connackProperties(broker, connection, packet, session, verdict)
   sendConnack(broker, connection, { sessionPresent, reasonCode: 0, properties }, batch)
   ports.trace.connected(broker.viewOf(connection))
