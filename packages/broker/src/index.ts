@@ -21,11 +21,12 @@ export type {
   PublishAnswer,
   PublishedMessage,
 } from './hooks.ts'
-export type { ListenOptions, WebSocketChoice } from './listen.ts'
+export { checkListen, type ListenOptions, type WebSocketChoice } from './listen.ts'
 export type { CertificateOptions } from './listeners/certificates.ts'
 export type { ListeningAddress } from './listeners/listener.ts'
 export {
   type BrokerOptions,
+  checkOptions,
   type Log,
   type OpenedStore,
   OptionError,

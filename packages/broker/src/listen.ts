@@ -4,9 +4,13 @@
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
-import { type TLSSocket, Server as TlsServer } from 'node:tls'
+import { createSecureContext, type TLSSocket, Server as TlsServer } from 'node:tls'
 import type { Origin } from './core/ports.ts'
-import { type CertificateOptions, certificateOf } from './listeners/certificates.ts'
+import {
+  type CertificateOptions,
+  certificateOf,
+  readSecureContext,
+} from './listeners/certificates.ts'
 import {
   DEFAULT_BACKLOG,
   type Listener,
@@ -114,8 +118,21 @@ export async function openListener(
     : listenTls(host, { ...common, tls: options.tls })
 }
 
-/** @throws OptionError */
-export function checkListenOptions(options: ListenOptions): void {
+/**
+ * Checks options without listening; certificates and keys are read.
+ * @throws OptionError
+ */
+export function checkListen(options: ListenOptions): void {
+  checkListenOptions(options)
+  if (options.tls === undefined) return
+  try {
+    createSecureContext(readSecureContext(options.tls))
+  } catch (error) {
+    throw new OptionError('listen.tls', error instanceof Error ? error.message : String(error))
+  }
+}
+
+function checkListenOptions(options: ListenOptions): void {
   checkNames('listen', options, LISTEN_NAMES)
   const { port, backlog, connectionsMax, unix, tls, ws, server } = options
   if (options.name !== undefined) check('listen.name', options.name, 'string')

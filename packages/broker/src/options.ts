@@ -179,10 +179,18 @@ export function resolveOptions(options: BrokerOptions = {}): ResolvedOptions {
 }
 
 /**
+ * Checks options without making a broker.
+ * @throws OptionError
+ */
+export function checkOptions(options: BrokerOptions): void {
+  resolveOptions(options)
+}
+
+/**
  * The limits with those of a caller in place of the defaults.
  * @throws OptionError
  */
-export function resolveLimits(given: Partial<Limits>): Limits {
+function resolveLimits(given: Partial<Limits>): Limits {
   checkObject('limits', given)
   checkNames('limits', given, Object.keys(DEFAULT_LIMITS))
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))

@@ -1,0 +1,19 @@
+// What ends a command early: a text for people and an exit code for scripts.
+
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure'
+  readonly exitCode: number
+
+  constructor(text: string, exitCode: number) {
+    super(text)
+    this.exitCode = exitCode
+  }
+}
+
+/** Of `serve` for options and files that cannot be; pub and sub have Mosquitto's 1. */
+export const USAGE = 2
+
+/** An option that is not what it must be. */
+export function usage(text: string, exitCode: number = USAGE): never {
+  throw new CommandFailure(text, exitCode)
+}

@@ -1,0 +1,24 @@
+// The log of the broker: for people on a terminal, JSON lines elsewhere.
+
+import { type DestinationStream, type Logger, pino } from 'pino'
+import type { LogFormat, LogLevel } from './log-levels.ts'
+
+/** Writes to standard output at once: what was logged before a crash is there. */
+export async function openLog(level: LogLevel, format: LogFormat): Promise<Logger> {
+  const { isTTY } = process.stdout
+  const pretty = format === 'pretty' || (format === 'auto' && isTTY)
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const stream = pretty ? await prettyStream(isTTY) : pino.destination({ dest: 1, sync: true })
+  return pino(options, stream)
+}
+
+async function prettyStream(colorize: boolean): Promise<DestinationStream> {
+  const { default: pretty } = await import('pino-pretty')
+  return pretty({
+    colorize,
+    sync: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+    singleLine: true,
+    destination: 1,
+  })
+}

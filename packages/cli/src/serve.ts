@@ -1,0 +1,170 @@
+// The command `godwit serve`: a broker from configuration and flags until a signal ends it.
+
+import {
+  type BrokerServer,
+  checkListen,
+  checkOptions,
+  createBroker,
+  type ListeningAddress,
+  type ListenOptions,
+  VERSION,
+} from '@godwit/broker'
+import {
+  EMPTY_CONFIG,
+  type LoadedConfig,
+  loadConfig,
+  located,
+  type ServeConfig,
+} from './config-file.ts'
+import { CommandFailure } from './failure.ts'
+import { openLog } from './log.ts'
+import { applyFlags, type ServeFlags } from './serve-flags.ts'
+
+type Log = Awaited<ReturnType<typeof openLog>>
+
+const FAILED = 1
+const DEFAULT_PORT = 1883
+
+/** Runs until the broker has closed. @returns the exit code */
+export async function serve(flags: ServeFlags): Promise<number> {
+  const loaded = flags.config === undefined ? EMPTY_CONFIG : loadConfig(flags.config)
+  const config = applyFlags(loaded.config, flags)
+  checkConfig(config, loaded)
+  if (flags.check === true) {
+    console.log(`${flags.config ?? 'the configuration'} is valid`)
+    return 0
+  }
+  const log = await openLog(config.log.level, config.log.format)
+  const broker = createBroker({
+    ...config.broker,
+    dump: config.broker.dump ? line => log.info(line) : false,
+    log,
+  })
+  let exitCode = 0
+  broker.on('error', () => {
+    // It is in the log; a broker that cannot go on closes itself, which is no success.
+    exitCode = FAILED
+  })
+  logEvents(broker, log)
+  const open = await listenAll(broker, config.listeners, log)
+  if (!open) {
+    await broker.close({ drainSeconds: 0 })
+    return FAILED
+  }
+  exitCode = 0
+  greet(broker.addresses, log)
+  const stopped = stopOnSignals(broker, config.drainSeconds, log)
+  reloadOnHangup(broker, log)
+  await broker.closed
+  log.info('stopped')
+  return stopped() ? 0 : exitCode
+}
+
+/** @throws CommandFailure for anything that would fail later, certificates included */
+function checkConfig(config: ServeConfig, { source }: LoadedConfig): void {
+  try {
+    checkOptions(config.broker)
+  } catch (error) {
+    throw located(error, source)
+  }
+  for (const [index, listener] of config.listeners.entries()) {
+    try {
+      checkListen(listener)
+    } catch (error) {
+      const where = source.locate(['listeners', index])
+      const text = error instanceof Error ? error.message : String(error)
+      throw new CommandFailure(where === null ? text : `${where}: ${text}`, 2)
+    }
+  }
+}
+
+async function listenAll(
+  broker: BrokerServer,
+  listeners: readonly ListenOptions[],
+  log: Log,
+): Promise<boolean> {
+  for (const listener of listeners) {
+    try {
+      await broker.listen(listener)
+    } catch (error) {
+      log.fatal(explain(error, listener))
+      return false
+    }
+  }
+  return true
+}
+
+function explain(error: unknown, listener: ListenOptions): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  const unix = typeof listener.unix === 'object' ? listener.unix.path : listener.unix
+  const where = unix ?? `port ${listener.port ?? 'by default'}`
+  if (code === 'EADDRINUSE') return `${where} is in use: another program listens there already`
+  if (code === 'EACCES') return `${where} is not allowed: ports below 1024 need rights (EACCES)`
+  return `cannot listen on ${where}: ${message}`
+}
+
+function greet(addresses: readonly ListeningAddress[], log: Log): void {
+  log.info(`godwit ${VERSION}, process ${process.pid}`)
+  for (const address of addresses) {
+    const { url, host, transport } = address
+    const alone = transport !== 'unix' && isLoopback(host)
+    const reach = alone ? ' (this machine only; --host 0.0.0.0 opens it to the network)' : ''
+    log.info(`listening on ${url}${reach}`)
+  }
+  log.info('sessions, queues and retained messages are in memory: they end with this process')
+  const tcp = addresses.find(({ transport }) => transport === 'tcp')
+  if (tcp === undefined) return
+  const port = tcp.port === DEFAULT_PORT ? '' : ` -p ${tcp.port}`
+  log.info(`try it: godwit sub${port} -v -t '#'   and   godwit pub${port} -t hello -m world`)
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host.startsWith('127.') || host === 'localhost'
+}
+
+function logEvents(broker: BrokerServer, log: Log): void {
+  broker.on('dropped', event => log.warn(event, 'a message was lost, the first of its kind'))
+  broker.on('refused', ({ origin, ...event }) => {
+    const { remoteAddress, remotePort, listener } = origin
+    log.info({ ...event, remoteAddress, remotePort, listener }, 'a connection was refused')
+  })
+  if (!log.isLevelEnabled('debug')) return
+  broker.on('clientConnected', ({ origin, ...client }) => {
+    const { remoteAddress, remotePort, listener } = origin
+    log.debug({ ...client, remoteAddress, remotePort, listener }, 'a client has connected')
+  })
+  broker.on('clientDisconnected', event => log.debug(event, 'a client has gone'))
+  broker.on('subscribe', event => log.debug(event, 'a client has subscribed'))
+  broker.on('unsubscribe', event => log.debug(event, 'a client has unsubscribed'))
+}
+
+/**
+ * The first signal stops gracefully, the second at once.
+ * @returns whether a signal has come
+ */
+function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): () => boolean {
+  let stopping = false
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) {
+      log.warn(`${signal} again: stopping at once`)
+      process.exit(FAILED)
+    }
+    stopping = true
+    log.info(`${signal}: stopping; once more stops at once`)
+    void broker.close({ drainSeconds })
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  return () => stopping
+}
+
+function reloadOnHangup(broker: BrokerServer, log: Log): void {
+  process.on('SIGHUP', () => {
+    try {
+      broker.reloadCertificates()
+      log.info('certificates were read again')
+    } catch (error) {
+      log.error({ err: error }, 'certificates could not be read again; the old ones stay')
+    }
+  })
+}
