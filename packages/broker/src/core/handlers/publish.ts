@@ -226,7 +226,7 @@ function routeOf(broker: Broker, connection: Connection): Route {
   connection.aliases ??= new Array(broker.limits.topicAliasMaximum + 1).fill(null)
   if (view.topicStart === view.topicEnd) {
     const known = connection.aliases[alias] ?? null
-    if (known === null) invalidAlias(`topic alias ${alias} stands for no topic yet`)
+    if (known === null) unknownAlias(alias)
     if (known.generation !== router.generation) {
       return router.find(known.topicBytes, 0, known.topicBytes.length)
     }
@@ -235,6 +235,11 @@ function routeOf(broker: Broker, connection: Connection): Route {
   const route = router.find(connection.decoder.bytes, view.topicStart, view.topicEnd)
   connection.aliases[alias] = route
   return route
+}
+
+function unknownAlias(alias: number): never {
+  const text = `topic alias ${alias} stands for no topic yet`
+  throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text)
 }
 
 function invalidAlias(text: string): never {
