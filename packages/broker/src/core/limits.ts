@@ -3,6 +3,9 @@
 /** Outputs of a turn that are kept for the next one. Not a limit that anybody needs to change. */
 export const POOLED_OUTPUTS_MAX = 1024
 
+/** A reason string may quote what the peer sent; a longer one is left out. */
+export const REASON_PACKET_BYTES_MAX = 1024
+
 /** What to do with a message for a session whose queue is full. */
 export type FullQueuePolicy = 'drop-oldest' | 'refuse'
 

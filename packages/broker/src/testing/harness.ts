@@ -289,6 +289,7 @@ export class TestClient implements Wire {
   /** False: the network takes nothing, what is written stays pending. */
   flowing = true
   writes = 0
+  #opened = false
   readonly #world: World
   readonly #decoder = new Decoder(PACKET_BYTES_MAX)
   #written: Uint8Array[] = []
@@ -298,6 +299,8 @@ export class TestClient implements Wire {
     this.#world = world
     this.level = level
     this.connection = world.broker.open(this)
+    this.#opened = true
+    if (this.ended) this.connection.closed('ended by the broker')
   }
 
   write(pieces: readonly Uint8Array[]): void {
@@ -314,7 +317,7 @@ export class TestClient implements Wire {
   }
   end(): void {
     this.ended = true
-    this.connection.closed('ended by the broker')
+    if (this.#opened) this.connection.closed('ended by the broker')
   }
   destroy(): void {
     this.end()

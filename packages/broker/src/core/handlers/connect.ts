@@ -17,6 +17,7 @@ import {
 import type { Broker } from '../broker.ts'
 import { type Connection, ConnectionState } from '../connection.ts'
 import { ownMessage } from '../keep.ts'
+import { REASON_PACKET_BYTES_MAX } from '../limits.ts'
 import type { AuthenticationVerdict } from '../ports.ts'
 import { NO_BATCH } from '../sender.ts'
 import type { Session } from '../session.ts'
@@ -26,8 +27,6 @@ import { sendAuth } from './auth-packet.ts'
 const ASSIGNED_ID_LENGTH = 22
 const KEEP_ALIVE_FACTOR = 1.5
 const UNLIMITED_BYTES = 0xffff_ffff
-/** A reason string may quote what the peer sent; a longer one is left out. */
-export const REASON_PACKET_BYTES_MAX = 1024
 
 export function handleConnect(broker: Broker, connection: Connection, packet: ConnectPacket): void {
   connection.protocolLevel = packet.protocolLevel

@@ -1,0 +1,199 @@
+// Every limit of limits.ts, at the limit and one beyond it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { PacketType, ReasonCode } from '@godwit/packet'
+import { only } from '../testing/bytes.ts'
+import { text, World } from '../testing/harness.ts'
+import { connectKept, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
+import type { Limits } from './limits.ts'
+
+function limited(limits: Partial<Limits>): World {
+  return new World({ limits })
+}
+
+/** The reason code of a message at QoS 1. */
+function publishCode(world: World, topic: string, payload: string, retain = false): number {
+  const publisher = world.connect({ clientId: 'p' })
+  const answer = publisher.publish(topic, payload, { qos: 1, retain }).take()
+  return only(answer, PacketType.PUBACK).reasonCode
+}
+
+test('connectionsMax: one more connection is ended', () => {
+  const world = limited({ connectionsMax: 2 })
+  const clients = [1, 2, 3].map(() => world.open())
+  assert.deepEqual(
+    clients.map(client => client.ended),
+    [false, false, true],
+  )
+})
+
+test('outgoingTopicAliasMax: a client that allows more gets no more', () => {
+  const world = limited({ outgoingTopicAliasMax: 1 })
+  const client = world.connect({ properties: { topicAliasMaximum: 10 } })
+  client.subscribe('#')
+  world.connect({ clientId: 'p' }).publish('a', 'm').publish('b', 'm')
+  const aliases = client.takePublishes().map(({ properties }) => properties.topicAlias)
+  assert.deepEqual(aliases, [1, undefined])
+})
+
+test('topicLevelsMax and topicBytesMax: a topic beyond them is refused', () => {
+  for (const [limits, good, bad] of [
+    [{ topicLevelsMax: 3 }, 'a/b/c', 'a/b/c/d'],
+    [{ topicBytesMax: 5 }, 'a/b/c', 'a/b/cd'],
+  ] as const) {
+    const world = limited(limits)
+    assert.equal(publishCode(world, good, 'm'), ReasonCode.NO_MATCHING_SUBSCRIBERS)
+    const publisher = world.connect({ clientId: 'q' })
+    const disconnect = only(publisher.publish(bad, 'm').take(), PacketType.DISCONNECT)
+    assert.equal(disconnect.reasonCode, ReasonCode.TOPIC_NAME_INVALID)
+  }
+})
+
+test('subscriptionsPerSessionMax and subscriptionsMax: one more filter gets 0x97', () => {
+  for (const limits of [{ subscriptionsPerSessionMax: 2 }, { subscriptionsMax: 2 }]) {
+    const client = limited(limits).connect()
+    const suback = only(client.ask(subscribePacket(1, ['a', 'b', 'c'])), PacketType.SUBACK)
+    assert.deepEqual(suback.reasonCodes, [0, 0, ReasonCode.QUOTA_EXCEEDED])
+    assert.deepEqual(only(client.subscribe('a', 1), PacketType.SUBACK).reasonCodes, [1])
+  }
+})
+
+test('userPropertiesMax: a message with one more ends the connection', () => {
+  const world = limited({ userPropertiesMax: 9 })
+  const watcher = watch(world, 'a')
+  const publisher = world.connect({ clientId: 'p' })
+  const pair = ['name', 'value'] as const
+  publisher.publish('a', 'm', { properties: { userProperties: Array(9).fill(pair) } })
+  assert.equal(watcher.takePublishes().length, 1)
+  publisher.publish('a', 'm', { properties: { userProperties: Array(10).fill(pair) } })
+  assert.deepEqual(typesOf(publisher.take()), [PacketType.DISCONNECT])
+  assert.deepEqual(watcher.take(), [])
+})
+
+test('queuedMessagesMax with fullQueue drop-oldest: the newest are kept', () => {
+  const world = limited({ queuedMessagesMax: 2, fullQueue: 'drop-oldest' })
+  const offline = connectKept(world, 's')
+  offline.subscribe('a', 1)
+  offline.cut()
+  for (const payload of ['one', 'two', 'three']) assert.equal(publishCode(world, 'a', payload), 0)
+  const again = connectKept(world, 's')
+  const packets = [...again.early, ...again.take()]
+  const texts = packets.map(packet => packet.type === PacketType.PUBLISH && text(packet))
+  assert.deepEqual(texts, ['two', 'three'])
+  assert.equal(world.broker.ledger.totalOf('queue-full'), 1)
+})
+
+test('queuedBytesMax with fullQueue refuse: the publisher is told 0x97', () => {
+  const world = limited({ queuedBytesMax: 1000, fullQueue: 'refuse' })
+  const offline = connectKept(world, 's')
+  offline.subscribe('a', 1)
+  offline.cut()
+  assert.equal(publishCode(world, 'a', 'x'.repeat(900)), 0)
+  assert.equal(publishCode(world, 'a', 'x'.repeat(900)), ReasonCode.QUOTA_EXCEEDED)
+  assert.equal(publishCode(world, 'b', 'x'), ReasonCode.NO_MATCHING_SUBSCRIBERS)
+})
+
+test('totalQueuedBytesMax: above it nothing more is queued', () => {
+  const world = limited({ totalQueuedBytesMax: 2000, packetBytesMax: 1500 })
+  for (const clientId of ['s', 't']) {
+    const offline = connectKept(world, clientId)
+    offline.subscribe(clientId, 1)
+    offline.cut()
+  }
+  assert.equal(publishCode(world, 's', 'x'.repeat(1200)), 0)
+  assert.equal(publishCode(world, 't', 'x'.repeat(1200)), ReasonCode.QUOTA_EXCEEDED)
+  assert.equal(publishCode(world, 't', 'x'.repeat(100)), 0)
+})
+
+test('outgoingBytesMax: QoS 0 beyond it is dropped and counted, others are served', () => {
+  const world = limited({ outgoingBytesMax: 2000 })
+  const slow = watch(world, 'a', 'slow')
+  const quick = watch(world, 'a', 'quick')
+  slow.flowing = false
+  const publisher = world.connect({ clientId: 'p' })
+  for (let i = 0; i < 10; i++) publisher.publish('a', 'x'.repeat(500))
+  assert.equal(quick.takePublishes().length, 10)
+  slow.flow()
+  const got = slow.takePublishes().length
+  assert.ok(got >= 3 && got < 10)
+  assert.equal(world.broker.ledger.totalOf('outgoing-full'), 10 - got)
+})
+
+test('totalOutgoingBytesMax: above it each connection may hold little', () => {
+  const world = limited({ totalOutgoingBytesMax: 100_000, outgoingBytesMax: 10_000_000 })
+  const slow = [1, 2].map(i => watch(world, 'a', `slow${i}`))
+  for (const client of slow) client.flowing = false
+  const publisher = world.connect({ clientId: 'p' })
+  for (let i = 0; i < 50; i++) publisher.publish('a', 'x'.repeat(10_000))
+  assert.ok(world.broker.ledger.totalOf('outgoing-full') > 0)
+  assert.ok(world.broker.sender.totalPendingBytes < 400_000)
+})
+
+test('retainedMessagesMax and retainedBytesMax: one more gets 0x97', () => {
+  for (const limits of [{ retainedMessagesMax: 1 }, { retainedBytesMax: 150 }]) {
+    const world = limited(limits)
+    const payload = 'x'.repeat(100)
+    assert.notEqual(publishCode(world, 'a', payload, true), ReasonCode.QUOTA_EXCEEDED)
+    assert.equal(publishCode(world, 'b', payload, true), ReasonCode.QUOTA_EXCEEDED)
+    assert.notEqual(publishCode(world, 'a', payload, true), ReasonCode.QUOTA_EXCEEDED)
+    assert.equal(world.broker.ledger.totalOf('retained-full'), 1)
+  }
+})
+
+test('sessionExpirySecondsMax: a longer one is cut, and CONNACK says so', () => {
+  const world = limited({ sessionExpirySecondsMax: 100 })
+  const cut = connectKept(world, 'a', { sessionExpiryInterval: 101 })
+  assert.equal(cut.connack?.properties.sessionExpiryInterval, 100)
+  const whole = connectKept(world, 'b', { sessionExpiryInterval: 100 })
+  assert.equal(whole.connack?.properties.sessionExpiryInterval, undefined)
+})
+
+test('legacySessionExpirySeconds: an older client without clean session is kept so long', () => {
+  const world = limited({ legacySessionExpirySeconds: 10 })
+  const options = { clientId: 'c', protocolLevel: 4, cleanStart: false } as const
+  world.connect(options).cut()
+  world.advance(9000)
+  const again = world.connect(options)
+  assert.equal(again.connack?.sessionPresent, true)
+  again.cut()
+  world.advance(11_000)
+  assert.equal(world.connect(options).connack?.sessionPresent, false)
+})
+
+test('willDelaySecondsMax: a longer delay is cut', () => {
+  const world = limited({ willDelaySecondsMax: 5 })
+  const watcher = watch(world, 'will')
+  const will = { ...willOf('will', 'gone'), properties: { willDelayInterval: 1000 } }
+  connectKept(world, 'c', {}, { will }).cut()
+  world.advance(4000)
+  assert.deepEqual(watcher.take(), [])
+  world.advance(2000)
+  assert.equal(watcher.takePublishes().length, 1)
+})
+
+test('messagesPerSecondMax and bytesPerSecondMax: the client is read more slowly', () => {
+  for (const limits of [{ messagesPerSecondMax: 2 }, { bytesPerSecondMax: 60 }]) {
+    const world = limited(limits)
+    world.advance(2000)
+    const publisher = world.connect({ clientId: 'p' })
+    world.advance(2000)
+    publisher.publish('a', 'x'.repeat(20)).publish('a', 'x'.repeat(20))
+    assert.equal(publisher.reading, true)
+    publisher.publish('a', 'x'.repeat(20))
+    assert.equal(publisher.reading, false)
+    world.advance(1200)
+    assert.equal(publisher.reading, true)
+  }
+})
+
+test('ledgerEntriesMax: further losses are counted as others', () => {
+  const world = limited({ ledgerEntriesMax: 2 })
+  for (const topic of ['a', 'b', 'c', 'd']) world.broker.lose('expired', 'c', topic, 10)
+  const topics = world.broker.ledger.entries().map(({ topic, count }) => [topic, count])
+  assert.deepEqual(topics, [
+    ['a', 1],
+    ['b', 1],
+    ['(others)', 2],
+  ])
+})
