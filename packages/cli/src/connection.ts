@@ -1,156 +1,352 @@
-// One MQTT connection of a command: CONNECT, the packets that come, keep alive, the end. It
-// neither reconnects nor keeps messages; the client package does that.
+// A connection of pub and sub to a broker: one CONNECT, messages both ways with their QoS, pings,
+// one DISCONNECT. It does not reconnect: a script sees each loss in the exit code.
 
-import type { Duplex } from 'node:stream'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import {
+  type AckPacket,
   type ConnackPacket,
-  type ConnectPacket,
   Decoder,
   describePacket,
   encodePacket,
   NO_PROPERTIES,
+  PACKET_BYTES_MAX,
   type Packet,
+  PacketIds,
   PacketType,
   type ProtocolLevel,
+  type PublishPacket,
+  type QoS,
   ReasonCode,
-  readPacket,
+  readServerPacket,
+  type Will,
 } from '@godwit/packet'
-import { CommandFailure } from './failure.ts'
 
-const PACKET_BYTES_MAX = 268_435_460
-const FAILED = 1
-
-/** Mosquitto's words for CONNACK's return codes before MQTT 5.0. */
-const ReturnTexts: readonly string[] = [
-  'connection accepted',
-  'unacceptable protocol version',
-  'identifier rejected',
-  'broker unavailable',
-  'bad user name or password',
-  'not authorised',
-]
-
-export class MqttConnection {
+export interface ConnectOptions {
+  readonly host: string
+  readonly port: number
+  /** Of a Unix socket; null: host and port. */
+  readonly path: string | null
+  readonly localAddress: string | null
+  readonly tls: ConnectionOptions | null
   readonly level: ProtocolLevel
-  /** Rejects when the connection ends before `disconnect`; never resolves. */
-  readonly failed: Promise<never>
-  private readonly stream: Duplex
-  private readonly decoder = new Decoder(PACKET_BYTES_MAX)
-  private readonly dump: boolean
-  private onPacket: (packet: Packet) => void = () => undefined
-  private fail: (error: Error) => void = () => undefined
-  private timer: NodeJS.Timeout | null = null
-  private ending = false
-  private idle = true
+  readonly clientId: string
+  readonly cleanStart: boolean
+  readonly sessionExpirySeconds: number
+  readonly keepAliveSeconds: number
+  readonly username: string | null
+  readonly password: Uint8Array | null
+  readonly will: Will | null
+  /** QoS 1 and 2 messages that wait for their acknowledgement. */
+  readonly inflightMax: number
+  readonly dump: ((line: string) => void) | null
+}
 
-  constructor(stream: Duplex, level: ProtocolLevel, dump: boolean) {
-    this.stream = stream
-    this.level = level
-    this.dump = dump
-    this.failed = new Promise<never>((_resolve, reject) => {
-      this.fail = reject
+/** Why there is no connection: the network's words, or the code of CONNACK or DISCONNECT. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError'
+  /** 0: the broker has not given one. */
+  readonly reasonCode: number
+
+  constructor(text: string, reasonCode: number, cause?: unknown) {
+    super(text, cause === undefined ? undefined : { cause })
+    this.reasonCode = reasonCode
+  }
+}
+
+interface Waiting {
+  readonly settle: (packet: Packet) => void
+  readonly fail: (error: Error) => void
+}
+
+const CONNACK_TIMEOUT_MS = 30_000
+
+export class BrokerConnection {
+  /** What the broker said on connecting. */
+  connack: ConnackPacket | null = null
+  onMessage: (packet: PublishPacket) => void = () => undefined
+  /** Resolves at the end: null after `disconnect`, else why. */
+  readonly closed: Promise<ConnectionError | null>
+  private readonly socket: Socket
+  private readonly options: ConnectOptions
+  private readonly decoder = new Decoder(PACKET_BYTES_MAX)
+  private readonly ids = new PacketIds()
+  private readonly waiting = new Map<number, Waiting>()
+  private readonly received = new Set<number>()
+  private room: (() => void)[] = []
+  private inflight = 0
+  private inflightMax: number
+  private failure: ConnectionError | null = null
+  private leaving = false
+  private pingSent = false
+  private pinger: NodeJS.Timeout | null = null
+  private opened: Waiting | null = null
+
+  /** @throws ConnectionError */
+  static async open(options: ConnectOptions): Promise<BrokerConnection> {
+    const connection = new BrokerConnection(options)
+    await connection.handshake()
+    return connection
+  }
+
+  private constructor(options: ConnectOptions) {
+    this.options = options
+    this.inflightMax = options.inflightMax
+    this.socket = openSocket(options)
+    this.socket.setNoDelay(true)
+    this.closed = new Promise(resolve => {
+      this.socket.on('close', () => resolve(this.finish()))
     })
-    // Somebody waits for it, or the command has ended already.
-    this.failed.catch(() => undefined)
-    stream.on('data', (chunk: Buffer) => this.take(chunk))
-    stream.on('error', error => this.fail(new CommandFailure(error.message, FAILED)))
-    stream.on('close', () => {
-      if (this.timer !== null) clearInterval(this.timer)
-      if (!this.ending) this.fail(new CommandFailure('the broker closed the connection', FAILED))
+    this.socket.on('error', error => {
+      this.failure ??= new ConnectionError(error.message || String(error), 0, error)
     })
+    this.socket.on('data', chunk => this.bytes(chunk))
   }
 
   /**
-   * Sends CONNECT and waits for CONNACK.
-   * @throws CommandFailure whose exit code is CONNACK's reason or return code
+   * Publishes.
+   * @returns the reason code of its acknowledgement, 0 for QoS 0
+   * @throws ConnectionError when the connection ends before that
    */
-  async open(connect: ConnectPacket, onPacket: (packet: Packet) => void): Promise<ConnackPacket> {
-    const answered = new Promise<ConnackPacket>((resolve, reject) => {
-      this.onPacket = packet => {
-        if (packet.type !== PacketType.CONNACK) {
-          reject(new CommandFailure(`expected CONNACK, got ${describePacket(packet)}`, FAILED))
-          return
-        }
-        this.onPacket = onPacket
-        if (packet.reasonCode === 0) resolve(packet)
-        else reject(refusal(packet, this.level))
-      }
+  async publish(topic: string, payload: Uint8Array, qos: QoS, retain: boolean): Promise<number> {
+    const type = PacketType.PUBLISH
+    const common = { type, topic, payload, qos, retain, dup: false, properties: NO_PROPERTIES }
+    if (qos === 0) {
+      if (!this.send({ ...common, packetId: 0 })) await this.drained()
+      return 0
+    }
+    while (this.inflight >= this.inflightMax) await this.freed()
+    this.inflight++
+    const packetId = this.ids.take()
+    const answer = await this.ask(packetId, { ...common, packetId })
+    this.ids.release(packetId)
+    this.inflight--
+    this.room.shift()?.()
+    return 'reasonCode' in answer ? answer.reasonCode : 0
+  }
+
+  /** @returns the reason code of each filter */
+  async subscribe(
+    filters: readonly string[],
+    qos: QoS,
+    retainHandling: 0 | 1 | 2 = 0,
+  ): Promise<readonly number[]> {
+    const subscriptions = filters.map(filter => {
+      return { filter, qos, noLocal: false, retainAsPublished: false, retainHandling }
     })
-    this.send(connect)
-    const connack = await Promise.race([answered, this.failed])
-    const seconds = connack.properties.serverKeepAlive ?? connect.keepAliveSeconds
-    if (seconds > 0) this.timer = setInterval(() => this.keepAlive(), seconds * 750)
-    return connack
+    const packetId = this.ids.take()
+    const type = PacketType.SUBSCRIBE
+    const packet = { type, packetId, subscriptions, properties: NO_PROPERTIES }
+    const answer = await this.ask(packetId, packet)
+    this.ids.release(packetId)
+    return answer.type === PacketType.SUBACK ? answer.reasonCodes : []
   }
 
-  /** @returns false when more should wait for `drained` */
-  send(packet: Packet): boolean {
-    if (this.dump) process.stderr.write(`-> ${describePacket(packet)}\n`)
-    this.idle = false
-    return this.stream.write(encodePacket(packet, this.level))
-  }
-
-  /** The network has taken what was written. */
-  drained(): Promise<void> {
-    if (this.stream.writableLength === 0) return Promise.resolve()
-    return new Promise(resolve => this.stream.once('drain', resolve))
-  }
-
-  /** Sends DISCONNECT and waits until the connection is closed. */
+  /** Says goodbye and waits until all that was written has gone. */
   async disconnect(): Promise<void> {
-    if (this.ending) return
-    this.send({ type: PacketType.DISCONNECT, reasonCode: 0, properties: NO_PROPERTIES })
-    this.ending = true
-    if (this.timer !== null) clearInterval(this.timer)
-    const closed = new Promise<void>(resolve => this.stream.once('close', () => resolve()))
-    this.stream.end()
-    await closed
+    if (this.leaving) return
+    this.leaving = true
+    const reasonCode = ReasonCode.NORMAL_DISCONNECTION
+    this.send({ type: PacketType.DISCONNECT, reasonCode, properties: NO_PROPERTIES })
+    this.socket.end()
+    await this.closed
   }
 
-  /** Lets go of the connection at once. */
-  destroy(): void {
-    this.ending = true
-    this.stream.destroy()
+  private handshake(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.end(new ConnectionError('the broker did not answer CONNECT', 0))
+      }, CONNACK_TIMEOUT_MS)
+      this.opened = {
+        settle: () => {
+          clearTimeout(timer)
+          resolve()
+        },
+        fail: error => {
+          clearTimeout(timer)
+          reject(error)
+        },
+      }
+      this.socket.once(this.options.tls === null ? 'connect' : 'secureConnect', () => {
+        this.sendConnect()
+      })
+    })
   }
 
-  private take(chunk: Uint8Array): void {
+  private sendConnect(): void {
+    const { level, clientId, cleanStart, keepAliveSeconds } = this.options
+    const { username, password, will, sessionExpirySeconds } = this.options
+    const hasExpiry = level === 5 && sessionExpirySeconds > 0
+    this.send({
+      type: PacketType.CONNECT,
+      protocolLevel: level,
+      cleanStart,
+      keepAliveSeconds,
+      clientId,
+      will,
+      username,
+      password,
+      bridge: false,
+      properties: hasExpiry ? { sessionExpiryInterval: sessionExpirySeconds } : NO_PROPERTIES,
+    })
+  }
+
+  private bytes(chunk: Uint8Array): void {
+    const { decoder } = this
     try {
-      this.decoder.push(chunk)
-      while (this.decoder.next()) {
-        const { first, bytes, bodyStart, end } = this.decoder
-        const packet = readPacket(first, bytes, bodyStart, end, this.level, 'server')
-        if (this.dump) process.stderr.write(`<- ${describePacket(packet)}\n`)
+      decoder.push(chunk)
+      while (decoder.next()) {
+        const { first, bytes, bodyStart, end } = decoder
+        const packet = readServerPacket(first, bytes, bodyStart, end, this.options.level)
+        this.options.dump?.(`in  ${describePacket(packet)}`)
         this.handle(packet)
       }
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)))
-      this.stream.destroy()
+      const text = `the broker sent what it must not: ${(error as Error).message}`
+      this.end(new ConnectionError(text, 0, error))
     }
   }
 
   private handle(packet: Packet): void {
-    if (packet.type === PacketType.PINGRESP) return
-    if (packet.type === PacketType.DISCONNECT) {
-      const { reasonCode, properties } = packet
-      const text = properties.reasonString ?? `reason code ${reasonCode}`
-      this.fail(new CommandFailure(`the broker disconnected: ${text}`, FAILED))
-      return
+    switch (packet.type) {
+      case PacketType.CONNACK:
+        this.handleConnack(packet)
+        break
+      case PacketType.PUBLISH:
+        this.handlePublish(packet)
+        break
+      case PacketType.PUBREL:
+        this.received.delete(packet.packetId)
+        this.acknowledge(PacketType.PUBCOMP, packet.packetId)
+        break
+      case PacketType.PUBREC:
+        if (packet.reasonCode >= ReasonCode.UNSPECIFIED_ERROR) this.settle(packet.packetId, packet)
+        else this.acknowledge(PacketType.PUBREL, packet.packetId)
+        break
+      case PacketType.PUBACK:
+      case PacketType.PUBCOMP:
+      case PacketType.SUBACK:
+        this.settle(packet.packetId, packet)
+        break
+      case PacketType.PINGRESP:
+        this.pingSent = false
+        break
+      case PacketType.DISCONNECT: {
+        const { reasonString } = packet.properties
+        const text = `the broker disconnected: ${reasonString ?? describePacket(packet)}`
+        this.end(new ConnectionError(text, packet.reasonCode))
+        break
+      }
+      default:
     }
-    this.onPacket(packet)
   }
 
-  private keepAlive(): void {
-    if (this.idle) this.send({ type: PacketType.PINGREQ })
-    this.idle = true
+  private handleConnack(packet: ConnackPacket): void {
+    if (packet.reasonCode !== 0) {
+      const { reasonString } = packet.properties
+      const text = `connection refused: ${reasonString ?? describePacket(packet).slice(8)}`
+      this.end(new ConnectionError(text, packet.reasonCode))
+      return
+    }
+    this.connack = packet
+    this.inflightMax = Math.min(this.inflightMax, packet.properties.receiveMaximum ?? 65_535)
+    const seconds = packet.properties.serverKeepAlive ?? this.options.keepAliveSeconds
+    if (seconds > 0) this.pinger = setInterval(() => this.ping(), seconds * 1000)
+    this.opened?.settle(packet)
+    this.opened = null
+  }
+
+  private handlePublish(packet: PublishPacket): void {
+    const repeated = packet.qos === 2 && this.received.has(packet.packetId)
+    if (packet.qos === 2) this.received.add(packet.packetId)
+    // After goodbye nothing is acknowledged: what was not printed comes again.
+    if (!repeated && !this.leaving) this.onMessage(packet)
+    if (packet.qos === 1) this.acknowledge(PacketType.PUBACK, packet.packetId)
+    if (packet.qos === 2) this.acknowledge(PacketType.PUBREC, packet.packetId)
+  }
+
+  private acknowledge(type: AckPacket['type'], packetId: number): void {
+    this.send({ type, packetId, reasonCode: ReasonCode.SUCCESS, properties: NO_PROPERTIES })
+  }
+
+  private ask(packetId: number, packet: Packet): Promise<Packet> {
+    return new Promise((resolve, reject) => {
+      if (this.failure !== null) {
+        reject(this.failure)
+        return
+      }
+      this.waiting.set(packetId, { settle: resolve, fail: reject })
+      this.send(packet)
+    })
+  }
+
+  private settle(packetId: number, packet: Packet): void {
+    const waiting = this.waiting.get(packetId)
+    this.waiting.delete(packetId)
+    waiting?.settle(packet)
+  }
+
+  /** @returns false when the network is slower */
+  private send(packet: Packet): boolean {
+    if (this.failure !== null) throw this.failure
+    this.options.dump?.(`out ${describePacket(packet)}`)
+    return this.socket.write(encodePacket(packet, this.options.level))
+  }
+
+  private ping(): void {
+    if (this.pingSent) {
+      this.end(new ConnectionError('the broker no longer answers', 0))
+      return
+    }
+    this.pingSent = true
+    this.send({ type: PacketType.PINGREQ })
+  }
+
+  private drained(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onClose = (): void => reject(this.failure ?? lost())
+      this.socket.once('close', onClose)
+      this.socket.once('drain', () => {
+        this.socket.off('close', onClose)
+        resolve()
+      })
+    })
+  }
+
+  private freed(): Promise<void> {
+    if (this.failure !== null) return Promise.reject(this.failure)
+    return new Promise(resolve => {
+      this.room.push(resolve)
+    })
+  }
+
+  private end(error: ConnectionError): void {
+    this.failure ??= error
+    this.socket.destroy()
+  }
+
+  private finish(): ConnectionError | null {
+    if (this.pinger !== null) clearInterval(this.pinger)
+    if (!this.leaving) this.failure ??= lost()
+    const error = this.failure ?? lost()
+    this.failure = error
+    this.opened?.fail(error)
+    for (const { fail } of this.waiting.values()) fail(error)
+    for (const resume of this.room) resume()
+    return this.leaving ? null : error
   }
 }
 
-function refusal({ reasonCode, properties }: ConnackPacket, level: ProtocolLevel): CommandFailure {
-  const name =
-    level === 5
-      ? Object.entries(ReasonCode).find(([, code]) => code === reasonCode)?.[0]
-      : ReturnTexts[reasonCode]
-  const words = (name ?? `code ${reasonCode}`).toLowerCase().replaceAll('_', ' ')
-  const why = properties.reasonString === undefined ? '' : ` (${properties.reasonString})`
-  return new CommandFailure(`connection refused: ${words}${why}`, reasonCode)
+function lost(): ConnectionError {
+  return new ConnectionError('the connection was lost', 0)
+}
+
+function openSocket(options: ConnectOptions): Socket {
+  const { host, port, path, localAddress, tls } = options
+  const where = path === null ? { host, port } : { path }
+  const bind = localAddress === null ? {} : { localAddress }
+  if (tls === null) return connectTcp({ ...where, ...bind })
+  // An IP address is no name to be told in the handshake.
+  const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host }
+  return connectTls({ ...where, ...bind, ...servername, ...tls })
 }

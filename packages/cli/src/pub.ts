@@ -1,168 +1,136 @@
-// The command `godwit pub`: publishes messages and ends when all of them are acknowledged.
+// The command `godwit pub`: publishes a message, or many from standard input, and ends.
 
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import {
-  NO_PROPERTIES,
-  type Packet,
-  PacketError,
-  PacketIds,
-  PacketType,
-  type QoS,
-} from '@godwit/packet'
-import { MqttConnection } from './connection.ts'
-import {
-  CLIENT_USAGE,
-  type ClientFlags,
-  connectPacketOf,
-  openStream,
-  parseQos,
-} from './connection-options.ts'
-import { CommandFailure } from './failure.ts'
+import { encodeUtf8, isTopicName } from '@godwit/packet'
+import { type ClientFlags, numberOf, readClientFlags } from './client-flags.ts'
+import { BrokerConnection, ConnectionError } from './connection.ts'
+import { usage } from './failure.ts'
 
 export interface PubFlags extends ClientFlags {
   readonly topic?: string
   readonly message?: string
   readonly file?: string
-  readonly stdinLine?: boolean
-  readonly stdinFile?: boolean
-  readonly nullMessage?: boolean
+  readonly stdinLines?: boolean
+  readonly stdinAll?: boolean
+  readonly nothing?: boolean
   readonly retain?: boolean
+  readonly repeat?: string
   readonly wait?: boolean
 }
 
-const FAILURE = 0x80
-const NO_SUBSCRIBERS = 0x10
-const DEFAULT_WINDOW = 20
+type Source =
+  | { readonly kind: 'one'; readonly payload: Uint8Array; readonly count: number }
+  | { readonly kind: 'lines' }
 
-/** @returns the exit code */
-export async function pub(
-  flags: PubFlags,
-  topicArgument: string | undefined,
-  messageArgument: string | undefined,
-): Promise<number> {
-  const topic = flags.topic ?? topicArgument
-  if (topic === undefined) throw new CommandFailure('no topic: -t TOPIC', CLIENT_USAGE)
-  const messages = messagesOf(flags, messageArgument)
-  const connect = connectPacketOf(flags)
-  const qos = parseQos('-q', flags.qos)
-  const dump = flags.debug === true || flags.dump === true
-  const connection = new MqttConnection(openStream(flags), connect.protocolLevel, dump)
-  const publisher = new Publisher(connection, topic, qos, flags.retain === true)
+const WRONG = 1
+const LOST = 7
+const TIMED_OUT = 27
+const FAILURE_CODE = 0x80
+
+/** @returns the exit code: that of CONNACK when refused, 27 after -W, else as in Mosquitto */
+export async function publish(args: readonly string[], flags: PubFlags): Promise<number> {
+  const choice = readClientFlags(flags, 'pub')
+  const words = [...args]
+  const topic = flags.topic ?? choice.topic ?? words.shift()
+  if (topic === undefined) usage('say where to publish: godwit pub topic message', WRONG)
+  if (!isTopicName(topic)) {
+    usage(`${JSON.stringify(topic)} is no topic to publish to: it is empty or has + or #`, WRONG)
+  }
+  const source = sourceOf(words, flags)
+  const say = (text: string): void => {
+    if (flags.quiet !== true) console.error(text)
+  }
+  let connection: BrokerConnection
   try {
-    const connack = await connection.open(connect, packet => publisher.take(packet))
-    publisher.window = Math.min(connack.properties.receiveMaximum ?? DEFAULT_WINDOW, DEFAULT_WINDOW)
-    for await (const payload of messages) {
-      await Promise.race([publisher.publish(payload), connection.failed])
-    }
-    await Promise.race([publisher.finished(), connection.failed])
-    if (flags.wait === true) await connection.failed
+    connection = await BrokerConnection.open(choice.connect)
+  } catch (error) {
+    return report(error, say)
+  }
+  const timer = choice.timeoutSeconds > 0 ? exitLater(choice.timeoutSeconds) : null
+  try {
+    const worst = await send(connection, source, topic, choice.qos, flags, say)
+    if (flags.wait === true) await connection.closed
     await connection.disconnect()
-    return publisher.exitCode
+    return worst
   } catch (error) {
-    connection.destroy()
-    if (error instanceof PacketError) throw new CommandFailure(error.message, CLIENT_USAGE)
-    throw error
+    return report(error, say)
+  } finally {
+    if (timer !== null) clearTimeout(timer)
   }
 }
 
-type Payloads = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
-
-function messagesOf(flags: PubFlags, argument: string | undefined): Payloads {
-  const text = flags.message ?? argument
-  if (text !== undefined) return [new TextEncoder().encode(text)]
-  if (flags.nullMessage === true) return [new Uint8Array(0)]
-  if (flags.file !== undefined) return [readInput(flags.file)]
-  if (flags.stdinFile === true) return [readInput(0)]
-  if (flags.stdinLine === true) return lines()
-  throw new CommandFailure('no message: -m TEXT, -f FILE, -l, -s or -n', CLIENT_USAGE)
+async function send(
+  connection: BrokerConnection,
+  source: Source,
+  topic: string,
+  qos: 0 | 1 | 2,
+  flags: PubFlags,
+  say: (text: string) => void,
+): Promise<number> {
+  let worst = 0
+  const note = (code: number): void => {
+    if (code < FAILURE_CODE) return
+    worst = code
+    say(`Warning: publishing to ${topic} failed with reason code 0x${code.toString(16)}`)
+  }
+  const one = (payload: Uint8Array): Promise<number> =>
+    connection.publish(topic, payload, qos, flags.retain === true)
+  if (source.kind === 'one') {
+    for (let i = 0; i < source.count; i++) note(await one(source.payload))
+    return worst
+  }
+  // Lines go out as fast as the window allows; the end waits for all of them.
+  const under = new Set<Promise<void>>()
+  let failure: unknown = null
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (failure !== null) break
+    const sent = one(encodeUtf8(line))
+      .then(note, (error: unknown) => {
+        failure ??= error
+      })
+      .finally(() => under.delete(sent))
+    under.add(sent)
+    if (under.size > 100) await Promise.race(under)
+  }
+  await Promise.all(under)
+  if (failure !== null) throw failure
+  return worst
 }
 
-function readInput(file: string | number): Uint8Array {
+/** Exactly one of -m, -f, -s, -l, -n, or the second word. */
+function sourceOf(words: readonly string[], flags: PubFlags): Source {
+  const { message, file, stdinAll, stdinLines, nothing } = flags
+  const given = [message, file, stdinAll, stdinLines, nothing, words[0]].filter(
+    way => way !== undefined && way !== false,
+  )
+  if (given.length !== 1 || words.length > 1) {
+    usage('say what to publish, once: -m message, -f file, -s, -l, -n, or topic message', WRONG)
+  }
+  const count = numberOf('--repeat', flags.repeat, 1, Number.MAX_SAFE_INTEGER)
+  const text = message ?? words[0]
+  if (text !== undefined) return { kind: 'one', payload: encodeUtf8(text), count }
+  if (stdinLines === true) return { kind: 'lines' }
+  if (nothing === true) return { kind: 'one', payload: new Uint8Array(0), count }
   try {
-    return readFileSync(file)
+    return { kind: 'one', payload: readFileSync(file ?? 0), count }
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
-    throw new CommandFailure(`the message cannot be read: ${text}`, CLIENT_USAGE)
+    return usage(`-f: ${(error as Error).message}`, WRONG)
   }
 }
 
-async function* lines(): AsyncIterable<Uint8Array> {
-  const encoder = new TextEncoder()
-  const input = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })
-  for await (const line of input) yield encoder.encode(line)
+/** A connection that failed: in Mosquitto's words where it has some. */
+export function report(error: unknown, say: (text: string) => void): number {
+  if (!(error instanceof ConnectionError)) throw error
+  say(`Error: ${error.message}`)
+  if (error.reasonCode !== 0) return error.reasonCode
+  const refused = error.cause !== undefined
+  return refused ? WRONG : LOST
 }
 
-/** Messages on their way out: at most a window of them is unacknowledged. */
-class Publisher {
-  window: number = DEFAULT_WINDOW
-  exitCode = 0
-  private readonly connection: MqttConnection
-  private readonly topic: string
-  private readonly qos: QoS
-  private readonly retain: boolean
-  private readonly ids = new PacketIds()
-  private readonly unacknowledged = new Set<number>()
-  private changed: () => void = () => undefined
-
-  constructor(connection: MqttConnection, topic: string, qos: QoS, retain: boolean) {
-    this.connection = connection
-    this.topic = topic
-    this.qos = qos
-    this.retain = retain
-  }
-
-  /** Resolves when the next message may follow. */
-  async publish(payload: Uint8Array): Promise<void> {
-    while (this.unacknowledged.size >= this.window) await this.change()
-    const packetId = this.qos === 0 ? 0 : this.ids.take()
-    if (packetId !== 0) this.unacknowledged.add(packetId)
-    const { topic, qos, retain } = this
-    const type = PacketType.PUBLISH
-    const properties = NO_PROPERTIES
-    const packet = { type, topic, payload, qos, retain, dup: false, packetId, properties }
-    if (!this.connection.send(packet)) await this.connection.drained()
-  }
-
-  /** Resolves when all is acknowledged and written. */
-  async finished(): Promise<void> {
-    while (this.unacknowledged.size > 0) await this.change()
-    await this.connection.drained()
-  }
-
-  take(packet: Packet): void {
-    switch (packet.type) {
-      case PacketType.PUBACK:
-      case PacketType.PUBCOMP:
-        this.settle(packet.packetId, packet.reasonCode)
-        break
-      case PacketType.PUBREC: {
-        const { packetId, reasonCode } = packet
-        if (reasonCode >= FAILURE) this.settle(packetId, reasonCode)
-        else {
-          const type = PacketType.PUBREL
-          this.connection.send({ type, packetId, reasonCode: 0, properties: NO_PROPERTIES })
-        }
-        break
-      }
-    }
-  }
-
-  private settle(packetId: number, reasonCode: number): void {
-    if (!this.unacknowledged.delete(packetId)) return
-    this.ids.release(packetId)
-    if (reasonCode >= FAILURE) {
-      process.stderr.write(`Error: the broker refused the message: reason code ${reasonCode}\n`)
-      this.exitCode = reasonCode
-    } else if (reasonCode === NO_SUBSCRIBERS) {
-      process.stderr.write('Warning: the message has no subscribers\n')
-    }
-    this.changed()
-  }
-
-  private change(): Promise<void> {
-    return new Promise(resolve => {
-      this.changed = resolve
-    })
-  }
+function exitLater(seconds: number): NodeJS.Timeout {
+  return setTimeout(() => {
+    process.exitCode = TIMED_OUT
+    process.exit()
+  }, seconds * 1000)
 }
