@@ -229,7 +229,7 @@ function subscribe(level: ProtocolLevel): Arbitrary<Packet> {
     noLocal: level === 5 ? fc.boolean() : no,
     retainAsPublished: level === 5 ? fc.boolean() : no,
     retainHandling: level === 5 ? fc.constantFrom(0, 1, 2) : fc.constant(0),
-  }).map(any => ({ ...any, noLocal: any.noLocal && !any.filter.startsWith('$share/') }))
+  }).map(made => ({ ...made, noLocal: made.noLocal && !made.filter.startsWith('$share/') }))
   const some = properties(level, ['subscriptionIdentifiers', 'userProperties'])
   return record({
     type: fc.constant(PacketType.SUBSCRIBE),
