@@ -46,7 +46,7 @@ export interface ListenOptions {
   readonly backlog?: number
   /** Connections of this listener. Default: as many as the broker takes. */
   readonly connectionsMax?: number
-  /** A server of node:net, node:tls, node:http or node:https that somebody else starts and stops. */
+  /** A server of node:net, node:tls, node:http or node:https that others start and stop. */
   readonly server?: NetServer
 }
 

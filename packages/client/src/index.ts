@@ -1,1 +1,3 @@
-export {}
+// The public surface of @godwit/client.
+
+export * from './session.ts'

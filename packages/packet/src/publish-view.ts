@@ -91,7 +91,6 @@ export class PublishView {
   /**
    * Properties that were well-formed once are well-formed again: most publishers repeat the very
    * bytes. Only those are remembered whose meaning is not kept in a field.
-   * bench/src/publish-view.ts: 23 bytes with a user property cost a third of scanning them.
    */
   private checkProperties(bytes: Uint8Array, start: number, stop: number): void {
     const length = stop - start

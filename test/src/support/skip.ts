@@ -1,4 +1,4 @@
-// The one way to leave a test out: with a reason, and never in CI, where what a test needs is there.
+// The one way to leave a test out: with a reason, and never in CI, where all is there.
 import type { TestContext } from 'node:test'
 
 /**

@@ -42,6 +42,8 @@ export const linesAreShort: Rule = files =>
   files.flatMap(file =>
     file.text.split('\n').flatMap((line, index) => {
       if (line.length <= LINE_COLUMNS_MAX || /https?:\/\/\S+/.test(line)) return []
+      // The name of a test is one sentence with all its statement ids.
+      if (file.path.endsWith('.test.ts') && line.includes('[MQTT-')) return []
       return [`${file.path}:${index + 1}: ${line.length} columns, at most ${LINE_COLUMNS_MAX}`]
     }),
   )

@@ -240,7 +240,7 @@ function writeInteger(value: number, out: Uint8Array, at: number): number {
   return at
 }
 
-/** A loop is faster than `set` up to about a hundred bytes. bench/src/copy-bytes.ts */
+/** A loop is faster than `set` up to about a hundred bytes. */
 function copyBytes(
   from: Uint8Array,
   start: number,

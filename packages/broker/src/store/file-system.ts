@@ -9,7 +9,7 @@ export interface File {
   write(bytes: Uint8Array, offset: number): Promise<number>
   /** @returns how many bytes were read: fewer at the end of the file */
   read(bytes: Uint8Array, offset: number): Promise<number>
-  /** After it all that was written before is on disk. A second call after an error proves nothing. */
+  /** After it all that was written is on disk. A second call after an error proves nothing. */
   sync(): Promise<void>
   truncate(byteCount: number): Promise<void>
   size(): Promise<number>

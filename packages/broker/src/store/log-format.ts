@@ -1,6 +1,6 @@
 // The bytes of a log segment: a header of one sector, then frames, then whatever was there before.
 //
-//   header   magic 8 | version u32 | zero u32 | store id 16 | segment number u64 | size u64 | crc u32
+//   header   magic 8 | version u32 | zero u32 | store id 16 | segment no u64 | size u64 | crc u32
 //   frame    length u32 | crc u32 | sequence u64 | record count u32 | records
 //
 // All numbers are little-endian. The checksum of a frame covers the store's id and the number of

@@ -1,3 +1,5 @@
+// The log on a simulated disk: order, torn tails, recycled segments, failing writes.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CrashPoint } from './crash-points.ts'
@@ -65,7 +67,7 @@ test('frames that a recycled segment still holds are never read as new', async (
     await rig.disk.run()
   }
   await rig.appendAll(1, 0)
-  // Behind the one new frame lie whole frames of an earlier life, from a time before the checkpoint.
+  // Behind the one new frame lie whole frames of an earlier life, before the checkpoint.
   const { ids } = rig.scan()
   assert.deepEqual(ids, [31])
   rig.applied = 0

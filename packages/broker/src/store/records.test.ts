@@ -1,3 +1,5 @@
+// Every record of the store, written and read back, and what is no record.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

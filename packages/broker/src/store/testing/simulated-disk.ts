@@ -1,6 +1,6 @@
-// A disk in memory with the bad habits of real ones. What was not synced may be lost, kept, reordered
+// A disk in memory with bad habits of real ones. What was not synced may be lost, kept, reordered
 // or torn at a crash, by sectors of 512 bytes; names that were not synced may come or go. It gives
-// short writes, ENOSPC and EIO when told. Operations end one by one, in an order that a seed decides.
+// short writes, ENOSPC and EIO when told. Operations end one by one, in an order of the seed.
 
 import type { File, FileSystem, OpenMode } from '../file-system.ts'
 import { SeededRandom } from './random.ts'
@@ -133,7 +133,7 @@ export class SimulatedDisk {
   fault: (operation: DiskOperation, path: string) => Error | null = () => null
   /** How probable it is that a write takes only a part. */
   shortWriteChance = 0
-  /** True: a sync says that all is well and does nothing. Tests that prove durability must notice. */
+  /** True: a sync says that all is well and does nothing. Tests of durability must notice. */
   liesAboutSync = false
   readonly random: SeededRandom
   readonly names: Map<string, Inode> = new Map()

@@ -1,0 +1,112 @@
+// The worker thread of the store: owns the database, follows the log, answers one request after the
+// other. checkpoint.ts is the other end.
+
+import { randomBytes } from 'node:crypto'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { crashPoints } from './crash-points.ts'
+import { StoreError, textOf } from './errors.ts'
+import type { LogRange } from './log.ts'
+import { STORE_ID_BYTES } from './log-format.ts'
+import { type Recovered, Replica } from './replica.ts'
+import { type Chunk, chunksOf } from './state-reader.ts'
+
+export interface WorkerSettings {
+  readonly databasePath: string
+  readonly logDirectory: string
+  readonly salvage: boolean
+  readonly overlayBytesMax: number
+  readonly crash: string
+  /** Grows with each chunk that was posted to `chunks`. */
+  readonly signal: Int32Array
+  readonly chunks: MessagePort
+}
+
+export type Request =
+  | { readonly type: 'recover' }
+  | { readonly type: 'chunk' }
+  | { readonly type: 'follow'; readonly ranges: readonly LogRange[] }
+  | { readonly type: 'flush' }
+  | { readonly type: 'close' }
+
+export type Answer =
+  | { readonly type: 'recovered'; readonly recovered: Recovered }
+  | { readonly type: 'applied'; readonly sequence: number }
+  /** Writing into the database failed; it can be tried again when there is space. */
+  | { readonly type: 'flush-failed'; readonly text: string }
+  | { readonly type: 'failed'; readonly code: StoreError['code']; readonly text: string }
+  | { readonly type: 'closed' }
+
+/** What goes through the port of chunks; null is the end. */
+export type ChunkAnswer = Chunk | null | { readonly failure: string }
+
+const settings = workerData as WorkerSettings
+let replica: Replica | null = null
+let chunks: Iterator<Chunk> | null = null
+
+parentPort?.on('message', (request: Request) => {
+  try {
+    handle(request)
+  } catch (error) {
+    if (request.type === 'chunk') sendChunk({ failure: textOf(error) })
+    const code = error instanceof StoreError ? error.code : 'io'
+    answer({ type: 'failed', code, text: textOf(error) })
+  }
+})
+
+function handle(request: Request): void {
+  switch (request.type) {
+    case 'recover': {
+      replica = new Replica({
+        path: settings.databasePath,
+        logDirectory: settings.logDirectory,
+        salvage: settings.salvage,
+        overlayBytesMax: settings.overlayBytesMax,
+        reached: crashPoints(settings.crash),
+        newId: () => new Uint8Array(randomBytes(STORE_ID_BYTES)),
+      })
+      answer({ type: 'recovered', recovered: replica.recover() })
+      break
+    }
+    case 'chunk':
+      nextChunk()
+      break
+    case 'follow':
+      replica?.follow(request.ranges)
+      if (replica?.overlayFull) flush()
+      break
+    case 'flush':
+      flush()
+      break
+    default:
+      replica?.close()
+      answer({ type: 'closed' })
+      parentPort?.close()
+  }
+}
+
+function flush(): void {
+  if (replica === null) return
+  try {
+    answer({ type: 'applied', sequence: replica.flush() })
+  } catch (error) {
+    answer({ type: 'flush-failed', text: textOf(error) })
+  }
+}
+
+function nextChunk(): void {
+  if (replica === null) return
+  chunks ??= chunksOf(replica.state.database)
+  const { done, value } = chunks.next()
+  if (done) chunks = null
+  sendChunk(done ? null : value)
+}
+
+function sendChunk(chunk: ChunkAnswer): void {
+  settings.chunks.postMessage(chunk)
+  Atomics.add(settings.signal, 0, 1)
+  Atomics.notify(settings.signal, 0)
+}
+
+function answer(message: Answer): void {
+  parentPort?.postMessage(message)
+}

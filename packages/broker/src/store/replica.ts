@@ -1,0 +1,149 @@
+// The state as the log makes it: the database and, above it, the net effect of what came since.
+// It follows the log range by range, and writes into the database when it is told to, or when what
+// it holds becomes too large. It runs in the worker; recovery and checkpoint are the same code.
+
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { StoreError } from './errors.ts'
+import type { LogRange } from './log.ts'
+import { frameAt, frameSeed, segmentNumber } from './log-format.ts'
+import { LogScanner, type LostRecords } from './log-scanner.ts'
+import { Overlay } from './overlay.ts'
+import { readRecords } from './record-reader.ts'
+import { State, type StateOptions } from './state.ts'
+
+export interface Recovered {
+  readonly storeId: Uint8Array
+  /** The last batch of all; its records are in the database. */
+  readonly lastSequence: number
+  /** How many batches came from the log. */
+  readonly replayed: number
+  readonly lost: readonly LostRecords[]
+  /** Greater than that of any segment. */
+  readonly nextSegment: number
+  /** Files in the directory of the log, with their sizes. */
+  readonly files: readonly (readonly [name: string, byteCount: number])[]
+}
+
+export interface ReplicaOptions extends StateOptions {
+  readonly logDirectory: string
+  readonly salvage: boolean
+  /** Above it what was collected goes into the database at the next end of a batch. */
+  readonly overlayBytesMax: number
+}
+
+export class Replica {
+  state: State
+  private readonly options: ReplicaOptions
+  private readonly overlay = new Overlay()
+  /** The last batch in `overlay`. */
+  private sequence: number
+
+  /** @throws StoreError `newer-version`, `corrupt` */
+  constructor(options: ReplicaOptions) {
+    this.options = options
+    this.state = new State(options)
+    this.sequence = this.state.appliedSequence
+  }
+
+  /** Takes all that the log has beyond the database. @throws StoreError `corrupt` */
+  recover(): Recovered {
+    const { logDirectory, salvage } = this.options
+    const { storeId, appliedSequence } = this.state
+    const visit = (bytes: Uint8Array, start: number, end: number, sequence: number) => {
+      this.take(bytes, start, end, sequence)
+      if (this.overlay.weight > this.options.overlayBytesMax) this.flush()
+    }
+    const scanner = new LogScanner({ storeId, appliedSequence, salvage }, visit)
+    const files: [string, number][] = []
+    const names = fs.readdirSync(logDirectory).toSorted()
+    const numbers = names.map(segmentNumber).filter(number => number > 0)
+    for (const name of names) {
+      const path = join(logDirectory, name)
+      files.push([name, fs.statSync(path).size])
+      const number = segmentNumber(name)
+      if (number > 0) scanner.scan(name, number, fs.readFileSync(path))
+    }
+    this.sequence = scanner.lastSequence
+    this.flush()
+    return {
+      storeId,
+      lastSequence: scanner.lastSequence,
+      replayed: scanner.lastSequence - appliedSequence,
+      lost: scanner.lost,
+      nextSegment: Math.max(0, ...numbers) + 1,
+      files,
+    }
+  }
+
+  /** Reads what was written to the log since the last call. */
+  follow(ranges: readonly LogRange[]): void {
+    for (const { path, number, start, end } of ranges) {
+      const bytes = Buffer.allocUnsafeSlow(end - start)
+      readRange(path, bytes, start)
+      const seed = frameSeed(this.state.storeId, number)
+      for (let at = 0; at < bytes.length; ) {
+        const frame = frameAt(bytes, at, seed)
+        if (frame === null || frame.sequence !== this.sequence + 1) {
+          throw new StoreError('corrupt', `${path} at offset ${start + at} is not what was written`)
+        }
+        this.take(bytes, frame.start, frame.end, frame.sequence)
+        at = frame.end
+      }
+    }
+  }
+
+  get overlayFull(): boolean {
+    return this.overlay.weight > this.options.overlayBytesMax
+  }
+
+  /**
+   * Writes into the database all that was followed. After an error it can be called again.
+   * @returns the last batch that is in the database now
+   */
+  flush(): number {
+    if (this.sequence === this.state.appliedSequence) return this.sequence
+    try {
+      this.state.apply(this.overlay, this.sequence)
+    } catch (error) {
+      // The connection may be half in a transaction. A new one begins from what is on disk.
+      this.reopen()
+      throw error
+    }
+    this.overlay.clear()
+    return this.sequence
+  }
+
+  close(): void {
+    this.state.close()
+  }
+
+  private reopen(): void {
+    try {
+      this.state.close()
+    } catch (error) {
+      // What could not be written cannot be closed properly either; the file is read anew.
+      if (!(error instanceof Error)) throw error
+    }
+    this.state = new State(this.options)
+  }
+
+  private take(bytes: Uint8Array, start: number, end: number, sequence: number): void {
+    readRecords(bytes, start, end, this.overlay)
+    this.overlay.endBatch()
+    this.sequence = sequence
+  }
+}
+
+function readRange(path: string, bytes: Uint8Array, start: number): void {
+  const descriptor = fs.openSync(path, 'r')
+  try {
+    for (let done = 0; done < bytes.length; ) {
+      const count = fs.readSync(descriptor, bytes, done, bytes.length - done, start + done)
+      if (count === 0) throw new StoreError('corrupt', `${path} ends at ${start + done}`)
+      done += count
+    }
+  } finally {
+    fs.closeSync(descriptor)
+  }
+}

@@ -1,0 +1,64 @@
+// The one place that knows the SQLite library: opens a database so that it survives a crash.
+
+import { rmSync } from 'node:fs'
+import sqlite from 'node-sqlite3-wasm'
+
+export type SqlValue = number | bigint | string | Uint8Array | null
+export type Row = Record<string, SqlValue>
+
+export interface Statement {
+  run(values: readonly SqlValue[]): void
+  /** All rows; the statement is finished then, so that a transaction can end. */
+  all(values: readonly SqlValue[]): Row[]
+  /** Row by row; must be taken to the end before a transaction ends. */
+  iterate(values: readonly SqlValue[]): IterableIterator<Row>
+}
+
+/**
+ * A database that only this thread uses; the caller has locked its directory.
+ *
+ * The library has no locks that the system frees: it makes a directory, which outlives a killed
+ * process. Worse, it takes that directory for another process's lock when it looks for an
+ * unfinished transaction in a rollback journal, and then does not roll back. A write-ahead log
+ * under an exclusive lock needs neither; so nothing else may be used here.
+ */
+export class Database {
+  private readonly database: sqlite.Database
+  private readonly statements: { finalize(): void }[] = []
+
+  constructor(path: string) {
+    rmSync(`${path}.lock`, { recursive: true, force: true })
+    this.database = new sqlite.Database(path)
+    this.database.exec('PRAGMA locking_mode = EXCLUSIVE')
+    this.database.exec('PRAGMA page_size = 8192')
+    const mode = this.database.get('PRAGMA journal_mode = WAL')
+    if (mode?.['journal_mode'] !== 'wal') throw new Error(`${path} has no write-ahead log`)
+    this.database.exec('PRAGMA synchronous = FULL')
+    this.database.exec('PRAGMA cache_size = -32000')
+    this.database.exec('PRAGMA journal_size_limit = 67108864')
+  }
+
+  execute(sql: string): void {
+    this.database.exec(sql)
+  }
+
+  prepare(sql: string): Statement {
+    const statement = this.database.prepare(sql)
+    this.statements.push(statement)
+    return statement as Statement
+  }
+
+  /** Rows of a statement that is used once. */
+  query(sql: string, values: readonly SqlValue[] = []): Row[] {
+    return this.database.all(sql, values as SqlValue[]) as Row[]
+  }
+
+  get inTransaction(): boolean {
+    return this.database.inTransaction
+  }
+
+  close(): void {
+    for (const statement of this.statements) statement.finalize()
+    this.database.close()
+  }
+}

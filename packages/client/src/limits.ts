@@ -1,0 +1,42 @@
+// Every bound of the client on what a peer, or a careless caller, can fill. Nothing else grows.
+
+/** What an option may be: its default and its largest value. */
+export const Limits = {
+  /** The largest packet that is read, in bytes. The server is told (MQTT 5.0). */
+  packetBytes: 1_048_576,
+  /** QoS 1 and 2 messages from the server that wait for their acknowledgement. */
+  receiveMaximum: 256,
+  /** QoS 1 and 2 messages to the server in flight, unless it allows fewer. */
+  inflightMax: 1024,
+  /** Messages and bytes that wait for a connection or for room in the window. */
+  queueMessages: 10_000,
+  queueBytes: 16_777_216,
+  /** Publishers that wait for room in the queue when it is full. */
+  waitingMax: 65_535,
+  /** QoS 0 messages and bytes that one subscription holds for its reader. */
+  bufferMessages: 1000,
+  bufferBytes: 4_194_304,
+  /** Routes that are remembered by topic. */
+  routes: 256,
+  /** Topics whose encoded form is remembered, for all clients of a process. */
+  encodedTopics: 1024,
+  encodedTopicBytes: 256,
+  /** Messages of a resumed session that nobody has asked for yet. */
+  unclaimedMessages: 256,
+  /** Events that wait for a reader of `events()`. */
+  events: 64,
+  /** Steps of one enhanced authentication. */
+  authenticationSteps: 16,
+  /** Packets that a WebSocket frame or its header may take. */
+  webSocketHeaderBytes: 16_384,
+} as const
+
+/** Bytes that the transport may hold before `publish` waits and `tryPublish` says no. */
+export const HIGH_WATER_BYTES = 65_536
+
+/** Bytes of one turn that are written at once instead of at its end. */
+export const FLUSH_BYTES = 65_536
+
+/** Writers that are kept for reuse, and how large one may be to be kept. */
+export const SPARE_WRITERS_MAX = 16
+export const SPARE_WRITER_BYTES_MAX = 262_144

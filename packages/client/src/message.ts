@@ -1,0 +1,96 @@
+// A message that came from the server, as the application sees it.
+
+import { NO_PROPERTIES, type Properties, type QoS } from '@godwit/packet'
+import type { Receipt } from './incoming.ts'
+import { type TopicTemplate, topicParams } from './topic-template.ts'
+
+const EMPTY = new Uint8Array(0)
+
+/**
+ * One message for one subscription.
+ * A message from an iterator owns its bytes. The one given to a synchronous listener is valid, like
+ * its payload, until the listener returns: `keep()` makes one that lasts.
+ */
+export class Message<P = Readonly<Record<string, string>>> {
+  topic = ''
+  qos: QoS = 0
+  retain = false
+  /** Whether the server has sent it before. */
+  dup = false
+  properties: Properties = NO_PROPERTIES
+  /** @internal */
+  bytes: Uint8Array = EMPTY
+  /** @internal */
+  start = 0
+  /** @internal */
+  end = 0
+  /** @internal What the server is told when all have taken the message; null when nothing. */
+  receipt: Receipt | null = null
+  /** @internal */
+  template: TopicTemplate | null = null
+  private view: Uint8Array | null = null
+  private named: P | null = null
+
+  /** The payload's bytes. */
+  get payload(): Uint8Array {
+    this.view ??= this.bytes.subarray(this.start, this.end)
+    return this.view
+  }
+
+  /** The payload's size in bytes; asking makes no view of it. */
+  get payloadLength(): number {
+    return this.end - this.start
+  }
+
+  /** What the named wildcards of the subscription stand for in this topic. */
+  get params(): P {
+    if (this.named === null) {
+      this.named = (this.template === null ? {} : topicParams(this.template, this.topic)) as P
+    }
+    return this.named
+  }
+
+  /** The payload as text; bytes that are not UTF-8 become U+FFFD. */
+  text(): string {
+    return new TextDecoder().decode(this.payload)
+  }
+
+  /**
+   * The payload as JSON. It is not checked against `T`.
+   * @throws SyntaxError
+   */
+  json<T = unknown>(): T {
+    return JSON.parse(this.text()) as T
+  }
+
+  /**
+   * Tells the server that the message has been dealt with; only for `ack: 'manual'`, where nothing
+   * else does. Acknowledgements leave in the order in which the messages came. [MQTT-4.6.0-2]
+   */
+  ack(): void {
+    const receipt = this.receipt
+    this.receipt = null
+    receipt?.taken()
+  }
+
+  /** A message of its own with its own bytes; the acknowledgement stays with this one. */
+  keep(): Message<P> {
+    const copy = new Message<P>()
+    copy.topic = this.topic
+    copy.qos = this.qos
+    copy.retain = this.retain
+    copy.dup = this.dup
+    copy.properties = this.properties
+    copy.template = this.template
+    // slice() of a Buffer would be a view.
+    copy.bytes = Uint8Array.prototype.slice.call(this.bytes, this.start, this.end)
+    copy.end = copy.bytes.length
+    return copy
+  }
+
+  /** @internal Forgets what was derived, when the same object serves for another message. */
+  reset(): void {
+    this.view = null
+    this.named = null
+  }
+}

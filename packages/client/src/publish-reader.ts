@@ -1,0 +1,131 @@
+// hot
+// Looks at a PUBLISH from the server where it lies. What has properties beyond subscription
+// identifiers goes the long way through the codec, which makes an object of it.
+
+import {
+  decodeUtf8,
+  isTopicName,
+  NO_PROPERTIES,
+  PacketError,
+  PacketType,
+  type Properties,
+  type ProtocolLevel,
+  type PublishPacket,
+  type QoS,
+  readServerPacket,
+} from '@godwit/packet'
+
+const MALFORMED = 0x81
+const PROTOCOL_ERROR = 0x82
+const TOPIC_NAME_INVALID = 0x90
+
+/** The parts of one PUBLISH; valid until the next `read`. MQTT 5.0 section 3.3. */
+export class PublishReader {
+  qos: QoS = 0
+  retain = false
+  dup = false
+  /** 0 when QoS is 0. */
+  packetId = 0
+  /** The topic, empty when only an alias was sent. */
+  topic = ''
+  /** Whether the topic is the very string that the read before gave. */
+  sameTopic = false
+  properties: Properties = NO_PROPERTIES
+  bytes: Uint8Array = new Uint8Array(0)
+  payloadStart = 0
+  end = 0
+  private lastTopic = ''
+
+  /** @throws PacketError as `readServerPacket` does */
+  read(first: number, bytes: Uint8Array, at: number, end: number, level: ProtocolLevel): void {
+    const flags = first & 15
+    const qos = (flags >> 1) & 3
+    // [MQTT-3.3.1-4] [MQTT-3.3.1-2]
+    if (qos === 3 || (qos === 0 && flags >= 8)) malformed('a PUBLISH with wrong flags')
+    const topicStart = at + 2
+    if (topicStart > end) malformed('a PUBLISH without a topic')
+    const topicEnd = topicStart + (((bytes[at] as number) << 8) | (bytes[at + 1] as number))
+    let next = qos === 0 ? topicEnd : topicEnd + 2
+    const properties = level === 5 ? next++ : -1
+    if (next > end) malformed('a PUBLISH that ends too early')
+    if ((properties >= 0 && bytes[properties] !== 0) || topicStart === topicEnd) {
+      this.readSlowly(first, bytes, at, end, level)
+      return
+    }
+    this.qos = qos as QoS
+    this.retain = (flags & 1) !== 0
+    this.dup = flags >= 8
+    this.packetId = 0
+    if (qos > 0) {
+      const id = ((bytes[topicEnd] as number) << 8) | (bytes[topicEnd + 1] as number)
+      // [MQTT-2.3.1-1 v3]
+      if (id === 0) throw new PacketError('protocol-error', PROTOCOL_ERROR, 'packet identifier 0')
+      this.packetId = id
+    }
+    this.properties = NO_PROPERTIES
+    this.bytes = bytes
+    this.payloadStart = next
+    this.end = end
+    this.readTopic(bytes, topicStart, topicEnd)
+  }
+
+  private readTopic(bytes: Uint8Array, start: number, end: number): void {
+    const last = this.lastTopic
+    const length = end - start
+    if (last.length === length) {
+      let i = 0
+      while (i < length && last.charCodeAt(i) === bytes[start + i] && (bytes[start + i] ?? 0) < 128)
+        i++
+      if (i === length) {
+        this.topic = last
+        this.sameTopic = true
+        return
+      }
+    }
+    const topic = decodeUtf8(bytes, start, end)
+    if (!isTopicName(topic)) {
+      throw new PacketError('topic-name-invalid', TOPIC_NAME_INVALID, 'a topic with a wildcard')
+    }
+    this.topic = this.lastTopic = topic
+    this.sameTopic = false
+  }
+
+  private readSlowly(
+    first: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    level: ProtocolLevel,
+  ): void {
+    const packet = readServerPacket(first, bytes, at, end, level) as PublishPacket
+    this.qos = packet.qos
+    this.retain = packet.retain
+    this.dup = packet.dup
+    this.packetId = packet.packetId
+    this.topic = packet.topic
+    this.sameTopic = packet.topic !== '' && packet.topic === this.lastTopic
+    if (packet.topic !== '') this.lastTopic = packet.topic
+    this.properties = packet.properties
+    this.bytes = bytes
+    this.payloadStart = end - packet.payload.length
+    this.end = end
+  }
+
+  /** The packet as an object, for a dump. */
+  toPacket(): PublishPacket {
+    return {
+      type: PacketType.PUBLISH,
+      topic: this.topic,
+      payload: this.bytes.subarray(this.payloadStart, this.end),
+      qos: this.qos,
+      retain: this.retain,
+      dup: this.dup,
+      packetId: this.packetId,
+      properties: this.properties,
+    }
+  }
+}
+
+function malformed(what: string): never {
+  throw new PacketError('malformed-packet', MALFORMED, what)
+}
