@@ -1,4 +1,4 @@
-// Makes docs/conformance.md from the statement lists, the ids at the lines that enforce them and the
+// Makes docs/conformance.md from the statement lists, the ids at the lines that enforce them, the
 // ids in the names of tests.
 //
 //   node scripts/conformance.js            writes the table

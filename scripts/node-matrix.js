@@ -1,10 +1,10 @@
-// Runs the compiled tests on several versions of Node and prints a table. Arguments that are numbers
+// Runs the compiled tests on several versions of Node, prints a table. Arguments that are numbers
 // choose versions; others go to scripts/test.js.
 //
 //   npm run test:matrix                 every version
 //   npm run test:matrix -- 22 topic     one version, the test files whose path contains "topic"
 //
-// Each Node comes from npm's package for this platform, in a scratch folder: npm's package `node` is
+// Each Node is npm's package for this platform, in a scratch folder: npm's package `node` is
 // a script that fetches the same package, and install scripts are not run here.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -18,7 +18,11 @@ const SUITE_TIMEOUT_MS = 900_000
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 const SCRATCH = join(tmpdir(), 'godwit-node-matrix')
 
-/** @typedef {{ major: string, version: string, result: string, seconds: number, passed: boolean }} Row */
+/**
+ * @typedef {{
+ *   major: string, version: string, result: string, seconds: number, passed: boolean
+ * }} Row
+ */
 
 const chosen = process.argv.slice(2).filter(argument => /^\d+$/.test(argument))
 const testArgs = process.argv.slice(2).filter(argument => !/^\d+$/.test(argument))
