@@ -90,7 +90,7 @@ export interface Platform {
   randomBytes(length: number): Uint8Array
   /** Runs `task` when this turn of the event loop has ended. */
   atTurnEnd(task: () => void): void
-  /** Runs `task` once; it does not keep a process alive. */
+  /** Runs `task` once. */
   after(delayMs: number, task: () => void): unknown
   cancel(timer: unknown): void
   /** @throws MqttError `invalid-argument` for a URL that this platform cannot dial */

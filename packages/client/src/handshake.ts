@@ -1,0 +1,141 @@
+// What is said in CONNECT, and what is agreed by CONNACK. Data to data, no state.
+
+import {
+  type ConnackPacket,
+  type ConnectPacket,
+  encodeUtf8,
+  NO_PROPERTIES,
+  PACKET_BYTES_MAX,
+  PacketType,
+  type Properties,
+  type ProtocolLevel,
+  type QoS,
+  type Will,
+} from '@godwit/packet'
+import { type Credentials, readMessageProperties, readPayload, type Settings } from './options.ts'
+import type { SendLimits } from './session.ts'
+
+const RECEIVE_MAXIMUM_DEFAULT = 65_535
+
+/** What holds for one connection, after the server has had its say. MQTT 5.0 section 3.2.2.3. */
+export interface Negotiated {
+  readonly protocolVersion: ProtocolLevel
+  readonly clientId: string
+  readonly sessionPresent: boolean
+  readonly keepAliveSeconds: number
+  readonly sessionExpirySeconds: number
+  /** Unacknowledged QoS 1 and 2 messages that this client may send. */
+  readonly receiveMaximum: number
+  readonly maximumQoS: QoS
+  readonly retainAvailable: boolean
+  readonly packetBytesMax: number
+  readonly topicAliasMaximum: number
+  readonly wildcardSubscriptions: boolean
+  readonly sharedSubscriptions: boolean
+  readonly subscriptionIdentifiers: boolean
+  /** Where to ask for answers, empty when the server does not say. */
+  readonly responseInformation: string
+  readonly serverReference: string
+  /** The server's CONNACK properties as they came. */
+  readonly properties: Properties
+}
+
+/** How one CONNECT differs from the next. */
+export interface ConnectParts {
+  readonly level: ProtocolLevel
+  readonly clientId: string
+  readonly cleanStart: boolean
+  readonly credentials: Credentials
+  readonly authenticationData: Uint8Array | undefined
+}
+
+export function connectPacket(settings: Settings, parts: ConnectParts): ConnectPacket {
+  const { level, clientId, cleanStart, credentials } = parts
+  const { username, password } = credentials
+  return {
+    type: PacketType.CONNECT,
+    protocolLevel: level,
+    cleanStart,
+    keepAliveSeconds: settings.keepAliveSeconds,
+    clientId,
+    will: willOf(settings),
+    username: username ?? null,
+    password: typeof password === 'string' ? encodeUtf8(password) : (password ?? null),
+    bridge: false,
+    properties: level === 5 ? connectProperties(settings, parts) : NO_PROPERTIES,
+  }
+}
+
+function connectProperties(settings: Settings, parts: ConnectParts): Properties {
+  const { sessionExpirySeconds, topicAliasMaximum, given } = settings
+  const { authenticator, userProperties } = given
+  return {
+    receiveMaximum: settings.receiveMaximum,
+    maximumPacketSize: settings.packetBytesMax,
+    requestResponseInformation: 1,
+    ...(sessionExpirySeconds > 0 && { sessionExpiryInterval: sessionExpirySeconds }),
+    ...(topicAliasMaximum > 0 && { topicAliasMaximum }),
+    ...(userProperties && { userProperties }),
+    ...(authenticator && { authenticationMethod: authenticator.method }),
+    ...(parts.authenticationData && { authenticationData: parts.authenticationData }),
+  }
+}
+
+function willOf(settings: Settings): Will | null {
+  const { will } = settings
+  if (will === null) return null
+  const payload = readPayload(will.payload)
+  const own = readMessageProperties(will) ?? NO_PROPERTIES
+  const { delaySeconds } = will
+  return {
+    topic: will.topic,
+    payload: typeof payload === 'string' ? encodeUtf8(payload) : payload,
+    qos: will.qos ?? 0,
+    retain: will.retain ?? false,
+    properties: delaySeconds === undefined ? own : { ...own, willDelayInterval: delaySeconds },
+  }
+}
+
+/** What holds after this CONNACK. What the server leaves out has the standard's default. */
+export function negotiate(
+  settings: Settings,
+  level: ProtocolLevel,
+  clientId: string,
+  connack: ConnackPacket,
+): Negotiated {
+  const { properties } = connack
+  return {
+    protocolVersion: level,
+    clientId: properties.assignedClientIdentifier ?? clientId,
+    sessionPresent: connack.sessionPresent,
+    keepAliveSeconds: properties.serverKeepAlive ?? settings.keepAliveSeconds, // [MQTT-3.1.2-21]
+    sessionExpirySeconds: properties.sessionExpiryInterval ?? settings.sessionExpirySeconds,
+    receiveMaximum: properties.receiveMaximum ?? RECEIVE_MAXIMUM_DEFAULT,
+    maximumQoS: (properties.maximumQoS ?? 2) as QoS,
+    retainAvailable: properties.retainAvailable !== 0,
+    packetBytesMax: properties.maximumPacketSize ?? PACKET_BYTES_MAX,
+    topicAliasMaximum: properties.topicAliasMaximum ?? 0, // [MQTT-3.2.2-18]
+    wildcardSubscriptions: properties.wildcardSubscriptionAvailable !== 0,
+    sharedSubscriptions: level === 5 && properties.sharedSubscriptionAvailable !== 0,
+    subscriptionIdentifiers: level === 5 && properties.subscriptionIdentifierAvailable !== 0,
+    responseInformation: properties.responseInformation ?? '',
+    serverReference: properties.serverReference ?? '',
+    properties,
+  }
+}
+
+/** The same as the session wants it. */
+export function sendLimits(settings: Settings, negotiated: Negotiated): SendLimits {
+  return {
+    level: negotiated.protocolVersion,
+    receiveMaximum: Math.min(settings.inflightMax, negotiated.receiveMaximum), // [MQTT-4.9.0-1]
+    packetBytesMax: negotiated.packetBytesMax,
+    maximumQoS: negotiated.maximumQoS,
+    retainAvailable: negotiated.retainAvailable,
+    topicAliasMaximum: settings.topicAliases ? negotiated.topicAliasMaximum : 0,
+    wildcards: negotiated.wildcardSubscriptions,
+    // Before MQTT 5.0 some servers know them all the same.
+    shared: negotiated.sharedSubscriptions || negotiated.protocolVersion < 5,
+    identifiers: negotiated.subscriptionIdentifiers,
+  }
+}
