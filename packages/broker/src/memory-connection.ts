@@ -139,9 +139,13 @@ class MemoryWire implements Wire {
     if (this.outgoing.length > 0 || this.ended) this.schedule()
   }
 
-  /** The client has ended its side. */
+  /** The client has ended its side: it still gets what is on its way, and then the end. */
   finish(): void {
-    queueMicrotask(() => this.close(CLOSED_BY_CLIENT))
+    queueMicrotask(() => {
+      if (!this.ended) this.linger.add(this)
+      this.close(CLOSED_BY_CLIENT)
+      this.schedule()
+    })
   }
 
   close(cause: string): void {

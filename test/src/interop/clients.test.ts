@@ -102,12 +102,21 @@ test('a will of mosquitto_sub is published when it is killed', async context => 
   })
 })
 
+/** A client of npm's `mqtt` without a network. */
+async function memoryClient(broker: BrokerServer, protocolVersion: 4 | 5) {
+  const options = { protocolVersion, reconnectPeriod: 0 }
+  const client = new mqtt.MqttClient(() => broker.connect(), options)
+  await new Promise<void>(resolve => client.once('connect', () => resolve()))
+  return client
+}
+
 for (const protocolVersion of [4, 5] as const) {
-  for (const way of ['tcp', 'ws'] as const) {
+  for (const way of ['tcp', 'ws', 'memory'] as const) {
     test(`npm's mqtt over ${way}, level ${protocolVersion}, every QoS`, async () => {
       await withBroker(async (broker, port) => {
         const options = { protocolVersion, reconnectPeriod: 0 }
         const connect = async (): Promise<mqtt.MqttClient> => {
+          if (way === 'memory') return memoryClient(broker, protocolVersion)
           if (way === 'tcp') return mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, options)
           const { url } = await broker.listen({ port: 0, ws: true })
           return mqtt.connectAsync(url, options)

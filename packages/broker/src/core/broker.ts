@@ -4,27 +4,26 @@
 
 import {
   type DisconnectPacket,
-  encodePacket,
   isReasonCode,
   NO_PROPERTIES,
-  type PacketError,
+  PacketError,
   PacketType,
   type Properties,
   PublishView,
   type QoS,
   ReasonCode,
-  utf8ByteLength,
 } from '@godwit/packet'
 import { Connection, type ConnectionOwner, ConnectionState } from './connection.ts'
 import { Counters } from './counters.ts'
 import { TimerWheel } from './expiry.ts'
+import { explained } from './explained.ts'
 import { Forwarder } from './forward.ts'
 import { Groups } from './groups.ts'
 import { refuseConnect, refuseUnreadable } from './handlers/connect.ts'
 import { handleFrame } from './handlers/frame.ts'
 import { expiryOf, ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
-import { type Limits, REASON_PACKET_BYTES_MAX } from './limits.ts'
+import type { Limits } from './limits.ts'
 import type { Message } from './message.ts'
 import type { ClientView, Ports, Wire } from './ports.ts'
 import { Queues } from './queues.ts'
@@ -32,6 +31,7 @@ import { Restorer } from './restorer.ts'
 import { Retainer } from './retainer.ts'
 import { Router } from './router.ts'
 import { Sender } from './sender.ts'
+import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
 import { SysTopics } from './sys-topics.ts'
 import type { PendingWill } from './wills.ts'
@@ -323,7 +323,8 @@ export class Broker implements ConnectionOwner {
     if (connection.state >= ConnectionState.ENDING) return
     const wasOpen = connection.state === ConnectionState.OPEN
     if (wasOpen && connection.ready && connection.level5) {
-      this.sender.writePacket(connection, disconnectPacket(connection, reasonCode, text, reference))
+      const packet = disconnectPacket(connection, reasonCode, text, reference)
+      if (packet !== null) this.sender.writePacket(connection, packet)
     }
     this.endConnection(connection)
     if (wasOpen) this.detach(connection, true, reasonCode, text)
@@ -348,6 +349,24 @@ export class Broker implements ConnectionOwner {
     this.sessions.detach(session, withWill)
   }
 
+  /**
+   * Sends an answer that has to come: no client can go on without it.
+   * @throws PacketError `packet-too-large` when the client does not take it [MQTT-3.1.2-24]
+   */
+  answer(connection: Connection, packet: Uint8Array, batch: number): void {
+    const most = connection.sendBytesMax
+    if (packet.length > most) {
+      const text = `the answer has ${packet.length} bytes, the client takes ${most}`
+      throw new PacketError('packet-too-large', ReasonCode.PACKET_TOO_LARGE, text)
+    }
+    this.sender.packet(connection, packet, batch)
+  }
+
+  /** Questions to the guard that are not answered, or whose exchange goes on. */
+  get openTickets(): number {
+    return this.tickets.size
+  }
+
   newTicket(connection: Connection): number {
     const ticket = this.nextTicket++
     this.tickets.set(ticket, connection)
@@ -370,6 +389,13 @@ export class Broker implements ConnectionOwner {
     }
     this.forwarder.toRoute(route, null)
     this.sender.requestTurn()
+  }
+
+  /** Whether the client may have messages of the topic; one that is away is asked about later. */
+  mayReceive(session: Session, topic: string): boolean {
+    const { guard } = this.ports
+    const identity = session.connection?.identity ?? null
+    return identity === null || !guard.checksPermissions || guard.mayReceive(identity, topic)
   }
 
   /** One more record refers to the message; the first one puts it into the store. */
@@ -419,6 +445,7 @@ export class Broker implements ConnectionOwner {
     connection.allowedRoute = null
     connection.aliases = null // [MQTT-3.3.2-7]
     connection.sentAliases = null
+    this.endTicket(connection.waitingFor)
     connection.waitingFor = 0
     connection.resume = null
     if (connection.ticket === 0) return
@@ -471,16 +498,10 @@ function disconnectPacket(
   reasonCode: number,
   text: string,
   reference: string | null,
-): Uint8Array {
+): Uint8Array | null {
   const type = PacketType.DISCONNECT
   // [MQTT-3.14.2-1]
   const code = isReasonCode(type, reasonCode, 5) ? reasonCode : ReasonCode.PROTOCOL_ERROR
   const bare: DisconnectPacket = { type, reasonCode: code, properties: NO_PROPERTIES }
-  const properties =
-    reference === null ? { reasonString: text } : { reasonString: text, serverReference: reference }
-  // [MQTT-3.14.2-3] the reason string is left out where it would be too large
-  const fits =
-    utf8ByteLength(text) + utf8ByteLength(reference ?? '') + 16 <=
-    Math.min(connection.sendBytesMax, REASON_PACKET_BYTES_MAX)
-  return encodePacket(fits ? { ...bare, properties } : bare, 5)
+  return explained(bare, connection, text, reference)
 }

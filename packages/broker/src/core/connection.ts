@@ -62,6 +62,8 @@ export class Connection implements Due {
   lastRoute: Route | null = null
   allowedRoute: Route | null = null
   allowedGeneration = -1
+  /** QoS and RETAIN that the guard's word was about. */
+  allowedFlags = -1
   /** Topics of the aliases that came; index is the alias. */
   aliases: (Route | null)[] | null = null
   /** Aliases that were given to topics on the way out. */

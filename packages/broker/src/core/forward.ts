@@ -61,9 +61,11 @@ export class Forwarder {
   toRoute(route: Route, from: Session | null): number {
     const message = this.message
     const receivers = route.receivers
+    const isGuarded = this.broker.ports.guard.checksPermissions
     let count = 0
     for (let i = 0; i < receivers.length; i++) {
       let receiver = receivers[i] as Receiver
+      if (isGuarded && !this.broker.mayReceive(receiver.session, route.topic)) continue
       if (receiver.noLocal && receiver.session === from) {
         if (receiver.own === null) continue // [MQTT-3.8.3-3]
         receiver = receiver.own

@@ -2,6 +2,7 @@
 // messages that a member did not finish. MQTT 5.0 section 4.8.2.
 
 import type { Broker } from './broker.ts'
+import type { DropReason } from './ledger.ts'
 import type { Message } from './message.ts'
 import { InflightState } from './ports.ts'
 import { Delivery, type Session } from './session.ts'
@@ -65,7 +66,9 @@ export class Groups {
   take(group: Group, message: Message): void {
     const broker = this.broker
     if (message.qos === 0) {
-      const member = group.next(isOnline) ?? null
+      const mayHave = (member: Subscription): boolean =>
+        isOnline(member) && broker.mayReceive(member.session, message.topic)
+      const member = group.next(mayHave)
       const retain = message.retain && (member?.retainAsPublished ?? false)
       const identifiers = identifiersOf(member)
       if (member === null) this.lose(group, 'no-member-online', message)
@@ -172,13 +175,22 @@ export class Groups {
         this.blocked.push(group)
         return
       }
-      const member = group.next(ready)
-      if (member === null) return
+      const { topic } = next.message
+      const member = group.next(
+        other => ready(other) && this.broker.mayReceive(other.session, topic),
+      )
+      if (member === null && group.next(ready) === null) return
       group.queue.shift()
-      group.queuedBytes -= next.message.byteLength
-      this.broker.queues.totalBytes -= next.message.byteLength
-      this.give(group, member, next)
+      // Those that have room may not have it: nobody waits behind it.
+      if (member === null) this.drop(group, next, 'not-authorized')
+      else this.giveFirst(group, member, next)
     }
+  }
+
+  private giveFirst(group: Group, member: Subscription, delivery: Delivery): void {
+    group.queuedBytes -= delivery.message.byteLength
+    this.broker.queues.totalBytes -= delivery.message.byteLength
+    this.give(group, member, delivery)
   }
 
   /** From the group's queue into the member's window, or out at QoS 0 [MQTT-4.8.2-3]. */
@@ -247,7 +259,7 @@ export class Groups {
     }
   }
 
-  private drop(group: Group, delivery: Delivery, reason: 'queue-full' | 'session-ended'): void {
+  private drop(group: Group, delivery: Delivery, reason: DropReason): void {
     this.lose(group, reason, delivery.message)
     group.queuedBytes -= delivery.message.byteLength
     this.broker.queues.totalBytes -= delivery.message.byteLength
@@ -268,11 +280,7 @@ export class Groups {
     this.broker.ports.store.removeGroup(group.storedId)
   }
 
-  private lose(
-    group: Group,
-    reason: 'queue-full' | 'session-ended' | 'no-member-online',
-    message: Message,
-  ): void {
+  private lose(group: Group, reason: DropReason, message: Message): void {
     const name = `$share/${group.shareName}/${group.filter}`
     this.broker.lose(reason, name, message.topic, message.byteLength)
   }

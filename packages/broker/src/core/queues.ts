@@ -228,6 +228,10 @@ export class Queues {
       this.lose('expired', session, message)
       return false
     }
+    if (!sentBefore && !this.broker.mayReceive(session, message.topic)) {
+      this.lose('not-authorized', session, message)
+      return false
+    }
     delivery.sentBefore = true
     const forwarder = this.broker.forwarder
     return forwarder.sendKept(

@@ -112,9 +112,7 @@ export class Retainer {
   private send(session: Session, subscription: Subscription, message: Message): void {
     const broker = this.broker
     if (this.dropIfExpired(message)) return
-    const guard = broker.ports.guard
-    const identity = session.connection?.identity ?? null
-    if (guard.checksPermissions && identity && !guard.mayReceive(identity, message.topic)) return
+    if (!broker.mayReceive(session, message.topic)) return
     const identifiers = subscription.identifier === 0 ? null : [subscription.identifier]
     const qos = message.qos < subscription.qos ? message.qos : subscription.qos
     broker.forwarder.begin(message)

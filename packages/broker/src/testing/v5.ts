@@ -9,6 +9,7 @@ import {
   type Packet,
   PacketType,
   type Properties,
+  type PublishPacket,
   type SubscriptionRequest,
   type Will,
 } from '@godwit/packet'
@@ -115,4 +116,22 @@ export function disconnectPacket(
   properties: Properties = NO_PROPERTIES,
 ): Packet {
   return { type: PacketType.DISCONNECT, reasonCode, properties }
+}
+
+export function publishPacket(
+  topic: string,
+  payload: string,
+  options: Partial<PublishPacket> = {},
+): PublishPacket {
+  return {
+    type: PacketType.PUBLISH,
+    topic,
+    payload: utf8(payload),
+    qos: 0,
+    retain: false,
+    dup: false,
+    packetId: 0,
+    properties: NO_PROPERTIES,
+    ...options,
+  }
 }

@@ -224,7 +224,7 @@ test('reason strings are left out where they would be too large \
 [MQTT-3.2.2-19] [MQTT-3.14.2-3]', () => {
   const world = new World({ limits: { clientIdBytesMax: 23 } })
   const refused = world.open()
-  const properties = { maximumPacketSize: 30 }
+  const properties = { maximumPacketSize: 20 }
   const connack = refused.ask(connectPacket({ clientId: 'x'.repeat(24), properties }))
   assert.deepEqual(only(connack, PacketType.CONNACK).properties, {})
   const client = world.connect({ clientId: 'c', properties })

@@ -4,6 +4,7 @@ import { encodePacket, PacketType } from '@godwit/packet'
 import type { Broker } from '../broker.ts'
 import type { Connection } from '../connection.ts'
 import type { AuthenticationVerdict } from '../ports.ts'
+import { NO_BATCH } from '../sender.ts'
 
 /** [MQTT-4.12.0-5] */
 export function sendAuth(
@@ -19,5 +20,5 @@ export function sendAuth(
     ...(data === undefined ? {} : { authenticationData: data }),
   }
   const packet = encodePacket({ type: PacketType.AUTH, reasonCode, properties }, 5)
-  broker.sender.packet(connection, packet, 0)
+  broker.answer(connection, packet, NO_BATCH)
 }

@@ -20,6 +20,8 @@ export function handleAuth(broker: Broker, connection: Connection, packet: AuthP
   }
   if (again) {
     connection.reauthenticating = true
+    broker.endTicket(connection.ticket)
+    broker.ports.guard.abandon(connection.ticket)
     connection.ticket = broker.newTicket(connection)
   }
   const identity = connection.identity as Identity

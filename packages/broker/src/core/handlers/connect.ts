@@ -16,11 +16,10 @@ import {
 } from '@godwit/packet'
 import type { Broker } from '../broker.ts'
 import { type Connection, ConnectionState } from '../connection.ts'
+import { explained } from '../explained.ts'
 import { ownMessage } from '../keep.ts'
-import { REASON_PACKET_BYTES_MAX } from '../limits.ts'
-import type { AuthenticationVerdict } from '../ports.ts'
+import { type AuthenticationVerdict, type Identity, LATER } from '../ports.ts'
 import { NO_BATCH } from '../sender.ts'
-import type { Session } from '../session.ts'
 import type { PendingWill } from '../wills.ts'
 import { sendAuth } from './auth-packet.ts'
 
@@ -137,7 +136,37 @@ export function settleConnect(
   if (verdict.username !== undefined && connection.identity !== null) {
     connection.identity = { ...connection.identity, username: verdict.username }
   }
-  accept(broker, connection, packet, verdict)
+  judgeWill(broker, connection, packet, verdict)
+}
+
+/** A will is a message: who may not publish it may not leave it behind either. */
+function judgeWill(
+  broker: Broker,
+  connection: Connection,
+  packet: ConnectPacket,
+  verdict: AuthenticationVerdict,
+): void {
+  const { will } = packet
+  const { guard } = broker.ports
+  if (will === null || !guard.checksPermissions) {
+    accept(broker, connection, packet, verdict)
+    return
+  }
+  const ticket = broker.newTicket(connection)
+  const settle = (final: unknown): void => {
+    broker.endTicket(ticket)
+    if (connection.state !== ConnectionState.AUTHENTICATING) return
+    if (final === 0) {
+      accept(broker, connection, packet, verdict)
+      return
+    }
+    const code = typeof final === 'number' ? final : ReasonCode.NOT_AUTHORIZED
+    refuseConnect(broker, connection, code, `the will for ${will.topic} is not allowed`)
+  }
+  const identity = connection.identity as Identity
+  const code = guard.mayPublish(identity, will.topic, will.qos, will.retain, ticket)
+  if (code === LATER) connection.wait(ticket, settle)
+  else settle(code)
 }
 
 function accept(
@@ -148,38 +177,59 @@ function accept(
 ): void {
   const clientId = connection.identity?.clientId ?? ''
   const will = willOf(broker, connection, packet)
+  const { sessions, counters, ports } = broker
+  // A session that ends with its connection ends now if there is one: it is taken over.
+  const known = sessions.byClientId.get(clientId) ?? null
+  const sessionPresent = known?.persistent === true && !packet.cleanStart // [MQTT-3.2.2-2]
+  const expirySeconds = expirySecondsOf(broker, packet, sessionPresent)
+  negotiate(broker, connection, packet)
+  const properties = connackProperties(broker, connection, packet, expirySeconds, verdict)
+  const connack = connackBytes(connection, sessionPresent, properties)
+  if (connack.length > connection.sendBytesMax) {
+    const text = `CONNACK has ${connack.length} bytes, the client takes ${connection.sendBytesMax}`
+    refuseConnect(broker, connection, ReasonCode.PACKET_TOO_LARGE, text) // [MQTT-3.1.2-24]
+    return
+  }
   takeOver(broker, clientId)
-  let session = broker.sessions.byClientId.get(clientId) ?? null
+  let session = sessions.byClientId.get(clientId) ?? null
   let isStored = false
   if (session !== null && packet.cleanStart) {
     // CONNACK tells that it is gone: that must be true after a crash as well.
     isStored = session.storedId !== 0
-    broker.sessions.end(session) // [MQTT-3.1.2-4]
+    sessions.end(session) // [MQTT-3.1.2-4]
     session = null
   }
-  const sessionPresent = session !== null // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
   if (session === null && !hasRoomForSession(broker)) {
     refuseConnect(broker, connection, ReasonCode.QUOTA_EXCEEDED, 'too many sessions')
     return
   }
   if (session === null)
-    session = broker.sessions.create(clientId) // [MQTT-3.1.2-6]
-  else broker.sessions.attach(session) // [MQTT-3.1.2-5]
+    session = sessions.create(clientId) // [MQTT-3.1.2-6] [MQTT-3.2.2-3]
+  else sessions.attach(session) // [MQTT-3.1.2-5]
   connection.state = ConnectionState.OPEN
   connection.session = session
   session.connection = connection
   session.protocolLevel = packet.protocolLevel
-  broker.sessions.setExpiry(session, expirySecondsOf(broker, session, packet))
-  broker.sessions.setWill(session, will)
-  negotiate(broker, connection, packet)
-  const { counters, ports } = broker
+  sessions.setExpiry(session, expirySeconds)
+  sessions.setWill(session, will)
   counters.clientsConnected++
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected)
   if (session.storedId !== 0) isStored = true
   const batch = isStored && ports.store.dirty ? ports.store.openBatch : NO_BATCH
-  const properties = connackProperties(broker, connection, packet, session, verdict)
-  sendConnack(broker, connection, { sessionPresent, reasonCode: 0, properties }, batch)
+  // When its batch is durable everything else may follow.
+  broker.sender.packet(connection, connack, batch)
+  if (batch <= broker.sender.durableBatch) broker.becomeReady(connection)
   ports.trace.connected(broker.viewOf(connection))
+}
+
+function connackBytes(
+  connection: Connection,
+  sessionPresent: boolean,
+  properties: Properties,
+): Uint8Array {
+  const type = PacketType.CONNACK
+  const packet: ConnackPacket = { type, sessionPresent, reasonCode: 0, properties }
+  return encodePacket(packet, connection.protocolLevel)
 }
 
 /** A second connection of the same client ends the first [MQTT-3.1.4-3] [MQTT-3.1.4-2 v3]. */
@@ -195,12 +245,15 @@ function hasRoomForSession(broker: Broker): boolean {
   return broker.sessions.byClientId.size < broker.limits.sessionsMax
 }
 
-function expirySecondsOf(broker: Broker, session: Session, packet: ConnectPacket): number {
+/** @param isKept its session is in the store already */
+function expirySecondsOf(broker: Broker, packet: ConnectPacket, isKept: boolean): number {
   const { limits, ports } = broker
   // A full disk keeps no new session; it lasts as long as its connection.
-  if (ports.store.full && session.storedId === 0) return 0
-  if (packet.protocolLevel === 5) return packet.properties.sessionExpiryInterval ?? 0
-  return packet.cleanStart ? 0 : limits.legacySessionExpirySeconds
+  if (ports.store.full && !isKept) return 0
+  const legacySeconds = packet.cleanStart ? 0 : limits.legacySessionExpirySeconds
+  const asked = packet.properties.sessionExpiryInterval ?? 0
+  const seconds = packet.protocolLevel === 5 ? asked : legacySeconds
+  return Math.min(seconds, limits.sessionExpirySecondsMax)
 }
 
 function willOf(broker: Broker, connection: Connection, packet: ConnectPacket): PendingWill | null {
@@ -236,7 +289,7 @@ function connackProperties(
   broker: Broker,
   connection: Connection,
   packet: ConnectPacket,
-  session: Session,
+  expirySeconds: number,
   verdict: AuthenticationVerdict,
 ): Properties {
   if (!connection.level5) return NO_PROPERTIES
@@ -245,39 +298,28 @@ function connackProperties(
   const prefix = options.responseTopicPrefix
   const wantsResponses = asked.requestResponseInformation === 1 && prefix !== null
   const method = connection.authenticationMethod
+  const clientId = connection.identity?.clientId ?? ''
   return {
-    ...(session.expirySeconds === (asked.sessionExpiryInterval ?? 0)
+    ...(expirySeconds === (asked.sessionExpiryInterval ?? 0)
       ? {}
-      : { sessionExpiryInterval: session.expirySeconds }),
+      : { sessionExpiryInterval: expirySeconds }),
     receiveMaximum: limits.receiveMaximum,
     ...(limits.maximumQoS === 2 ? {} : { maximumQoS: limits.maximumQoS }), // [MQTT-3.2.2-9]
     ...(limits.retainAvailable ? {} : { retainAvailable: 0 }),
     maximumPacketSize: limits.packetBytesMax,
-    ...(packet.clientId === '' ? { assignedClientIdentifier: session.clientId } : {}),
+    ...(packet.clientId === '' ? { assignedClientIdentifier: clientId } : {}),
     ...(limits.topicAliasMaximum > 0 ? { topicAliasMaximum: limits.topicAliasMaximum } : {}),
     ...(connection.keepAliveSeconds === packet.keepAliveSeconds
       ? {}
       : { serverKeepAlive: connection.keepAliveSeconds }),
     // [MQTT-3.1.2-28]
-    ...(wantsResponses ? { responseInformation: `${prefix}/${session.clientId}` } : {}),
+    ...(wantsResponses ? { responseInformation: `${prefix}/${clientId}` } : {}),
     // [MQTT-4.12.0-5] [MQTT-4.12.0-6]
     ...(method === null ? {} : { authenticationMethod: method }),
     ...(verdict.authenticationData === undefined
       ? {}
       : { authenticationData: verdict.authenticationData }),
   }
-}
-
-/** Writes CONNACK; when its batch is durable everything else may follow. */
-function sendConnack(
-  broker: Broker,
-  connection: Connection,
-  connack: Pick<ConnackPacket, 'sessionPresent' | 'reasonCode' | 'properties'>,
-  batch: number,
-): void {
-  const packet = encodePacket({ type: PacketType.CONNACK, ...connack }, connection.protocolLevel)
-  broker.sender.packet(connection, packet, batch)
-  if (batch <= broker.sender.durableBatch) broker.becomeReady(connection)
 }
 
 /** CONNACK with a failure, then the end [MQTT-3.1.4-2] [MQTT-3.2.2-6] [MQTT-3.2.2-7]. */
@@ -294,26 +336,19 @@ export function refuseConnect(
   // A client that has not said CONNECT is told nothing.
   if (connection.state === ConnectionState.AUTHENTICATING) {
     const level = connection.protocolLevel
-    const properties = refusalProperties(connection, text, serverReference)
     const code = level === 5 ? connackCodeOf(reasonCode) : returnCodeOf(reasonCode)
     const type = PacketType.CONNACK
-    const packet = { type, sessionPresent: false, reasonCode: code, properties }
-    if (code !== 0) broker.sender.writePacket(connection, encodePacket(packet, level))
+    const bare: ConnackPacket = {
+      type,
+      sessionPresent: false,
+      reasonCode: code,
+      properties: NO_PROPERTIES,
+    }
+    // [MQTT-3.2.2-19]
+    const bytes = explained(bare, connection, text, serverReference)
+    if (code !== 0 && bytes !== null) broker.sender.writePacket(connection, bytes)
   }
   broker.endConnection(connection)
-}
-
-function refusalProperties(
-  connection: Connection,
-  text: string,
-  serverReference: string | null,
-): Properties {
-  if (!connection.level5) return NO_PROPERTIES
-  // [MQTT-3.2.2-19]
-  if (utf8ByteLength(text) + 64 > Math.min(connection.sendBytesMax, REASON_PACKET_BYTES_MAX)) {
-    return NO_PROPERTIES
-  }
-  return serverReference === null ? { reasonString: text } : { reasonString: text, serverReference }
 }
 
 /** Bytes that are no CONNECT: an answer only where the protocol level could be read. */

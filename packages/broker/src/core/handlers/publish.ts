@@ -257,9 +257,15 @@ function permission(
   const { guard } = broker.ports
   const identity = connection.identity
   if (!guard.checksPermissions || identity === null) return 0
-  if (connection.allowedRoute === route && connection.allowedGeneration === guard.generation)
-    return 0
   const { topic, qos, retain } = message
+  const flags = (qos << 1) | (retain ? 1 : 0)
+  if (
+    connection.allowedRoute === route &&
+    connection.allowedGeneration === guard.generation &&
+    connection.allowedFlags === flags
+  ) {
+    return 0
+  }
   const ticket = broker.newTicket(connection)
   const verdict = guard.mayPublish(identity, topic, qos, retain, ticket)
   if (verdict === LATER) {
@@ -270,6 +276,7 @@ function permission(
   if (verdict === 0) {
     connection.allowedRoute = route
     connection.allowedGeneration = guard.generation
+    connection.allowedFlags = flags
   }
   return verdict
 }

@@ -143,7 +143,7 @@ function sendSuback(
   // [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1]
   const packet = { type, packetId, reasonCodes: codes, properties: NO_PROPERTIES }
   const bytes = encodePacket(packet, connection.protocolLevel)
-  broker.sender.packet(connection, bytes, batchOf(broker, session))
+  broker.answer(connection, bytes, batchOf(broker, session))
 }
 
 export function handleUnsubscribe(
@@ -167,7 +167,7 @@ export function handleUnsubscribe(
   // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT-3.10.4-6] [MQTT-3.11.3-1]
   const answer = { type, packetId, reasonCodes, properties: NO_PROPERTIES }
   const bytes = encodePacket(answer, connection.protocolLevel)
-  broker.sender.packet(connection, bytes, batchOf(broker, session))
+  broker.answer(connection, bytes, batchOf(broker, session))
 }
 
 function batchOf(broker: Broker, session: Session): number {

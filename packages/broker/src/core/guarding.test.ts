@@ -1,0 +1,196 @@
+// What the core asks its guard, what it does with answers that come late, and what it forgets.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encodePacket, PacketType, ReasonCode } from '@godwit/packet'
+import { only, texts } from '../testing/bytes.ts'
+import { connectPacket, OpenGuard, World } from '../testing/harness.ts'
+import { connectKept, publishPacket, typesOf, watch, willOf } from '../testing/v5.ts'
+import { type AuthenticationVerdict, type Guard, type Identity, LATER } from './ports.ts'
+
+type Question = [kind: string, ...values: unknown[]]
+
+/** Answers what the test says, and writes down what it was asked. */
+class AskedGuard extends OpenGuard {
+  override checksPermissions = true
+  readonly questions: Question[] = []
+  ticket = 0
+  publish = 0
+  subscribe = 0
+  login: AuthenticationVerdict | null = { reasonCode: 0 }
+  receives: (identity: Identity, topic: string) => boolean = () => true
+
+  override authenticate(
+    request: Parameters<Guard['authenticate']>[0],
+  ): AuthenticationVerdict | null {
+    this.ticket = request.ticket
+    return this.login
+  }
+  override mayPublish(...[identity, topic, qos, retain, ticket]: Parameters<Guard['mayPublish']>) {
+    this.questions.push(['publish', identity.clientId, topic, qos, retain])
+    this.ticket = ticket
+    return this.publish
+  }
+  override maySubscribe(...[, filter, , ticket]: Parameters<Guard['maySubscribe']>): number {
+    this.questions.push(['subscribe', filter])
+    this.ticket = ticket
+    return this.subscribe
+  }
+  override mayReceive(identity: Identity, topic: string): boolean {
+    return this.receives(identity, topic)
+  }
+}
+
+const CONNECT = connectPacket({ clientId: 'c', will: willOf('will', 'gone', { qos: 1 }) })
+
+test('a will is a message that the client has to be allowed to publish', () => {
+  const guard = new AskedGuard()
+  const world = new World({ guard })
+  guard.publish = ReasonCode.NOT_AUTHORIZED
+  const connack = only(world.open().ask(CONNECT), PacketType.CONNACK)
+  assert.equal(connack.reasonCode, ReasonCode.NOT_AUTHORIZED)
+  assert.deepEqual(guard.questions, [['publish', 'c', 'will', 1, false]])
+  const old = world.open(4)
+  const refused = only(old.ask({ ...CONNECT, protocolLevel: 4 }), PacketType.CONNACK)
+  assert.equal(refused.reasonCode, 5)
+})
+
+test('a will that may be published late lets the client in late', () => {
+  const guard = new AskedGuard()
+  const world = new World({ guard })
+  guard.publish = LATER
+  const client = world.open()
+  assert.deepEqual(client.ask(CONNECT), [])
+  world.broker.decided(guard.ticket, 0)
+  only(client.take(), PacketType.CONNACK)
+  const other = world.open()
+  assert.deepEqual(other.ask(CONNECT), [])
+  world.broker.decided(guard.ticket, ReasonCode.NOT_AUTHORIZED)
+  assert.equal(only(other.take(), PacketType.CONNACK).reasonCode, ReasonCode.NOT_AUTHORIZED)
+})
+
+test('what was allowed without RETAIN is asked again with it', () => {
+  const guard = new AskedGuard()
+  const world = new World({ guard })
+  const client = world.connect({ clientId: 'c' })
+  client.publish('t', 'm').publish('t', 'm').publish('t', 'm', { retain: true })
+  client.publish('t', 'm', { qos: 1 })
+  assert.deepEqual(guard.questions, [
+    ['publish', 'c', 't', 0, false],
+    ['publish', 'c', 't', 0, true],
+    ['publish', 'c', 't', 1, false],
+  ])
+})
+
+test('an answer to a client that has gone is forgotten, whatever it was about', () => {
+  const guard = new AskedGuard()
+  const world = new World({ guard })
+  const before = world.broker.openTickets
+  guard.publish = LATER
+  const publisher = world.connect({ clientId: 'p' })
+  publisher.publish('t', 'm')
+  publisher.cut()
+  world.broker.decided(guard.ticket, 0)
+  guard.publish = 0
+  guard.subscribe = LATER
+  const subscriber = world.connect({ clientId: 's' })
+  subscriber.subscribe('t')
+  subscriber.cut()
+  world.broker.decided(guard.ticket, 0)
+  guard.login = null
+  const newcomer = world.open()
+  newcomer.send(connectPacket({ clientId: 'n' }))
+  newcomer.cut()
+  world.broker.decided(guard.ticket, { reasonCode: 0 })
+  assert.equal(world.broker.openTickets, before)
+  assert.equal(world.broker.sessions.byClientId.size, 0)
+})
+
+test('a late answer lets what waited behind it through in order', () => {
+  const guard = new AskedGuard()
+  const world = new World({ guard })
+  const watcher = watch(world, '#')
+  guard.publish = LATER
+  const client = world.connect({ clientId: 'p' })
+  const bytes = ['one', 'two'].map(payload => encodePacket(publishPacket('t', payload), 5))
+  client.send(Buffer.concat([...bytes, Uint8Array.of(0xc0, 0)]))
+  assert.deepEqual(texts(watcher.take()), [])
+  assert.equal(client.reading, false)
+  const first = guard.ticket
+  world.broker.decided(first, 0)
+  world.settle()
+  assert.deepEqual(texts(watcher.take()), ['one'])
+  assert.notEqual(guard.ticket, first)
+  world.broker.decided(first, 0)
+  assert.deepEqual(texts(watcher.take()), [])
+  world.broker.decided(guard.ticket, 0)
+  assert.deepEqual(texts(watcher.take()), ['two'])
+  assert.deepEqual(typesOf(client.take()), [PacketType.PINGRESP])
+  assert.equal(client.reading, true)
+})
+
+test('a receiver that may not have a topic gets none of its messages', () => {
+  const guard = new AskedGuard()
+  guard.receives = (identity, topic) => identity.clientId !== 'barred' || topic !== 'secret'
+  const world = new World({ guard })
+  const clients = ['barred', 'free'].map(id => connectKept(world, id))
+  for (const client of clients) client.subscribe('#', 2)
+  const publisher = world.connect({ clientId: 'p' })
+  for (const qos of [0, 1, 2] as const) {
+    publisher.publish('secret', `s${qos}`, { qos, packetId: 10 + qos })
+    publisher.publish('open', `o${qos}`, { qos, packetId: 20 + qos })
+  }
+  assert.deepEqual(
+    clients.map(client => texts(client.take()).sort()),
+    [
+      ['o0', 'o1', 'o2'],
+      ['o0', 'o1', 'o2', 's0', 's1', 's2'],
+    ],
+  )
+  // What was refused takes no room in its window either.
+  const [barred] = clients
+  assert.equal(barred?.connection.session?.queuedMessages, 2)
+})
+
+test('a member of a group that may not have a message leaves it to one that may', () => {
+  const guard = new AskedGuard()
+  guard.receives = identity => identity.clientId !== 'barred'
+  const world = new World({ guard })
+  const barred = world.connect({ clientId: 'barred' })
+  const free = world.connect({ clientId: 'free' })
+  for (const client of [barred, free]) client.subscribe('$share/g/t', 1)
+  const publisher = world.connect({ clientId: 'p' })
+  for (const payload of ['1', '2', '3', '4']) {
+    publisher.publish('t', payload, { qos: Number(payload) > 2 ? 1 : 0, packetId: Number(payload) })
+  }
+  assert.deepEqual(texts(barred.take()), [])
+  assert.deepEqual(texts(free.take()).sort(), ['1', '2', '3', '4'])
+})
+
+test('a group whose members may not have a message does not wait with it', () => {
+  const guard = new AskedGuard()
+  guard.receives = (_identity, topic) => topic !== 'a/secret'
+  const world = new World({ guard })
+  const member = world.connect({ clientId: 'm' })
+  member.subscribe('$share/g/a/+', 1)
+  const publisher = world.connect({ clientId: 'p' })
+  publisher.publish('a/secret', 'no', { qos: 1, packetId: 1 })
+  publisher.publish('a/open', 'yes', { qos: 1, packetId: 2 })
+  assert.deepEqual(texts(member.take()), ['yes'])
+  assert.equal(world.broker.queues.totalBytes, member.connection.session?.queuedBytes)
+  assert.equal(world.broker.ledger.totalOf('not-authorized'), 1)
+})
+
+test('a permission that goes while a message waits keeps it back', () => {
+  const guard = new AskedGuard()
+  const world = new World({ guard })
+  const before = connectKept(world, 'kept')
+  before.subscribe('t', 1)
+  before.cut()
+  world.connect({ clientId: 'p' }).publish('t', 'm', { qos: 1 })
+  guard.receives = () => false
+  const again = connectKept(world, 'kept')
+  assert.deepEqual(texts([...again.early, ...again.take()]), [])
+  assert.equal(again.connection.session?.queuedMessages, 0)
+  assert.equal(world.broker.ledger.totalOf('not-authorized'), 1)
+})
