@@ -2,6 +2,7 @@
 
 import type { EventEmitter } from 'node:events'
 import type { QoS } from '@godwit/packet'
+import type { FlappingClient } from './core/flapping.ts'
 import type { ClientView, Origin, Trace } from './core/ports.ts'
 import type { PacketDump } from './dump.ts'
 import type { ListeningAddress } from './listeners/listener.ts'
@@ -13,6 +14,8 @@ export interface BrokerEvents {
   clientDisconnected: [event: { clientId: string; reasonCode: number; text: string }]
   /** Somebody was not let in, or went before CONNECT. */
   refused: [event: { origin: Origin; clientId: string; reasonCode: number; text: string }]
+  /** A client connects again and again: two devices with one client id, or one that fails. */
+  flapping: [event: FlappingEvent]
   subscribe: [event: { clientId: string; filter: string; qos: QoS }]
   unsubscribe: [event: { clientId: string; filter: string }]
   /** A client has published. The payload is a copy. */
@@ -31,6 +34,14 @@ export interface PublishedEvent {
   readonly payload: Uint8Array
   readonly qos: QoS
   readonly retain: boolean
+}
+
+export interface FlappingEvent {
+  readonly clientId: string
+  /** Within `limits.flappingWindowSeconds`. */
+  readonly connects: number
+  /** One or two of the addresses that it came from. */
+  readonly addresses: readonly string[]
 }
 
 /**
@@ -86,6 +97,12 @@ export class EventTrace implements Trace {
     this.later(() => this.events.emit('refused', { origin, clientId, reasonCode, text }))
   }
 
+  flapping({ clientId, connects, address, otherAddress }: FlappingClient): void {
+    if (this.events.listenerCount('flapping') === 0) return
+    const addresses = otherAddress === null ? [address] : [address, otherAddress]
+    this.later(() => this.events.emit('flapping', { clientId, connects, addresses }))
+  }
+
   subscribed(clientId: string, filter: string, qos: QoS): void {
     if (this.events.listenerCount('subscribe') === 0) return
     this.later(() => this.events.emit('subscribe', { clientId, filter, qos }))
@@ -109,6 +126,17 @@ export class EventTrace implements Trace {
   private emitAll(): void {
     const queue = this.queue
     this.queue = []
-    for (const emit of queue) emit()
+    for (const emit of queue) this.emitOne(emit)
+  }
+
+  /** A listener that throws ends the process, as Node has it; the others hear of theirs first. */
+  private emitOne(emit: () => void): void {
+    try {
+      emit()
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 }

@@ -10,7 +10,7 @@ export type {
   Store,
   StoreReader,
 } from './core/ports.ts'
-export type { BrokerEvents, PublishedEvent } from './events.ts'
+export type { BrokerEvents, FlappingEvent, PublishedEvent } from './events.ts'
 export { type ScramKeys, type ScramLookup, scramKeys, scramKeysLater } from './guard/scram.ts'
 export type { ScramOptions, ScramUser } from './guard/scram-users.ts'
 export type {

@@ -132,9 +132,14 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
    */
   async listen(options: ListenOptions = {}): Promise<ListeningAddress> {
     await this.ready
-    if (this.closing !== null) throw new Error('the broker is closed')
+    if (this.isClosing()) throw new Error('the broker is closed')
     const { connectionsMax } = this.options.limits
     const listener = await openListener(this.host, options, connectionsMax)
+    if (this.isClosing()) {
+      listener.close()
+      listener.destroy()
+      throw new Error('the broker is closed')
+    }
     this.openListeners.push(listener)
     this.emit('listening', listener.address)
     return listener.address
@@ -295,6 +300,8 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     const { core } = this
     if (core !== null) {
       core.drain(ReasonCode.SERVER_SHUTTING_DOWN, options.serverReference ?? null)
+      // The turn ends first: whoever is told anything is told before it is cut off.
+      await nextTurn()
       await until(() => core.counters.connectionsNow === 0, drainMs)
     }
     this.linger.destroyAll()
@@ -317,6 +324,10 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     const error = cause instanceof Error ? cause : new Error(String(cause))
     this.options.log.error({ err: error }, text)
     if (this.listenerCount('error') > 0) queueMicrotask(() => this.emit('error', error))
+  }
+
+  private isClosing(): boolean {
+    return this.closing !== null
   }
 
   private running(): Core {

@@ -124,6 +124,7 @@ function isLoopback(host: string): boolean {
 
 function logEvents(broker: BrokerServer, log: Log): void {
   broker.on('dropped', event => log.warn(event, 'a message was lost, the first of its kind'))
+  broker.on('flapping', event => log.warn(event, 'a client connects again and again'))
   broker.on('refused', ({ origin, ...event }) => {
     const { remoteAddress, remotePort, listener } = origin
     log.info({ ...event, remoteAddress, remotePort, listener }, 'a connection was refused')

@@ -17,6 +17,7 @@ import { Connection, type ConnectionOwner, ConnectionState } from './connection.
 import { Counters } from './counters.ts'
 import { TimerWheel } from './expiry.ts'
 import { explained } from './explained.ts'
+import { Flapping } from './flapping.ts'
 import { Forwarder } from './forward.ts'
 import { Groups } from './groups.ts'
 import { refuseConnect, refuseUnreadable } from './handlers/connect.ts'
@@ -70,6 +71,7 @@ export class Broker implements ConnectionOwner {
   readonly groups: Groups
   readonly sessions: Sessions
   readonly retainer: Retainer
+  readonly flapping: Flapping
   readonly view: PublishView = new PublishView()
   /** Monotonic, as of the last tick. */
   nowMs: number
@@ -106,6 +108,7 @@ export class Broker implements ConnectionOwner {
     this.groups = new Groups(this)
     this.sessions = new Sessions(this)
     this.retainer = new Retainer(this)
+    this.flapping = new Flapping(limits)
     this.system = new SysTopics(this)
     this.mayPass =
       !ports.guard.inspectsMessages &&
@@ -415,8 +418,7 @@ export class Broker implements ConnectionOwner {
 
   /** A message is lost. */
   lose(reason: DropReason, clientId: string, topic: string, byteCount: number): void {
-    const first = this.ledger.count(reason, clientId, topic, byteCount)
-    if (first) this.ports.trace.dropped(reason, clientId, topic)
+    this.loseMany(reason, clientId, topic, 1, byteCount)
   }
 
   /** Several messages of one topic are lost. */
@@ -427,8 +429,9 @@ export class Broker implements ConnectionOwner {
     count: number,
     byteCount: number,
   ): void {
-    this.lose(reason, clientId, topic, byteCount)
-    for (let i = 1; i < count; i++) this.lose(reason, clientId, topic, 0)
+    const first = this.ledger.count(reason, clientId, topic, byteCount, count)
+    // That QoS 0 passes by who is away is what its subscriber has chosen: counted, not told.
+    if (first && reason !== 'offline') this.ports.trace.dropped(reason, clientId, topic)
   }
 
   /** CONNACK is out: the session may send. */

@@ -108,7 +108,10 @@ export class Forwarder {
     for (let i = 0; i < receivers.length; i++) {
       const session = (receivers[i] as Receiver).session
       const to = session.connection
-      if (to === null || !to.ready) continue
+      if (to === null || !to.ready) {
+        this.broker.loseMany('offline', session.clientId, route.topic, count, end - start)
+        continue
+      }
       if (!this.sender.hasRoom(to)) {
         this.broker.loseMany('outgoing-full', session.clientId, route.topic, count, end - start)
         continue
@@ -131,7 +134,7 @@ export class Forwarder {
   /** QoS 0: now or never. @returns false when it was dropped or nobody is connected */
   once(session: Session, identifiers: readonly number[] | null, retain: boolean): boolean {
     const connection = session.connection
-    if (connection === null || !connection.ready) return false
+    if (connection === null || !connection.ready) return this.lose('offline', session)
     if (!this.sender.hasRoom(connection)) return this.lose('outgoing-full', session)
     if (identifiers !== null || !connection.plain) {
       return this.writeOwn(connection, session, 0, retain, 0, identifiers, false)

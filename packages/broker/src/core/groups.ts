@@ -62,6 +62,14 @@ export class Groups {
     else this.wake(group)
   }
 
+  /** Whether a message for the group would find room, or make it by the policy. */
+  admits(group: Group, byteLength: number): boolean {
+    const { limits, ports, queues } = this.broker
+    if (group.persistent && ports.store.full) return false
+    if (queues.totalBytes + byteLength > limits.totalQueuedBytesMax) return false
+    return limits.fullQueue === 'drop-oldest' || !this.isFull(group, byteLength)
+  }
+
   /** A message for the group: to a member at once, or into the queue. */
   take(group: Group, message: Message): void {
     const broker = this.broker
@@ -73,6 +81,15 @@ export class Groups {
       const identifiers = identifiersOf(member)
       if (member === null) this.lose(group, 'no-member-online', message)
       else broker.forwarder.once(member.session, identifiers, retain)
+      return
+    }
+    const { limits, queues } = broker
+    if (queues.totalBytes + message.byteLength > limits.totalQueuedBytesMax) {
+      this.lose(group, 'total-queue-full', message)
+      return
+    }
+    if (limits.fullQueue === 'refuse' && this.isFull(group, message.byteLength)) {
+      this.lose(group, 'queue-full', message)
       return
     }
     const delivery = new Delivery(broker.forwarder.keep(), message.qos, message.retain, null)
@@ -248,15 +265,19 @@ export class Groups {
   }
 
   private makeRoom(group: Group, message: Message): void {
-    const limits = this.broker.limits
-    for (;;) {
-      const full =
-        group.queue.length >= limits.queuedMessagesMax ||
-        group.queuedBytes + message.byteLength > limits.queuedBytesMax
-      const oldest = full ? group.queue.shift() : null
+    while (this.isFull(group, message.byteLength)) {
+      const oldest = group.queue.shift()
       if (oldest === null) return
       this.drop(group, oldest, 'queue-full')
     }
+  }
+
+  private isFull(group: Group, byteLength: number): boolean {
+    const limits = this.broker.limits
+    return (
+      group.queue.length >= limits.queuedMessagesMax ||
+      group.queuedBytes + byteLength > limits.queuedBytesMax
+    )
   }
 
   private drop(group: Group, delivery: Delivery, reason: DropReason): void {

@@ -3,6 +3,8 @@
 
 /** Why a message was lost. */
 export type DropReason =
+  /** QoS 0 for a session whose client is not connected. */
+  | 'offline'
   | 'outgoing-full'
   | 'queue-full'
   | 'total-queue-full'
@@ -26,59 +28,85 @@ export interface LedgerEntry {
 
 const OTHERS = '(others)'
 
+/** What was lost for one reason. */
+class Losses {
+  total = 0
+  readonly entries: LedgerEntry[] = []
+  readonly byClient = new Map<string, Map<string, LedgerEntry>>()
+  /** Takes what no longer has room. */
+  others: LedgerEntry | null = null
+}
+
 export class Ledger {
-  private readonly byKey = new Map<string, LedgerEntry>()
-  private readonly totals = new Map<DropReason, number>()
+  private readonly byReason = new Map<DropReason, Losses>()
   private readonly entriesMax: number
   /** Messages lost, for whatever reason. */
   total = 0
 
+  /** @param entriesMax different clients and topics per reason */
   constructor(entriesMax: number) {
     this.entriesMax = entriesMax
   }
 
-  /** @returns true when this is the first of its kind */
-  count(reason: DropReason, clientId: string, topic: string, bytes: number): boolean {
-    this.total++
-    this.totals.set(reason, (this.totals.get(reason) ?? 0) + 1)
-    const entry = this.byKey.get(`${reason}\0${clientId}\0${topic}`)
-    if (entry !== undefined) {
-      entry.count++
-      entry.bytes += bytes
-      return false
-    }
-    if (this.byKey.size < this.entriesMax) {
-      this.byKey.set(`${reason}\0${clientId}\0${topic}`, {
-        reason,
-        clientId,
-        topic,
-        count: 1,
-        bytes,
-      })
-      return true
-    }
-    return this.countOthers(reason, bytes)
+  /**
+   * @param bytes of all the messages together
+   * @returns true when these are the first of their kind
+   */
+  count(reason: DropReason, clientId: string, topic: string, bytes: number, count = 1): boolean {
+    this.total += count
+    const losses = this.lossesOf(reason)
+    losses.total += count
+    const known = losses.byClient.get(clientId)?.get(topic)
+    const entry = known ?? this.newEntry(losses, reason, clientId, topic)
+    const isFirst = entry.count === 0
+    entry.count += count
+    entry.bytes += bytes
+    return isFirst
   }
 
   totalOf(reason: DropReason): number {
-    return this.totals.get(reason) ?? 0
+    return this.byReason.get(reason)?.total ?? 0
   }
 
-  /** All that was counted, in the order in which it first happened. */
+  /** The reasons for which anything was lost. */
+  reasons(): Iterable<DropReason> {
+    return this.byReason.keys()
+  }
+
+  /** All that was counted, reason by reason, in the order in which it first happened. */
   entries(): readonly LedgerEntry[] {
-    return [...this.byKey.values()]
+    const all: LedgerEntry[] = []
+    for (const { entries, others } of this.byReason.values()) {
+      all.push(...entries)
+      if (others !== null) all.push(others)
+    }
+    return all
   }
 
-  /** One entry per reason takes what no longer has room; there are only so many reasons. */
-  private countOthers(reason: DropReason, bytes: number): boolean {
-    const key = `${reason}\0\0`
-    const others = this.byKey.get(key)
-    if (others === undefined) {
-      this.byKey.set(key, { reason, clientId: OTHERS, topic: OTHERS, count: 1, bytes })
-      return true
+  private lossesOf(reason: DropReason): Losses {
+    let losses = this.byReason.get(reason)
+    if (losses === undefined) {
+      losses = new Losses()
+      this.byReason.set(reason, losses)
     }
-    others.count++
-    others.bytes += bytes
-    return false
+    return losses
+  }
+
+  private newEntry(
+    losses: Losses,
+    reason: DropReason,
+    clientId: string,
+    topic: string,
+  ): LedgerEntry {
+    if (losses.entries.length >= this.entriesMax) {
+      losses.others ??= { reason, clientId: OTHERS, topic: OTHERS, count: 0, bytes: 0 }
+      return losses.others
+    }
+    const entry = { reason, clientId, topic, count: 0, bytes: 0 }
+    losses.entries.push(entry)
+    const byTopic = losses.byClient.get(clientId)
+    if (byTopic === undefined) losses.byClient.set(clientId, new Map([[topic, entry]]))
+    else byTopic.set(topic, entry)
+    return entry
   }
 }

@@ -130,6 +130,23 @@ test('totalOutgoingBytesMax: above it each connection may hold little', () => {
   assert.ok(world.broker.sender.totalPendingBytes < 400_000)
 })
 
+test('totalOutgoingBytesMax: above it publishers are read slowly, and go on', () => {
+  const world = limited({ totalOutgoingBytesMax: 100_000, outgoingBytesMax: 1_000_000 })
+  const slow = watch(world, '#', 'slow')
+  slow.flowing = false
+  const publisher = world.connect({ clientId: 'p' })
+  const payload = 'x'.repeat(40_000)
+  for (let i = 0; i < 3; i++) publisher.publish('t', payload)
+  assert.equal(publisher.reading, true)
+  publisher.publish('t', payload)
+  assert.equal(publisher.reading, false)
+  world.advance(100)
+  assert.equal(publisher.reading, true, 'a subscriber that never reads stops nobody')
+  slow.flow()
+  publisher.publish('t', 'm').publish('t', 'm')
+  assert.equal(publisher.reading, true)
+})
+
 test('retainedMessagesMax and retainedBytesMax: one more gets 0x97', () => {
   for (const limits of [{ retainedMessagesMax: 1 }, { retainedBytesMax: 150 }]) {
     const world = limited(limits)

@@ -57,7 +57,14 @@ export interface Limits {
   readonly messagesPerSecondMax: number
   /** Bytes per second from one client; 0 is no limit. */
   readonly bytesPerSecondMax: number
-  /** Different (reason, client, topic) entries of the loss ledger; more are counted as "others". */
+  /** Connects of one client id within the window; one more and the client is named as flapping. */
+  readonly flappingConnectsMax: number
+  readonly flappingWindowSeconds: number
+  /** How long a flapping client is refused with 0x9F; 0: it is named only. */
+  readonly flappingBanSeconds: number
+  /** Client ids whose connects are counted; the one seen longest ago makes room. */
+  readonly flappingClientsMax: number
+  /** Different clients and topics of the loss ledger per reason; more are counted as "others". */
   readonly ledgerEntriesMax: number
   /** Topics whose receivers are remembered; a power of two. */
   readonly routesMax: number
@@ -97,6 +104,10 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   willDelaySecondsMax: 0xffff_ffff,
   messagesPerSecondMax: 0,
   bytesPerSecondMax: 0,
+  flappingConnectsMax: 15,
+  flappingWindowSeconds: 60,
+  flappingBanSeconds: 0,
+  flappingClientsMax: 10_000,
   ledgerEntriesMax: 1000,
   routesMax: 65_536,
   retainAvailable: true,

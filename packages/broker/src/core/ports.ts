@@ -2,6 +2,7 @@
 // Calls are synchronous, quick, and do not throw; what takes time answers later through the broker.
 
 import type { Properties, QoS, Will } from '@godwit/packet'
+import type { FlappingClient } from './flapping.ts'
 
 /** Monotonic time for durations, wall time only for what is stored. Both in milliseconds. */
 export interface Clock {
@@ -290,9 +291,11 @@ export interface Trace {
   disconnected(clientId: string, reasonCode: number, text: string): void
   /** A CONNECT was refused, or a connection ended before it. */
   refused(origin: Origin, clientId: string, reasonCode: number, text: string): void
+  /** The client connects again and again; told once per window. */
+  flapping(client: FlappingClient): void
   subscribed(clientId: string, filter: string, qos: QoS): void
   unsubscribed(clientId: string, filter: string): void
-  /** A message was lost, see ledger.ts. Called for the first of each kind per second only. */
+  /** Messages were lost, see ledger.ts. Called for the first of each kind only. */
   dropped(reason: string, clientId: string, topic: string): void
 }
 

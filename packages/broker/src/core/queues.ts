@@ -164,7 +164,11 @@ export class Queues {
       this.forget(session, next)
     }
     session.inflight?.each((_packetId, state, delivery) => {
-      if (delivery === null) return
+      if (delivery === null) {
+        // It went out at once and nobody knows what became of it, not even its topic.
+        if (state !== InflightState.RELEASED) this.broker.lose(reason, session.clientId, '', 0)
+        return
+      }
       if (state !== InflightState.RELEASED) this.lose(reason, session, delivery.message)
       this.forget(session, delivery)
     })

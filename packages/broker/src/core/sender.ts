@@ -23,6 +23,8 @@ export class Sender {
   durableBatch = 0
   /** Bytes of all connections that the network has not taken. */
   totalPendingBytes = 0
+  /** They are too many: publishers are read slowly. */
+  congested = false
   private readonly turn: Turn
   private readonly counters: Counters
   private readonly limits: Limits
@@ -144,8 +146,8 @@ export class Sender {
     dirty.length = 0
     this.ending = false
     this.arena.reset()
-    const full = this.totalPendingBytes > this.limits.totalOutgoingBytesMax
-    this.sendLimit = full ? SHARE_WHEN_FULL_BYTES : this.limits.outgoingBytesMax
+    this.congested = this.totalPendingBytes > this.limits.totalOutgoingBytesMax
+    this.sendLimit = this.congested ? SHARE_WHEN_FULL_BYTES : this.limits.outgoingBytesMax
   }
 
   /** The network has taken what was written. */

@@ -79,15 +79,9 @@ export class SysTopics {
     this.set('bytes/sent', counters.bytesSent)
     this.set('retained messages/count', retainer.messages.count)
     this.set('store/messages/bytes', queues.totalBytes + retainer.messages.bytes)
-    for (const entry of this.totalsByReason()) this.set(`godwit/dropped/${entry[0]}`, entry[1])
-  }
-
-  private totalsByReason(): Map<string, number> {
-    const totals = new Map<string, number>()
-    for (const { reason } of this.broker.ledger.entries()) {
-      totals.set(reason, this.broker.ledger.totalOf(reason))
+    for (const reason of ledger.reasons()) {
+      this.set(`godwit/dropped/${reason}`, ledger.totalOf(reason))
     }
-    return totals
   }
 
   private publishLoads(elapsedMs: number): void {

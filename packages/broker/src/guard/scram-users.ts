@@ -34,7 +34,7 @@ export class ScramUsers {
   private readonly iterations: number
   private readonly secret: Uint8Array = randomBytes(32)
   /** By ticket of the core. */
-  private readonly exchanges = new Map<number, ScramExchange>()
+  private readonly exchanges = new Map<number, ScramExchange | null>()
 
   constructor(options: ScramOptions) {
     this.iterations = options.iterations ?? DEFAULT_SCRAM_ITERATIONS
@@ -46,13 +46,15 @@ export class ScramUsers {
     ticket: number,
     data: Uint8Array | null,
   ): AuthenticationVerdict | Promise<AuthenticationVerdict> {
+    this.exchanges.set(ticket, null)
     return attempt(() => {
       const first = readClientFirst(data ?? new Uint8Array(0))
       const found = this.lookup(first.username)
       const challenge = (keys: ScramKeys | null): AuthenticationVerdict => {
         const used = keys ?? inventedKeys(this.secret, first.username, this.iterations)
         const exchange = new ScramExchange(first, used, keys !== null)
-        this.exchanges.set(ticket, exchange)
+        // Nobody takes it out again of a client that went while it was looked up.
+        if (this.exchanges.has(ticket)) this.exchanges.set(ticket, exchange)
         return { reasonCode: CONTINUE, authenticationData: exchange.challenge }
       }
       return found instanceof Promise ? found.then(challenge) : challenge(found)
@@ -65,15 +67,20 @@ export class ScramUsers {
     data: Uint8Array | null,
     onlyUser: string | null,
   ): AuthenticationVerdict | Promise<AuthenticationVerdict> {
-    const exchange = this.exchanges.get(ticket)
+    const exchange = this.exchanges.get(ticket) ?? null
     this.exchanges.delete(ticket)
     return attempt(() => {
-      if (exchange === undefined) throw new ScramError('other-error')
+      if (exchange === null) throw new ScramError('other-error')
       const authenticationData = exchange.finish(data ?? new Uint8Array(0))
       const { username } = exchange
       if (onlyUser !== null && onlyUser !== username) throw new ScramError('other-error')
       return { reasonCode: 0, authenticationData, username }
     })
+  }
+
+  /** Exchanges that are under way. */
+  get underWay(): number {
+    return this.exchanges.size
   }
 
   abandon(ticket: number): void {

@@ -186,9 +186,13 @@ function openWebSocket(
     if (wire.takeDrained()) receiver.drained()
   }
   // Packets need not align with frames [MQTT-6.0.0-2]: their bytes are a stream like any other.
+  let isBroken = false
   webSocket.on('message', (data, isBinary) => {
+    // What is behind such a frame, and may have come with it, is not read any more.
+    if (isBroken) return
     if (!isBinary) {
       cause = 'a WebSocket frame was not binary'
+      isBroken = true
       webSocket.close(UNSUPPORTED_DATA) // [MQTT-6.0.0-1]
       host.linger.add(wire)
       return

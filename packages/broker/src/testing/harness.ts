@@ -155,6 +155,9 @@ export class TestTrace implements Trace {
   refused(...values: unknown[]): void {
     this.events.push(['refused', ...values])
   }
+  flapping(...values: unknown[]): void {
+    this.events.push(['flapping', ...values])
+  }
   subscribed(...values: unknown[]): void {
     this.events.push(['subscribed', ...values])
   }

@@ -178,6 +178,7 @@ function accept(
   const clientId = connection.identity?.clientId ?? ''
   const will = willOf(broker, connection, packet)
   const { sessions, counters, ports } = broker
+  if (packet.clientId !== '' && isFlapping(broker, connection, clientId)) return
   // A session that ends with its connection ends now if there is one: it is taken over.
   const known = sessions.byClientId.get(clientId) ?? null
   const sessionPresent = known?.persistent === true && !packet.cleanStart // [MQTT-3.2.2-2]
@@ -220,6 +221,20 @@ function accept(
   broker.sender.packet(connection, connack, batch)
   if (batch <= broker.sender.durableBatch) broker.becomeReady(connection)
   ports.trace.connected(broker.viewOf(connection))
+}
+
+/** Names a client that comes again and again. @returns true when it was refused for that */
+function isFlapping(broker: Broker, connection: Connection, clientId: string): boolean {
+  const { flapping, nowMs, ports } = broker
+  const seconds = flapping.banSecondsLeft(clientId, nowMs)
+  if (seconds > 0) {
+    const text = `the client connected too often: it may come again in ${seconds} s`
+    refuseConnect(broker, connection, ReasonCode.CONNECTION_RATE_EXCEEDED, text)
+    return true
+  }
+  const found = flapping.connected(clientId, connection.wire.origin.remoteAddress, nowMs)
+  if (found !== null) ports.trace.flapping(found)
+  return false
 }
 
 function connackBytes(

@@ -26,6 +26,7 @@ export function handlePublish(broker: Broker, connection: Connection): void {
   counters.publishReceived++
   counters.publishBytesReceived += decoder.end - decoder.start
   if (limits.messagesPerSecondMax > 0) broker.countRate(connection, 1, 0)
+  if (broker.sender.congested) broker.pause(connection)
   let route = connection.lastRoute
   if (
     route === null ||
@@ -379,6 +380,9 @@ function admits(broker: Broker, route: Route, message: Message): boolean {
   const queues = broker.queues
   const store = broker.ports.store
   if (broker.limits.fullQueue === 'drop-oldest' && !store.full && !queues.nearlyFull) return true
+  for (const group of route.groups) {
+    if (!broker.groups.admits(group, message.byteLength)) return false
+  }
   const receivers = route.receivers
   for (let i = 0; i < receivers.length; i++) {
     const receiver = receivers[i]

@@ -1,0 +1,74 @@
+// Clients that come again and again are named, and refused where that is asked for.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { PacketType, ReasonCode } from '@godwit/packet'
+import { only } from '../testing/bytes.ts'
+import { connectPacket, World } from '../testing/harness.ts'
+import { Flapping, type FlappingClient } from './flapping.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
+
+function named(world: World): FlappingClient[] {
+  return world.trace.events
+    .filter(([name]) => name === 'flapping')
+    .map(([, client]) => client as FlappingClient)
+}
+
+test('two clients with one id that take over from each other are named, once', () => {
+  const world = new World({ limits: { flappingConnectsMax: 4 } })
+  for (let i = 0; i < 4; i++) world.connect({ clientId: 'twin' })
+  assert.deepEqual(named(world), [])
+  for (let i = 0; i < 4; i++) world.connect({ clientId: 'twin' })
+  assert.deepEqual(
+    named(world).map(client => client.clientId),
+    ['twin'],
+  )
+})
+
+test('a client that connects now and then is not named', () => {
+  const world = new World({ limits: { flappingConnectsMax: 2, flappingWindowSeconds: 10 } })
+  for (let i = 0; i < 10; i++) {
+    world.connect({ clientId: 'c' }).cut()
+    world.advance(6000)
+  }
+  assert.deepEqual(named(world), [])
+})
+
+test('a ban refuses it with 0x9F for its time, and nobody else', () => {
+  const limits = { flappingConnectsMax: 1, flappingBanSeconds: 30 }
+  const world = new World({ limits })
+  for (let i = 0; i < 2; i++) world.connect({ clientId: 'c' })
+  const connack = only(world.open().ask(connectPacket({ clientId: 'c' })), PacketType.CONNACK)
+  assert.equal(connack.reasonCode, ReasonCode.CONNECTION_RATE_EXCEEDED)
+  world.connect({ clientId: 'other' })
+  world.advance(31_000)
+  world.connect({ clientId: 'c' })
+})
+
+test('without a limit nobody is named', () => {
+  const world = new World({ limits: { flappingConnectsMax: 0, flappingBanSeconds: 30 } })
+  for (let i = 0; i < 100; i++) world.connect({ clientId: 'c' })
+  assert.deepEqual(named(world), [])
+})
+
+test('clients whose ids the broker gives are not counted as one', () => {
+  const world = new World({ limits: { flappingConnectsMax: 2 } })
+  for (let i = 0; i < 10; i++) world.connect({ clientId: '' })
+  assert.deepEqual(named(world), [])
+})
+
+test('it tells from where the client came, and from where else', () => {
+  const flapping = new Flapping({ ...DEFAULT_LIMITS, flappingConnectsMax: 1 })
+  assert.equal(flapping.connected('c', '192.0.2.1', 0), null)
+  const found = flapping.connected('c', '192.0.2.2', 1)
+  assert.deepEqual([found?.address, found?.otherAddress], ['192.0.2.2', '192.0.2.1'])
+})
+
+test('flappingClientsMax: the one seen longest ago makes room', () => {
+  const limits = { ...DEFAULT_LIMITS, flappingConnectsMax: 1, flappingClientsMax: 2 }
+  const flapping = new Flapping(limits)
+  for (const clientId of ['a', 'b', 'a', 'c']) flapping.connected(clientId, '', 0)
+  assert.equal(flapping.connected('b', '', 1), null, 'b was forgotten')
+  for (let i = 0; i < 100_000; i++) flapping.connected(`x${i}`, '', 2)
+  assert.equal(flapping.connected('c', '', 3), null)
+})

@@ -1,0 +1,213 @@
+// The index of subscriptions and the routes that are remembered of it, against a naive matcher.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { topicMatches } from '@godwit/packet'
+import fc from 'fast-check'
+import { type Receiver, Router } from './router.ts'
+import { Session } from './session.ts'
+import { Group } from './shared.ts'
+import { type Matches, Subscription, SubscriptionIndex } from './subscriptions.ts'
+
+const OWNER = { sessionDue: (): void => undefined }
+
+// Few words, so that filters meet topics and each other often.
+const Word = fc.constantFrom('', 'a', 'b', 'ab', '$SYS', '$x', 'é')
+const Topic = fc.array(Word, { minLength: 1, maxLength: 4 }).map(words => words.join('/'))
+const Filter = fc
+  .tuple(
+    fc.array(fc.oneof(Word, fc.constant('+')), { maxLength: 3 }),
+    fc.constantFrom('#', '+', 'a'),
+  )
+  .map(([words, last]) => [...words, last].join('/'))
+
+function usable(topic: string): boolean {
+  return topic !== ''
+}
+
+function matchesOf(index: SubscriptionIndex, topic: string): Matches {
+  const found: Matches = { subscriptions: [], groups: [] }
+  index.match(topic, found)
+  return found
+}
+
+interface Entry {
+  readonly filter: string
+  readonly subscription: Subscription
+}
+
+test('the index finds what a naive matcher finds, while subscriptions come and go', () => {
+  const Change = fc.record({ filter: Filter, remove: fc.boolean(), pick: fc.nat(50) })
+  const topics = fc.array(Topic.filter(usable), { minLength: 1, maxLength: 8 })
+  fc.assert(
+    fc.property(fc.array(Change, { maxLength: 60 }), topics, (changes, asked) => {
+      const index = new SubscriptionIndex()
+      let entries: Entry[] = []
+      for (const { filter, remove, pick } of changes) {
+        const old = entries[pick]
+        if (remove && old !== undefined) {
+          index.remove(old.filter, old.subscription)
+          entries = entries.filter(entry => entry !== old)
+        } else {
+          const session = new Session(OWNER, `c${entries.length}`)
+          const subscription = new Subscription(session, filter)
+          index.add(filter, subscription)
+          entries.push({ filter, subscription })
+        }
+        assert.equal(index.size, entries.length)
+        for (const topic of asked) {
+          const expected = entries
+            .filter(entry => topicMatches(entry.filter, topic))
+            .map(entry => entry.subscription)
+          const found = matchesOf(index, topic).subscriptions
+          assert.deepEqual(new Set(found), new Set(expected))
+          assert.equal(found.length, expected.length, 'each one once')
+        }
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('groups are found by their filter and forgotten with it', () => {
+  fc.assert(
+    fc.property(
+      fc.array(Filter, { minLength: 1, maxLength: 10 }),
+      Topic.filter(usable),
+      (filters, topic) => {
+        const index = new SubscriptionIndex()
+        const groups = filters.map((filter, i) => new Group(`g${i}`, filter))
+        for (const group of groups) index.addGroup(group.filter, group)
+        const expected = groups.filter(group => topicMatches(group.filter, topic))
+        assert.deepEqual(new Set(matchesOf(index, topic).groups), new Set(expected))
+        for (const group of groups) index.removeGroup(group.filter, group)
+        assert.deepEqual(matchesOf(index, topic).groups, [])
+      },
+    ),
+  )
+})
+
+/** The receivers that a route must have, made by hand. */
+function expectedReceivers(entries: readonly Entry[], topic: string): unknown[] {
+  const bySession = new Map<Session, Subscription[]>()
+  for (const { filter, subscription } of entries) {
+    if (!topicMatches(filter, topic)) continue
+    const list = bySession.get(subscription.session) ?? []
+    list.push(subscription)
+    bySession.set(subscription.session, list)
+  }
+  return [...bySession]
+    .map(([session, subscriptions]) => ({
+      ...summary(session, subscriptions),
+      noLocal: subscriptions.some(subscription => subscription.noLocal),
+      own: ownOf(session, subscriptions),
+    }))
+    .sort(byClient)
+}
+
+function ownOf(session: Session, subscriptions: readonly Subscription[]): unknown {
+  if (!subscriptions.some(subscription => subscription.noLocal)) return null
+  const others = subscriptions.filter(subscription => !subscription.noLocal)
+  return others.length === 0 ? null : summary(session, others)
+}
+
+function summary(session: Session, subscriptions: readonly Subscription[]) {
+  const identifiers = subscriptions.map(({ identifier }) => identifier).filter(id => id > 0)
+  return {
+    clientId: session.clientId,
+    qos: Math.max(...subscriptions.map(subscription => subscription.qos)),
+    retainAsPublished: subscriptions.some(subscription => subscription.retainAsPublished),
+    identifiers: identifiers.sort((a, b) => a - b),
+  }
+}
+
+function shown(receiver: Receiver) {
+  const { session, qos, retainAsPublished } = receiver
+  const identifiers = [...(receiver.identifiers ?? [])].sort((a, b) => a - b)
+  return { clientId: session.clientId, qos, retainAsPublished, identifiers }
+}
+
+function byClient(a: { clientId: string }, b: { clientId: string }): number {
+  return a.clientId < b.clientId ? -1 : 1
+}
+
+test('a route is what a naive merge of subscriptions gives, remembered or not', () => {
+  const Change = fc.record({
+    client: fc.nat(3),
+    filter: Filter,
+    options: fc.record({
+      qos: fc.constantFrom(0, 1, 2),
+      noLocal: fc.boolean(),
+      keepRetain: fc.boolean(),
+      identifier: fc.constantFrom(0, 0, 1, 2, 300),
+    }),
+    remove: fc.boolean(),
+  })
+  const topics = fc.array(Topic.filter(usable), { minLength: 1, maxLength: 6 })
+  fc.assert(
+    fc.property(fc.array(Change, { maxLength: 40 }), topics, (changes, asked) => {
+      // A table so small that routes push each other out.
+      const router = new Router(4, 10, 1000)
+      const sessions = [0, 1, 2, 3].map(i => new Session(OWNER, `c${i}`))
+      let entries: Entry[] = []
+      for (const { client, filter, options, remove } of changes) {
+        const session = sessions[client] as Session
+        const old = entries.find(e => e.filter === filter && e.subscription.session === session)
+        if (old !== undefined && remove) {
+          router.index.remove(filter, old.subscription)
+          entries = entries.filter(entry => entry !== old)
+        } else {
+          const subscription = old?.subscription ?? new Subscription(session, filter)
+          const { qos, noLocal, keepRetain, identifier } = options
+          subscription.options = qos | (noLocal ? 4 : 0) | (keepRetain ? 8 : 0)
+          subscription.identifier = identifier
+          if (old === undefined) {
+            router.index.add(filter, subscription)
+            entries.push({ filter, subscription })
+          }
+        }
+        router.forget(filter)
+        for (const topic of asked) {
+          const { receivers } = router.findTopic(topic)
+          const found = receivers.map(receiver => ({
+            ...shown(receiver),
+            noLocal: receiver.noLocal,
+            own: receiver.own === null ? null : shown(receiver.own),
+          }))
+          assert.deepEqual(found.sort(byClient), expectedReceivers(entries, topic))
+        }
+      }
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('a route that was pushed out is told to ask again', () => {
+  const router = new Router(2, 10, 1000)
+  const routes = ['a', 'b', 'c'].map(topic => router.findTopic(topic))
+  assert.ok(routes.some(route => route.generation !== router.generation))
+  assert.equal(router.findTopic('a').topic, 'a')
+})
+
+for (const [topic, why] of [
+  ['', 'is empty'],
+  ['a/+', 'has a wildcard'],
+  ['#', 'has a wildcard'],
+  ['a/b/c/d', 'has too many levels'],
+  ['x'.repeat(21), 'is too long'],
+  ['a\0b', 'has a null'],
+] as const) {
+  test(`no route goes to a topic that ${why}: ${JSON.stringify(topic.slice(0, 8))}`, () => {
+    const router = new Router(16, 3, 20)
+    assert.throws(() => router.findTopic(topic), { name: 'PacketError' })
+  })
+}
+
+test('a topic of bytes that are no UTF-8 has no route', () => {
+  const router = new Router(16, 3, 20)
+  for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0x61, 0xe2, 0x82]]) {
+    assert.throws(() => router.find(Uint8Array.from(bytes), 0, bytes.length), {
+      code: 'malformed-packet',
+    })
+  }
+})
