@@ -29,6 +29,7 @@ const view = new PublishView()
 
 /** A copy with bytes of its own. */
 export function keptCopy(message: Message): Message {
+  if (message.plain && message.expiresAtMs === NEVER_EXPIRES) return exactCopy(message)
   const form = new Form()
   form.level5 = message.protocolLevel === 5
   form.qos = message.qos
@@ -40,6 +41,35 @@ export function keptCopy(message: Message): Message {
   const kept = fromFrame(frame, message.protocolLevel, message.topic)
   kept.publisher = message.publisher
   kept.expiresAtMs = message.expiresAtMs
+  return kept
+}
+
+/**
+ * The frame needs no change but in its packet identifier: its parts lie as they lay. Writing and
+ * reading it anew costs 0.7 us more a message (`QoS 1, persistent` of the yardstick: 4 us in all).
+ */
+function exactCopy(message: Message): Message {
+  const { start } = message
+  const kept = new Message()
+  const bytes = message.bytes.slice(start, message.end)
+  kept.bytes = bytes
+  kept.topicFrom = bytes
+  kept.end = message.end - start
+  kept.protocolLevel = message.protocolLevel
+  kept.qos = message.qos
+  kept.retain = message.retain
+  if (message.qos > 0) {
+    kept.packetIdAt = message.packetIdAt - start
+    bytes[kept.packetIdAt] = 0
+    bytes[kept.packetIdAt + 1] = 1
+  }
+  kept.topicStart = message.topicStart - start
+  kept.topicEnd = message.topicEnd - start
+  kept.propertiesStart = message.propertiesStart - start
+  kept.propertiesEnd = message.propertiesEnd - start
+  kept.payloadStart = message.payloadStart - start
+  kept.topic = message.topic
+  kept.publisher = message.publisher
   return kept
 }
 
