@@ -31,6 +31,7 @@ const Rules: readonly (readonly [string, layers.Rule])[] = [
   ['a note to do something later has a date', habits.notesAreDated],
   ['every test runs, or says why not through the helper', habits.everyTestRuns],
   ['tests do not sleep', habits.testsDoNotSleep],
+  ['properties are tried from a seed', habits.chanceHasSeeds],
   ['types are neither any nor silenced', habits.typesAreHonest],
   ['"!" is for the byte readers and hot files', habits.assertionsAreHot(filesWithAssertions())],
   ['statement ids are those of the standard', habits.statementsExist(statementIds())],

@@ -12,6 +12,8 @@ import { packetFrom } from './testing/arbitraries.ts'
 import { bytesOf } from './testing/vectors.ts'
 import { Writer } from './writer.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 /** Whether `packet`, which breaks the types on purpose, is refused with this message. */
 function refused(packet: object, level: ProtocolLevel, message: RegExp): void {
   const error = { name: 'PacketError', code: 'invalid-packet', message }

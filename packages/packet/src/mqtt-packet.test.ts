@@ -11,6 +11,8 @@ import type { Packet, Properties, UserProperty } from './packets.ts'
 import { readPacket, type Sender } from './read-packet.ts'
 import { packetFrom } from './testing/arbitraries.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 type Fields = Record<string, unknown>
 
 const BITS = [

@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { PacketIds } from './packet-ids.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 test('identifiers begin at 1 and go on behind the last one', () => {
   const ids = new PacketIds()
   assert.deepEqual([ids.take(), ids.take(), ids.take()], [1, 2, 3])

@@ -8,6 +8,8 @@ import { text } from './testing/arbitraries.ts'
 import { bytesOf } from './testing/vectors.ts'
 import { variableIntegerByteLength, Writer } from './writer.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 function readerOf(hex: string): Reader {
   const reader = new Reader()
   const bytes = bytesOf(hex)

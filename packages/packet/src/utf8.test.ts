@@ -7,6 +7,8 @@ import { text } from './testing/arbitraries.ts'
 import { bytesOf } from './testing/vectors.ts'
 import { decodeUtf8, encodeUtf8, encodeUtf8Into, isWellFormedUtf8, utf8ByteLength } from './utf8.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 const platform = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** What the platform decodes, null when it refuses; MQTT refuses U+0000 as well. */

@@ -93,6 +93,13 @@ export const testsDoNotSleep: Rule = files => {
   ]
 }
 
+/** A property that fails does so again: its random values come from a seed that is set. */
+export const chanceHasSeeds: Rule = files =>
+  files
+    .filter(({ path, text }) => path.endsWith('.test.ts') && /from 'fast-check'/.test(text))
+    .filter(({ text }) => !/\bconfigureGlobal\(\{ seed: /.test(text))
+    .map(({ path }) => `${path}:1: uses fast-check without configureGlobal({ seed: … })`)
+
 export const typesAreHonest: Rule = files => {
   const any = /\bas any\b|:\s*any\b(?!\s*\()|<any\b|\bany\[\]|,\s*any>/g
   return [

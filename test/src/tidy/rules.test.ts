@@ -238,6 +238,16 @@ const Cases: readonly Case[] = [
     at: ['packages/cli/src/a.test.ts:2', 'test/src/b.test.ts:1', 'packages/cli/src/a.test.ts:1'],
   },
   {
+    name: 'a property is tried on values that no seed gives again',
+    rule: habits.chanceHasSeeds,
+    good: {
+      'packages/cli/src/a.test.ts': "import fc from 'fast-check'\nfc.configureGlobal({ seed: 1 })",
+      'packages/cli/src/testing/values.ts': "import fc from 'fast-check'",
+    },
+    bad: { 'packages/cli/src/b.test.ts': "import fc from 'fast-check'\nfc.assert(p)" },
+    at: ['packages/cli/src/b.test.ts:1'],
+  },
+  {
     name: 'a type is any, or an error is silenced',
     rule: habits.typesAreHonest,
     good: {

@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Timer, TimerWheel } from './expiry.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 const SLOT_MS = 100
 
 class Clock {

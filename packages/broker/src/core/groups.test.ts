@@ -9,6 +9,8 @@ import { type TestClient, World } from '../testing/harness.ts'
 import { connectKept } from '../testing/v5.ts'
 import type { Limits } from './limits.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 const FILTER = '$share/g/t'
 
 function member(world: World, clientId: string, receiveMaximum = 65_535): TestClient {

@@ -9,6 +9,8 @@ import { Message } from './message.ts'
 import { InflightState } from './ports.ts'
 import { Delivery } from './session.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 const { NONE, QOS_1_SENT, QOS_2_SENT, RELEASED } = InflightState
 
 interface Entry {

@@ -8,6 +8,8 @@ import { World } from '../testing/harness.ts'
 import { connectKept, watch, willOf } from '../testing/v5.ts'
 import { type DropReason, Ledger } from './ledger.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 test('what it counts adds up: in all, by reason, and by entry', () => {
   const Loss = fc.record({
     reason: fc.constantFrom<DropReason>('expired', 'queue-full', 'offline'),

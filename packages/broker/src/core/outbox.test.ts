@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Arena, Output } from './outbox.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 const ARENA_BYTES = 256 * 1024
 
 function joined(pieces: readonly Uint8Array[]): Buffer {

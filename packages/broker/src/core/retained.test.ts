@@ -8,6 +8,8 @@ import { ownMessage } from './keep.ts'
 import type { Message } from './message.ts'
 import { MORE, RetainedMessages, type RetainedWalk } from './retained.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 const Word = fc.constantFrom('', 'a', 'b', 'ab', '$SYS')
 const Topic = fc
   .array(Word, { minLength: 1, maxLength: 4 })

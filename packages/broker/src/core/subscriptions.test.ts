@@ -9,6 +9,8 @@ import { Session } from './session.ts'
 import { Group } from './shared.ts'
 import { type Matches, Subscription, SubscriptionIndex } from './subscriptions.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 const OWNER = { sessionDue: (): void => undefined }
 
 // Few words, so that filters meet topics and each other often.

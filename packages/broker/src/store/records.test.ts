@@ -8,6 +8,8 @@ import { readRecords } from './record-reader.ts'
 import { type RecordSink, RecordWriter } from './record-writer.ts'
 import { listingSink } from './testing/sinks.ts'
 
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
 const HEADER_BYTES = 20
 
 function readBack(records: RecordWriter): unknown[][] {
