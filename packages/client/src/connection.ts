@@ -3,7 +3,6 @@
 // may come when; what they mean is the engine's and the session's business.
 
 import {
-  type ConnackPacket,
   Decoder,
   NO_PROPERTIES,
   type Packet,
@@ -40,7 +39,8 @@ export interface ConnectionOwner {
   handle(connection: Connection, packet: ServerPacket): void
   /** Something must be written at the end of the turn. */
   wantsTurnEnd(): void
-  bytesWritten(): void
+  /** The output of this turn has grown large. */
+  outputFull(): void
   drained(connection: Connection): void
   /** The peer broke the rules, or a packet could not be written. */
   failed(connection: Connection, error: unknown): void
@@ -103,25 +103,30 @@ export class Connection implements TransportHandler {
       out = this.out = takeWriter()
       this.owner.wantsTurnEnd()
     } else if (out.length >= FLUSH_BYTES) {
-      this.owner.bytesWritten()
+      this.owner.outputFull()
       out = this.out ??= takeWriter()
     }
     return out
   }
 
-  /** Takes the collected output, to write it later. */
-  takeOutput(): Writer | null {
-    const out = this.out
-    this.out = null
-    return out
+  get hasOutput(): boolean {
+    return this.out !== null && this.out.length > 0
   }
 
-  /** @returns whether the transport takes more */
-  write(out: Writer): boolean {
-    const { transport } = this
+  /** Bytes that were collected or written and have not been sent. */
+  get bufferedBytes(): number {
+    const collected = this.out === null ? 0 : this.out.length
+    return collected + (this.transport === null ? 0 : this.transport.bufferedBytes)
+  }
+
+  /** Hands what was collected to the transport. @returns whether it takes more */
+  flush(): boolean {
+    const { out, transport } = this
     if (transport === null) return true
-    if (out.length > 0) {
-      const free = transport.write(out.bytes.subarray(0, out.length))
+    if (out !== null) {
+      this.out = null
+      const { bytes, length } = out
+      const free = transport.write(length === bytes.length ? bytes : bytes.subarray(0, length))
       if (free) giveWriter(out)
     }
     return transport.bufferedBytes <= HIGH_WATER_BYTES
@@ -130,6 +135,7 @@ export class Connection implements TransportHandler {
   /** Stops everything; the transport is closed by whoever calls this. */
   stop(): void {
     this.over = true
+    if (this.out !== null) giveWriter(this.out)
     this.out = null
     this.decoder.release()
   }
@@ -160,13 +166,12 @@ export class Connection implements TransportHandler {
     if (type !== CONNACK && (type !== AUTH || this.level < 5)) {
       protocolError(`packet type ${type} before CONNACK`) // [MQTT-3.2.0-1]
     }
+    // A server that does not know MQTT 5.0 refuses in its own format.
     const old = this.level === 5 && type === CONNACK && end - at === V3_CONNACK_BODY
-    // A server that does not know MQTT 5.0 answers in its own format.
-    const level = old && bytes[at + 1] !== 0 ? 4 : this.level
-    if (level === 4) this.level = 4
-    const packet = readServerPacket(first, bytes, at, end, level)
+    if (old && bytes[at + 1] !== 0) this.level = 4
+    const packet = readServerPacket(first, bytes, at, end, this.level)
     this.owner.received?.(packet)
-    this.owner.handle(this, packet as ConnackPacket)
+    this.owner.handle(this, packet)
   }
 
   private publish(first: number, bytes: Uint8Array, at: number, end: number): void {

@@ -8,11 +8,20 @@ import { Line } from './outgoing.ts'
 export type ClientEvent =
   | { readonly type: 'connected'; readonly sessionPresent: boolean }
   | { readonly type: 'disconnected'; readonly error: MqttError }
-  | { readonly type: 'reconnecting'; readonly delayMs: number; readonly attempt: number }
+  | {
+      readonly type: 'reconnecting'
+      readonly delayMs: number
+      /** Of the attempt to come. */
+      readonly attempt: number
+      /** Why there is no connection. */
+      readonly error: MqttError
+    }
   /** The server has no session any more: what it kept for this client is gone. */
   | { readonly type: 'session-lost' }
   /** A subscription had to drop messages of QoS 0. */
   | { readonly type: 'overflow'; readonly filter: string; readonly dropped: number }
+  /** Messages of a resumed session that nobody subscribed to in time; they are acknowledged. */
+  | { readonly type: 'unclaimed'; readonly dropped: number }
   /** An operation failed and nobody may be waiting for it. */
   | { readonly type: 'error'; readonly error: MqttError }
   | { readonly type: 'closed'; readonly error: MqttError | null }

@@ -25,6 +25,11 @@ export const Limits = {
   unclaimedMessages: 256,
   /** Events that wait for a reader of `events()`. */
   events: 64,
+  /** Requests that wait for an answer, and answers to one that wait for their reader. */
+  requests: 65_535,
+  answers: 1000,
+  /** Requests that one `respond` answers at the same time. */
+  respondConcurrency: 16,
   /** Steps of one enhanced authentication. */
   authenticationSteps: 16,
   /** Packets that a WebSocket frame or its header may take. */

@@ -2,6 +2,7 @@
 
 import { NO_PROPERTIES, type Properties, type QoS } from '@godwit/packet'
 import type { Receipt } from './incoming.ts'
+import type { PublishReader } from './publish-reader.ts'
 import { type TopicTemplate, topicParams } from './topic-template.ts'
 
 const EMPTY = new Uint8Array(0)
@@ -80,10 +81,9 @@ export class Message<P = Readonly<Record<string, string>>> {
     copy.qos = this.qos
     copy.retain = this.retain
     copy.dup = this.dup
-    copy.properties = this.properties
+    copy.properties = ownProperties(this.properties)
     copy.template = this.template
-    // slice() of a Buffer would be a view.
-    copy.bytes = Uint8Array.prototype.slice.call(this.bytes, this.start, this.end)
+    copy.bytes = this.bytes.slice(this.start, this.end)
     copy.end = copy.bytes.length
     return copy
   }
@@ -93,4 +93,42 @@ export class Message<P = Readonly<Record<string, string>>> {
     this.view = null
     this.named = null
   }
+}
+
+/**
+ * Makes `message` the one that `source` reads.
+ * @param own whether its bytes are copied, because it lives longer than the chunk that they are in
+ */
+export function fillMessage<P>(
+  message: Message<P>,
+  source: PublishReader,
+  topic: string,
+  template: TopicTemplate | null,
+  own: boolean,
+): void {
+  message.reset()
+  message.topic = topic
+  message.qos = source.qos
+  message.retain = source.retain
+  message.dup = source.dup
+  message.properties = source.properties
+  message.template = template
+  if (!own) {
+    message.bytes = source.bytes
+    message.start = source.payloadStart
+    message.end = source.end
+    return
+  }
+  // The chunk is read over with the next one, and would be held as a whole.
+  message.bytes = source.bytes.slice(source.payloadStart, source.end)
+  message.start = 0
+  message.end = message.bytes.length
+  if (source.properties !== NO_PROPERTIES) message.properties = ownProperties(source.properties)
+}
+
+/** Binary properties are views on the chunk. */
+function ownProperties(properties: Properties): Properties {
+  const { correlationData } = properties
+  if (correlationData === undefined) return properties
+  return { ...properties, correlationData: Uint8Array.from(correlationData) }
 }

@@ -123,10 +123,15 @@ export interface ConnectOptions {
   /** How long messages of a resumed session wait for a subscription. */
   readonly unclaimedTimeoutMs?: number
   readonly offline?: OfflineOptions
-  /** Where the session survives the process; in memory when missing. */
-  readonly session?: SessionStore
+  /**
+   * Where the session survives the process; in memory when missing. It needs a `clientId`, and
+   * `cleanStart` is then false unless you say otherwise.
+   */
+  readonly store?: SessionStore
   /** Sees every packet. */
   readonly onPacket?: (direction: 'sent' | 'received', packet: Packet) => void
+  /** Gets a line of text for every packet, in Node. */
+  readonly dump?: (line: string) => void
   readonly onEvent?: (event: ClientEvent) => void
   /** Ends connecting; afterwards it closes the client. */
   readonly signal?: AbortSignal
@@ -154,11 +159,14 @@ export function readOptions(options: ConnectOptions): {
   }
   const reconnect = typeof options.reconnect === 'object' ? options.reconnect : {}
   checkWill(options.will)
-  if (options.cleanStart === false && options.clientId === undefined) {
-    throw invalidArgument('cleanStart: false needs a clientId')
+  const cleanStart = options.cleanStart ?? options.store === undefined
+  if (!(cleanStart || options.clientId)) {
+    throw invalidArgument('a session that outlives the client needs a clientId')
   }
+  if (options.protocolVersion !== undefined) checkVersion(options.protocolVersion)
   return Object.freeze({
     ...(own as typeof Defaults),
+    cleanStart,
     given: options,
     will: options.will ?? null,
     reconnects: options.reconnect !== false,
@@ -209,6 +217,11 @@ const Ranges: { readonly [name: string]: readonly [number, number] | undefined }
   closeTimeoutMs: [1, 0x7fff_ffff],
   operationTimeoutMs: [1, 0x7fff_ffff],
   unclaimedTimeoutMs: [0, 0x7fff_ffff],
+}
+
+function checkVersion(version: ProtocolLevel | 'auto'): void {
+  if (version === 'auto' || version === 3 || version === 4 || version === 5) return
+  throw invalidArgument(`protocolVersion: expected 3, 4, 5 or 'auto', got ${String(version)}`)
 }
 
 function checkRange(name: string, value: unknown, low: number, high: number): void {

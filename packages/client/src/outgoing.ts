@@ -6,15 +6,14 @@ import { PACKET_ID_MAX, type Properties, type QoS } from '@godwit/packet'
 import type { MqttError } from './errors.ts'
 import type { Wanted } from './wanted.ts'
 
-/**
- * Told once how a message ended: `error` is null when its QoS was fulfilled.
- * `properties` are those of the acknowledgement.
- */
-export type PublishDone = (
-  error: MqttError | null,
-  reasonCode: number,
-  properties: Properties,
-) => void
+/** Who waits for a message. An object, so that a message costs no closure. */
+export interface PublishDone {
+  /**
+   * Told once how it ended: `error` is null when its QoS was fulfilled. `properties` are those of
+   * the acknowledgement.
+   */
+  settled(error: MqttError | null, reasonCode: number, properties: Properties): void
+}
 
 /** Where an exchange stands. */
 export const Stage = {

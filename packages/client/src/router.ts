@@ -2,7 +2,7 @@
 // Which subscriptions get a message: by subscription identifier when the server says it, else by
 // topic, remembered per topic until a subscription comes or goes.
 
-import { parseSharedFilter, topicMatches } from '@godwit/packet'
+import { hasWildcard, parseSharedFilter, topicMatches } from '@godwit/packet'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
 import type { PublishReader } from './publish-reader.ts'
@@ -26,26 +26,68 @@ interface Route {
   readonly template: TopicTemplate | null
 }
 
+/** A subscription's filter, without what makes it shared. */
+interface Entry {
+  readonly taker: Taker
+  readonly template: TopicTemplate
+  readonly filter: string
+}
+
 const NO_ROUTES: readonly Route[] = []
 
 export class Router {
-  readonly takers: Taker[] = []
   /** Gets what matches no other; null for nobody. */
   fallback: Taker | null = null
-  private readonly routes = new Map<string, readonly Route[]>()
+  /** Filters without wildcards by themselves, so that thousands of them cost no more than one. */
+  private exact: Map<string, Entry[]> | null = null
+  private wild: Entry[] | null = null
+  private routes: Map<string, readonly Route[]> | null = null
   private lastTopic = ''
   private lastRoutes: readonly Route[] = NO_ROUTES
 
   add(taker: Taker): void {
-    this.takers.push(taker)
+    for (const entry of entriesOf(taker)) {
+      if (hasWildcard(entry.filter)) {
+        this.wild ??= []
+        this.wild.push(entry)
+        continue
+      }
+      this.exact ??= new Map()
+      const same = this.exact.get(entry.filter)
+      if (same === undefined) this.exact.set(entry.filter, [entry])
+      else same.push(entry)
+    }
     this.changed()
   }
 
   remove(taker: Taker): void {
-    const at = this.takers.indexOf(taker)
-    if (at >= 0) this.takers.splice(at, 1)
     if (this.fallback === taker) this.fallback = null
+    for (const { filter } of entriesOf(taker)) {
+      const same = this.exact?.get(filter)?.filter(entry => entry.taker !== taker)
+      if (same === undefined) continue
+      if (same.length === 0) this.exact?.delete(filter)
+      else this.exact?.set(filter, same)
+    }
+    if (this.wild !== null) this.wild = this.wild.filter(entry => entry.taker !== taker)
     this.changed()
+  }
+
+  /** Those whose filters are others than `filter`, but could match what it matches. */
+  overlapping(filter: string): Taker[] {
+    const inner = innerOf(filter)
+    const found: Taker[] = []
+    const consider = (entry: Entry): void => {
+      if (entry.template.filter !== filter && filtersOverlap(entry.filter, inner)) {
+        found.push(entry.taker)
+      }
+    }
+    for (const entry of this.wild ?? []) consider(entry)
+    if (hasWildcard(inner)) {
+      for (const entries of this.exact?.values() ?? []) entries.forEach(consider)
+    } else {
+      this.exact?.get(inner)?.forEach(consider)
+    }
+    return found
   }
 
   /** Gives a message to all who want it. @returns whether there was one */
@@ -65,6 +107,7 @@ export class Router {
 
   private routesOf(topic: string): readonly Route[] {
     if (topic === this.lastTopic) return this.lastRoutes
+    this.routes ??= new Map()
     let routes = this.routes.get(topic)
     if (routes === undefined) {
       routes = this.match(topic)
@@ -77,50 +120,59 @@ export class Router {
   }
 
   private match(topic: string): readonly Route[] {
-    const routes: Route[] = []
-    for (const taker of this.takers) {
-      const template = matching(taker, topic)
-      if (template !== null) routes.push({ taker, template })
+    const found = new Map<Taker, Route>()
+    for (const { taker, template } of this.exact?.get(topic) ?? []) {
+      if (!found.has(taker)) found.set(taker, { taker, template })
     }
-    return routes
+    for (const { taker, template, filter } of this.wild ?? []) {
+      if (topicMatches(filter, topic) && !found.has(taker)) found.set(taker, { taker, template })
+    }
+    return found.size === 0 ? NO_ROUTES : [...found.values()]
   }
 
   private identified(topic: string, identifiers: readonly number[]): readonly Route[] {
-    const routes: Route[] = []
-    for (const taker of this.takers) {
-      if (!taker.wanted.some(({ identifier }) => identifiers.includes(identifier))) continue
-      routes.push({ taker, template: matching(taker, topic) })
-    }
-    return routes.length > 0 ? routes : this.match(topic)
+    const routes = this.match(topic).filter(({ taker }) => {
+      return taker.wanted.some(({ identifier }) => identifiers.includes(identifier))
+    })
+    // An identifier of an earlier process says nothing.
+    return routes.length > 0 ? routes : this.routesOf(topic)
   }
 
   private changed(): void {
-    this.routes.clear()
+    this.routes = null
     this.lastTopic = ''
     this.lastRoutes = NO_ROUTES
   }
 }
 
+function entriesOf(taker: Taker): Entry[] {
+  return taker.templates.map(template => {
+    return { taker, template, filter: innerOf(template.filter) }
+  })
+}
+
+function innerOf(filter: string): string {
+  return filter.startsWith('$share/') ? (parseSharedFilter(filter)?.filter ?? filter) : filter
+}
+
 /** The first of a subscription's filters that matches, null when none does. */
-export function matching(taker: Taker, topic: string): TopicTemplate | null {
-  for (const template of taker.templates) {
-    const { filter } = template
-    const inner = filter.startsWith('$share/') ? parseSharedFilter(filter)?.filter : filter
-    if (inner !== undefined && topicMatches(inner, topic)) return template
+export function matching(templates: readonly TopicTemplate[], topic: string): TopicTemplate | null {
+  for (const template of templates) {
+    if (topicMatches(innerOf(template.filter), topic)) return template
   }
   return null
 }
 
 /** Whether a topic can match both filters; when in doubt it says yes. */
 export function filtersOverlap(first: string, second: string): boolean {
-  const a = (parseSharedFilter(first)?.filter ?? first).split('/')
-  const b = (parseSharedFilter(second)?.filter ?? second).split('/')
+  const a = first.split('/')
+  const b = second.split('/')
   for (let i = 0; ; i++) {
     const x = a[i]
     const y = b[i]
     if (x === '#' || y === '#') return true
     // "a/#" matches "a" too.
-    if (x === undefined) return y === undefined || b[i] === '#'
+    if (x === undefined) return y === undefined
     if (y === undefined) return false
     if (x !== y && x !== '+' && y !== '+') return false
   }

@@ -28,6 +28,8 @@ const PACKET_ID_NOT_FOUND = 0x92
 const ALIAS_TOPIC_BYTES_MIN = 16
 const NO_BYTES = new Uint8Array(0)
 const PUBLISH_OVERHEAD = 16
+/** Packet identifiers for messages; the rest is for SUBSCRIBE and UNSUBSCRIBE. */
+const EXCHANGES_MAX = 65_000
 
 /** What became of a message that was given to `publish`. */
 export const Accepted = { SENT: 0, QUEUED: 1, FULL: 2 } as const
@@ -120,15 +122,19 @@ export class Session implements AckPort {
     return this.inflight.count > 0 || this.incoming.hasState || this.subscribing.hasActive
   }
 
+  /** Whether a message of QoS 0 would leave at once. Nothing overtakes what waits in the line. */
+  get isClear(): boolean {
+    return this.connected && this.writable && this.queue.length === 0 && this.resending === null
+  }
+
   /** Whether a message of QoS 1 or 2 would leave at once. */
   get hasRoom(): boolean {
-    return (
-      this.connected &&
-      this.writable &&
-      this.windowUsed < this.limits.receiveMaximum &&
-      this.queue.length === 0 &&
-      this.resending === null
-    )
+    return this.isClear && this.hasWindow
+  }
+
+  private get hasWindow(): boolean {
+    // [MQTT-3.3.4-7] [MQTT-4.9.0-2] [MQTT-4.9.0-3]
+    return this.windowUsed < this.limits.receiveMaximum && this.inflight.count < EXCHANGES_MAX
   }
 
   /**
@@ -151,7 +157,7 @@ export class Session implements AckPort {
    * @returns one of `Accepted`; nothing was done when it is FULL
    */
   publish(message: Outgoing, mayQueue: boolean): number {
-    if (message.qos === 0 ? this.connected && this.writable : this.hasRoom) {
+    if (message.qos === 0 ? this.isClear : this.hasRoom) {
       this.send(message)
       return Accepted.SENT
     }
@@ -261,8 +267,7 @@ export class Session implements AckPort {
       }
       const message = this.queue.peek()
       if (message === undefined) return
-      // [MQTT-3.3.4-7] [MQTT-4.9.0-2]
-      if (message.qos > 0 && this.windowUsed >= this.limits.receiveMaximum) return
+      if (message.qos > 0 && !this.hasWindow) return
       this.queue.shift()
       this.unqueued(message)
       this.send(message)
@@ -511,11 +516,11 @@ export class Session implements AckPort {
 function succeed(message: Outgoing, reasonCode: number, properties: Properties): void {
   const done = message.done
   message.done = null
-  if (done !== null) done(null, reasonCode, properties)
+  if (done !== null) done.settled(null, reasonCode, properties)
 }
 
 function fail(message: Outgoing, error: MqttError): void {
   const done = message.done
   message.done = null
-  if (done !== null) done(error, error.reasonCode, NO_PROPERTIES)
+  if (done !== null) done.settled(error, error.reasonCode, NO_PROPERTIES)
 }

@@ -2,10 +2,10 @@
 // One subscription of the application: a bounded buffer that is read as an async iterator, or a
 // listener that is called at once. It decides when a message counts as taken.
 
-import { NO_PROPERTIES, type QoS } from '@godwit/packet'
+import type { QoS } from '@godwit/packet'
 import { MqttError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
-import { Message } from './message.ts'
+import { fillMessage, Message } from './message.ts'
 import { Line } from './outgoing.ts'
 import type { PublishReader } from './publish-reader.ts'
 import type { Taker } from './router.ts'
@@ -95,6 +95,8 @@ export class Subscription<P = Readonly<Record<string, string>>>
   private error: MqttError | null = null
   private held = false
   private running = 0
+  /** Somebody reads. */
+  private read = false
   private grant: Grant | null = null
   private readiness: { promise: Promise<Grant>; resolve(g: Grant): void; reject: Failer } | null =
     null
@@ -233,9 +235,15 @@ export class Subscription<P = Readonly<Record<string, string>>>
     }
   }
 
-  /** @internal Whether nothing of it waits for the application. */
+  /** @internal Whether no reader has anything left to do. */
   get idle(): boolean {
-    return this.buffered === 0 && this.current === null && this.running === 0
+    const drained = this.buffered === 0 || !this.read
+    return drained && this.current === null && this.running === 0
+  }
+
+  /** @internal Whether handlers of `forEach` run. */
+  get isHandling(): boolean {
+    return this.running > 0
   }
 
   /** @internal A message came that belongs here. */
@@ -258,7 +266,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
     const waiter = this.waiters === null ? undefined : this.waiters.shift()
     if (waiter === undefined && source.qos === 0 && !this.makeRoom(source, topic)) return
     const message = new Message<P>()
-    fill(message, source, topic, template, true)
+    fillMessage(message, source, topic, template, true)
     if (source.qos > 0) {
       const tight = this.buffered >= this.settings.buffer.messagesMax
       if (this.settings.ack !== 'received' || tight) message.receipt = incoming.receipt()
@@ -274,6 +282,27 @@ export class Subscription<P = Readonly<Record<string, string>>>
     this.looseCount++
     this.looseBytes += message.payloadLength
     this.latest?.set(topic, message)
+  }
+
+  /** @internal Takes over a message that came before anybody wanted it; it has its receipt. */
+  adopt(message: Message<P>, template: TopicTemplate | null): void {
+    this.received++
+    message.template = template
+    if (this.listener !== null) {
+      const { receipt } = message
+      if (this.settings.ack !== 'manual') message.receipt = null
+      this.tell(this.listener, message)
+      if (this.settings.ack !== 'manual') receipt?.taken()
+      return
+    }
+    const waiter = this.waiters === null ? undefined : this.waiters.shift()
+    if (waiter !== undefined) {
+      this.handOver(message)
+      waiter.resolve({ value: message, done: false })
+      return
+    }
+    this.line ??= new Line()
+    this.line.push(message)
   }
 
   /** @internal Nothing further comes; what waits can still be read. */
@@ -315,6 +344,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
   }
 
   private take(): Promise<IteratorResult<Message<P>>> {
+    this.read = true
     const message = this.line === null ? undefined : this.line.shift()
     if (message !== undefined) {
       if (message.qos === 0) this.loosened(message)
@@ -364,11 +394,15 @@ export class Subscription<P = Readonly<Record<string, string>>>
     if (this.settings.ack === 'manual') {
       message = new Message<P>()
       if (source.qos > 0) message.receipt = incoming.receipt()
-      fill(message, source, topic, template, true)
+      fillMessage(message, source, topic, template, true)
     } else {
       message ??= this.scratch = new Message<P>()
-      fill(message, source, topic, template, false)
+      fillMessage(message, source, topic, template, false)
     }
+    this.tell(listener, message)
+  }
+
+  private tell(listener: (message: Message<P>) => void, message: Message<P>): void {
     try {
       listener(message)
     } catch (cause) {
@@ -443,40 +477,6 @@ export class Subscription<P = Readonly<Record<string, string>>>
     this.held = held
     this.host.holdReading(this, held)
   }
-}
-
-function fill<P>(
-  message: Message<P>,
-  source: PublishReader,
-  topic: string,
-  template: TopicTemplate | null,
-  own: boolean,
-): void {
-  message.reset()
-  message.topic = topic
-  message.qos = source.qos
-  message.retain = source.retain
-  message.dup = source.dup
-  message.properties = source.properties
-  message.template = template
-  if (!own) {
-    message.bytes = source.bytes
-    message.start = source.payloadStart
-    message.end = source.end
-    return
-  }
-  // The chunk is read over with the next one, and would be held as a whole.
-  message.bytes = Uint8Array.prototype.slice.call(source.bytes, source.payloadStart, source.end)
-  message.start = 0
-  message.end = message.bytes.length
-  if (source.properties !== NO_PROPERTIES) message.properties = ownProperties(source)
-}
-
-/** Binary properties are views on the chunk. */
-function ownProperties(source: PublishReader): Message['properties'] {
-  const { correlationData } = source.properties
-  if (correlationData === undefined) return source.properties
-  return { ...source.properties, correlationData: Uint8Array.from(correlationData) }
 }
 
 function ignore(): void {

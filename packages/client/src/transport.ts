@@ -1,10 +1,15 @@
 // What the client asks of a connection: ordered bytes both ways. The kinds are in transports/.
 
+import type { Packet } from '@godwit/packet'
+
 /** What a transport tells the client. All calls are synchronous. */
 export interface TransportHandler {
   /** Bytes can be written from now on. */
   opened(): void
-  /** Bytes came. They are read before the call returns: the transport may reuse the buffer. */
+  /**
+   * Bytes came, in no subclass of Uint8Array. They are read before the call returns: the transport
+   * may reuse the buffer.
+   */
   received(bytes: Uint8Array): void
   /** All that `write` kept has been sent. */
   drained(): void
@@ -95,5 +100,9 @@ export interface Platform {
   cancel(timer: unknown): void
   /** @throws MqttError `invalid-argument` for a URL that this platform cannot dial */
   dial(url: URL, options: DialOptions): Dial
+  /** Opens what a caller brought instead of a URL, null when this is no stream. */
+  adopt(stream: object): Dial | null
+  /** A line of `dump`, null where the text of packets would only cost room. */
+  readonly describe: ((packet: Packet) => string) | null
   readonly channels: Channels | null
 }

@@ -10,6 +10,8 @@ export type Rule = (files: readonly SourceFile[]) => Violation[]
 
 const SHELL_FOLDERS = ['listeners', 'store', 'guard', 'admin', 'peers']
 const PURE_CLIENT_FILES = ['packages/client/src/session.ts', 'packages/client/src/link.ts']
+/** Public surfaces beside `index.ts`, as the package's `exports` name them. */
+const MORE_ENTRIES = ['packages/client/src/browser.ts', 'packages/client/src/protocol.ts']
 const OUTSIDE_CLIENT = /^packages\/client\/src\/(?:transports|stores)\//
 const IMPURE = identifiers([
   ...['Date', 'performance', 'process', 'console', 'async', 'await', 'Promise'],
@@ -103,7 +105,8 @@ export const packagesByName: Rule = files =>
 
 export const noIndexInside: Rule = files => {
   const sources = files.filter(file => file.packageName !== '')
-  const isIndex = (path: string): boolean => path.endsWith('/src/index.ts')
+  const isIndex = (path: string): boolean =>
+    path.endsWith('/src/index.ts') || MORE_ENTRIES.includes(path)
   return [
     ...eachImport(sources, ({ specifier }, file) =>
       isRelative(specifier) && isIndex(resolved(file, specifier)) && file.isProduction

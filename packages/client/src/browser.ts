@@ -1,0 +1,46 @@
+// The public surface of @godwit/client in browsers: index.ts without anything of Node.
+export {
+  Client,
+  type ClientState,
+  type ClientStats,
+  type ConnectTarget,
+  type ConnectTo,
+  type Responder,
+} from './client.ts'
+export type { CloseInfo, CloseOptions, DrainOptions } from './core.ts'
+export {
+  ConnectionRefusedError,
+  MqttError,
+  type MqttErrorCode,
+  reasonText,
+} from './errors.ts'
+export type { ClientEvent } from './events.ts'
+export type { Negotiated } from './handshake.ts'
+export type { Message } from './message.ts'
+export type {
+  Attempt,
+  Authenticator,
+  ConnectOptions,
+  Credentials,
+  MessageProperties,
+  OfflineOptions,
+  Payload,
+  ReconnectOptions,
+  WillOptions,
+} from './options.ts'
+export type { PublishOptions, PublishResult } from './publisher.ts'
+export type { Answer, RequestManyOptions, RequestOptions } from './requests.ts'
+export type { SessionStore, StoredRecord } from './store.ts'
+export type {
+  AckMode,
+  BufferOptions,
+  ForEachOptions,
+  Grant,
+  Subscription,
+  WhenFull,
+} from './subscription.ts'
+export type { SubscribeOptions } from './subscriptions.ts'
+export type { TopicParams } from './topic-template.ts'
+export type { Dial, TlsOptions, Transport, TransportHandler } from './transport.ts'
+export { connect } from './transports/browser.ts'
+export type { DuplexLike, WebStreams } from './transports/stream.ts'

@@ -1,0 +1,325 @@
+// What is behind a client: it joins the engine with publishers, subscriptions and events, and knows
+// how a client ends. The public face is client.ts.
+
+import type { QoS } from '@godwit/packet'
+import type { ResolveTarget } from './attempt.ts'
+import { Engine } from './engine.ts'
+import type { EngineOwner } from './engine-owner.ts'
+import { invalidArgument, MqttError } from './errors.ts'
+import { type ClientEvent, EventReader } from './events.ts'
+import type { Negotiated } from './handshake.ts'
+import type { Settings } from './options.ts'
+import { aborted, Publisher, type PublisherPort } from './publisher.ts'
+import type { Session } from './session.ts'
+import { Subscriptions } from './subscriptions.ts'
+import type { Platform } from './transport.ts'
+
+/** How a client ended. */
+export interface CloseInfo {
+  /** Null after `close` or `drain`. */
+  readonly error: MqttError | null
+}
+
+export interface CloseOptions {
+  /** Default: 0. With 0x04 the server publishes the will. MQTT 5.0 section 3.14.2.1. */
+  readonly reasonCode?: number
+  readonly reasonString?: string
+  /** Changes how long the server keeps the session. MQTT 5.0. */
+  readonly sessionExpirySeconds?: number
+}
+
+export interface DrainOptions {
+  /** Default: 30 seconds. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** Told when `connect` is done. */
+export interface Opening {
+  resolve(): void
+  reject(error: MqttError): void
+}
+
+const DRAIN_TIMEOUT_MS = 30_000
+const WITH_WILL = 4
+const RANDOM_ID_LENGTH = 22
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+export class ClientCore implements EngineOwner, PublisherPort {
+  readonly engine: Engine
+  readonly session: Session
+  readonly publisher: Publisher
+  readonly subscriptions: Subscriptions
+  readonly platform: Platform
+  readonly settings: Settings
+  readonly queuesQos0: boolean
+  readonly whenFull: 'wait' | 'reject' | 'drop-oldest'
+  refuses: MqttError | null = null
+  isDraining = false
+  private opening: Opening | null
+  private readers: EventReader[] | null = null
+  private drained: (() => void) | null = null
+  private end: { promise: Promise<CloseInfo>; resolve: (info: CloseInfo) => void } | null = null
+  private info: CloseInfo | null = null
+  private readonly onAbort: (() => void) | null
+
+  constructor(
+    platform: Platform,
+    target: ResolveTarget,
+    canRenewUrl: boolean,
+    settings: Settings,
+    opening: Opening,
+  ) {
+    this.platform = platform
+    this.settings = settings
+    this.opening = opening
+    this.queuesQos0 = settings.offline.qos0 === 'queue'
+    this.whenFull = settings.offline.whenFull
+    const clientId = settings.given.clientId ?? randomId(platform)
+    this.engine = new Engine(platform, target, canRenewUrl, settings, clientId, this)
+    this.session = this.engine.session
+    this.publisher = new Publisher(this)
+    this.subscriptions = new Subscriptions(this)
+    const { signal } = settings.given
+    this.onAbort = signal === undefined ? null : () => this.abort(signal)
+    if (this.onAbort !== null) signal?.addEventListener('abort', this.onAbort, { once: true })
+  }
+
+  start(): void {
+    const { signal } = this.settings.given
+    if (signal?.aborted === true) this.abort(signal)
+    else void this.engine.start()
+  }
+
+  get closedPromise(): Promise<CloseInfo> {
+    if (this.info !== null) return Promise.resolve(this.info)
+    if (this.end === null) {
+      let resolve: (info: CloseInfo) => void = ignore
+      const promise = new Promise<CloseInfo>(yes => {
+        resolve = yes
+      })
+      this.end = { promise, resolve }
+    }
+    return this.end.promise
+  }
+
+  openReader(): EventReader {
+    const reader = new EventReader(left => {
+      this.readers = this.readers?.filter(other => other !== left) ?? null
+    })
+    if (this.info !== null) {
+      reader.push({ type: 'closed', error: this.info.error })
+      return reader
+    }
+    this.readers ??= []
+    this.readers.push(reader)
+    return reader
+  }
+
+  /** @throws MqttError `invalid-argument` */
+  async close(options: CloseOptions): Promise<void> {
+    const { reasonCode = 0, reasonString, sessionExpirySeconds } = options
+    if (reasonCode !== 0 && reasonCode < 0x80 && reasonCode !== WITH_WILL) {
+      throw invalidArgument(`not a reason code of DISCONNECT: ${reasonCode}`)
+    }
+    if (sessionExpirySeconds !== undefined && this.settings.sessionExpirySeconds === 0) {
+      // MQTT 5.0 section 3.14.2.2.2
+      if (sessionExpirySeconds > 0) throw invalidArgument('CONNECT did not ask for a session')
+    }
+    if (this.info !== null) return
+    this.refuses ??= closedError()
+    this.subscriptions.endAll(null, true)
+    this.publisher.close(closedError())
+    this.engine.close(reasonCode, {
+      ...(reasonString !== undefined && { reasonString }),
+      ...(sessionExpirySeconds !== undefined && { sessionExpiryInterval: sessionExpirySeconds }),
+    })
+    await this.closedPromise
+  }
+
+  /** @throws MqttError `timeout`, `aborted`, or why the client ended */
+  async drain(options: DrainOptions): Promise<void> {
+    const { timeoutMs = DRAIN_TIMEOUT_MS, signal } = options
+    if (this.info !== null) return
+    this.refuses ??= closedError()
+    this.isDraining = true
+    this.subscriptions.finishAll()
+    const failure = await this.whenIdle(timeoutMs, signal)
+    const error = this.failure
+    await this.close({})
+    if (failure !== null) throw failure
+    if (error !== null) throw error
+  }
+
+  /** The end of `await using`: what was sent arrives, what nobody reads any more is left. */
+  async dispose(): Promise<void> {
+    if (this.info !== null) return
+    const { subscriptions, settings } = this
+    this.refuses ??= closedError()
+    this.isDraining = true
+    for (const subscription of [...subscriptions.all.keys()]) {
+      if (!subscription.isHandling) subscription.end(null, false)
+    }
+    subscriptions.finishAll()
+    await this.whenIdle(settings.closeTimeoutMs, undefined)
+    await this.close({})
+  }
+
+  // EngineOwner
+
+  get dueMs(): number {
+    return this.subscriptions.dueMs
+  }
+
+  tick(): void {
+    this.subscriptions.tick()
+  }
+
+  event(event: ClientEvent): void {
+    const { onEvent } = this.settings.given
+    if (this.readers !== null) for (const reader of [...this.readers]) reader.push(event)
+    const { channels } = this.platform
+    if (channels?.events.hasSubscribers === true) {
+      channels.events.publish({ clientId: this.engine.clientId, event })
+    }
+    onEvent?.(event)
+  }
+
+  ready(): void {
+    const { opening } = this
+    this.opening = null
+    opening?.resolve()
+  }
+
+  connected(negotiated: Negotiated): void {
+    if (this.opening !== null && negotiated.sessionPresent) {
+      this.subscriptions.sessionResumed(this.platform.nowMs())
+      this.engine.plan()
+    }
+  }
+
+  connectionLost(): void {
+    this.checkIdle()
+  }
+
+  turnEnded(): void {
+    this.publisher.admit()
+    this.checkIdle()
+  }
+
+  closed(error: MqttError | null): void {
+    const why = error ?? closedError()
+    this.refuses = why
+    this.info = { error }
+    if (this.onAbort !== null) {
+      this.settings.given.signal?.removeEventListener('abort', this.onAbort)
+    }
+    this.publisher.close(why)
+    this.subscriptions.endAll(error, false)
+    void this.finishClosing(error, why)
+  }
+
+  // PublisherPort
+
+  wantsTurnEnd(): void {
+    this.engine.wantsTurnEnd()
+  }
+
+  publishFailed(error: MqttError): void {
+    if (this.readers !== null || this.settings.given.onEvent !== undefined) {
+      this.event({ type: 'error', error })
+    }
+  }
+
+  watched(topic: string, qos: QoS): void {
+    const { channels } = this.platform
+    if (channels?.publish.hasSubscribers === true) {
+      channels.publish.publish({ clientId: this.engine.clientId, topic, qos })
+    }
+  }
+
+  /** Of a subscription: something was taken. */
+  consumed(): void {
+    if (this.drained !== null) this.engine.wantsTurnEnd()
+  }
+
+  private get failure(): MqttError | null {
+    return this.info === null ? null : this.info.error
+  }
+
+  private async finishClosing(error: MqttError | null, why: MqttError): Promise<void> {
+    let failed = error
+    try {
+      await this.engine.store?.close()
+    } catch (cause) {
+      failed ??= new MqttError('store-failed', 'the session store cannot be closed', { cause })
+    }
+    this.info = { error: failed }
+    this.drained?.()
+    this.event({ type: 'closed', error: failed })
+    this.readers = null
+    this.end?.resolve(this.info)
+    const { opening } = this
+    this.opening = null
+    opening?.reject(why)
+  }
+
+  private abort(signal: AbortSignal): void {
+    if (this.opening !== null) this.engine.fail(aborted(signal))
+    else void this.close({})
+  }
+
+  private checkIdle(): void {
+    if (this.drained !== null && this.isIdle) this.drained()
+  }
+
+  private get isIdle(): boolean {
+    const { session, publisher, subscriptions } = this
+    return (
+      this.info !== null ||
+      (session.inflightCount === 0 &&
+        session.queuedCount === 0 &&
+        publisher.waitingCount === 0 &&
+        subscriptions.isIdle)
+    )
+  }
+
+  /** @returns why it could not wait for the end, or null */
+  private whenIdle(timeoutMs: number, signal: AbortSignal | undefined): Promise<MqttError | null> {
+    return new Promise(resolve => {
+      const before = this.drained
+      const done = (failure: MqttError | null): void => {
+        this.drained = null
+        this.platform.cancel(timer)
+        signal?.removeEventListener('abort', onAbort)
+        before?.()
+        resolve(failure)
+      }
+      const onAbort = (): void => done(aborted(signal))
+      const timer = this.platform.after(timeoutMs, () => {
+        done(new MqttError('timeout', `not drained within ${timeoutMs} ms`))
+      })
+      this.drained = () => done(null)
+      if (signal?.aborted === true) onAbort()
+      else signal?.addEventListener('abort', onAbort, { once: true })
+      this.engine.wantsTurnEnd()
+    })
+  }
+}
+
+/** An identifier of 128 random bits, of a length and of characters that every server takes. */
+function randomId(platform: Platform): string {
+  let text = ''
+  for (const byte of platform.randomBytes(RANDOM_ID_LENGTH)) {
+    text += ALPHABET[byte % ALPHABET.length] // [MQTT-3.1.3-5]
+  }
+  return text
+}
+
+function closedError(): MqttError {
+  return new MqttError('closed', 'the client is closed')
+}
+
+function ignore(): void {
+  // Nobody waits yet.
+}

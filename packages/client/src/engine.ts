@@ -1,0 +1,599 @@
+// The life of a client: attempts, the handshake, reconnects, the turn's end, the close. It brings
+// together the pure parts (session, link) with the world (platform, transport, store).
+
+import {
+  type AuthPacket,
+  type ConnackPacket,
+  type DisconnectPacket,
+  NO_PROPERTIES,
+  type Packet,
+  PacketError,
+  PacketType,
+  type Properties,
+  type ProtocolLevel,
+  type ServerPacket,
+  type Writer,
+} from '@godwit/packet'
+import { type Prepared, prepareAttempt, type ResolveTarget } from './attempt.ts'
+import { Authentication } from './authentication.ts'
+import { Connection, type ConnectionOwner } from './connection.ts'
+import { sendAuth, sendConnect, sendDisconnect, sendPing } from './control.ts'
+import { closeError, connectError, messageOf } from './engine-errors.ts'
+import type { EngineOwner } from './engine-owner.ts'
+import { ConnectionRefusedError, MqttError, reasonText } from './errors.ts'
+import { connectPacket, type Negotiated, negotiate, sendLimits } from './handshake.ts'
+import type { Incoming } from './incoming.ts'
+import { Link, LinkAction, LinkState } from './link.ts'
+import type { Attempt, Settings } from './options.ts'
+import { Outflow, type OutflowPort } from './outflow.ts'
+import { type TurnEnd, turnEndOf } from './output.ts'
+import { PacketWatch } from './packet-watch.ts'
+import type { PublishReader } from './publish-reader.ts'
+import { Retired } from './retired.ts'
+import { mayRetry } from './retry.ts'
+import { Router } from './router.ts'
+import { Session, type SessionPorts } from './session.ts'
+import { StoreWriter } from './store-writer.ts'
+import { type Ticker, tickerOf } from './ticker.ts'
+import type { Platform } from './transport.ts'
+
+const { CONNACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT, AUTH } = PacketType
+const NEVER = Number.POSITIVE_INFINITY
+const UNSUPPORTED_VERSION = 0x84
+const KEEP_ALIVE_TIMEOUT = 0x8d
+const UNSPECIFIED = 0x80
+
+export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
+  readonly session: Session
+  readonly router: Router
+  readonly settings: Settings
+  readonly platform: Platform
+  readonly store: StoreWriter | null
+  clientId: string
+  negotiated: Negotiated | null = null
+  received: ((packet: Packet) => void) | null = null
+  sent: ((packet: Packet) => void) | null = null
+  private readonly owner: EngineOwner
+  private readonly target: ResolveTarget
+  private readonly canRenewUrl: boolean
+  private readonly link: Link
+  private readonly turn: TurnEnd
+  private readonly ticker: Ticker
+  private readonly authentication: Authentication | null
+  private readonly outflow: Outflow
+  private connection: Connection | null = null
+  private readonly retired = new Retired()
+  /** When the server must have answered what it was asked, infinite for nothing. */
+  private answerDueMs = NEVER
+  private generation = 0
+  private level: ProtocolLevel
+  private cleanStart: boolean
+  private everConnected = false
+  private prepared: Prepared | null = null
+  private lastError: MqttError | null = null
+  private turnPending = false
+  private readonly held = new Set<object>()
+
+  constructor(
+    platform: Platform,
+    target: ResolveTarget,
+    canRenewUrl: boolean,
+    settings: Settings,
+    clientId: string,
+    owner: EngineOwner,
+  ) {
+    this.platform = platform
+    this.target = target
+    this.canRenewUrl = canRenewUrl
+    this.settings = settings
+    this.clientId = clientId
+    this.owner = owner
+    const { protocolVersion, reconnect, offline } = settings
+    this.level = protocolVersion === 'auto' ? 5 : protocolVersion
+    this.cleanStart = settings.cleanStart
+    const { connectTimeoutMs, closeTimeoutMs, given } = settings
+    this.link = new Link({ connectTimeoutMs, closeTimeoutMs, ...reconnect })
+    this.turn = turnEndOf(platform)
+    this.ticker = tickerOf(platform)
+    this.store =
+      given.store === undefined ? null : new StoreWriter(given.store, () => this.wantsTurnEnd())
+    this.session = new Session(this, {
+      receiveMaximum: settings.receiveMaximum,
+      queueMessagesMax: offline.messagesMax,
+      queueBytesMax: offline.bytesMax,
+    })
+    this.router = new Router()
+    this.outflow = new Outflow(this.session, this.store, this)
+    const { authenticator } = given
+    this.authentication =
+      authenticator === undefined ? null : new Authentication(authenticator, this)
+    if (given.onPacket !== undefined || given.dump !== undefined) {
+      const watch = new PacketWatch(given, platform)
+      this.sent = watch.sent
+      this.received = watch.received
+    }
+  }
+
+  /** One of `LinkState`. */
+  get state(): number {
+    return this.link.state
+  }
+
+  get isOver(): boolean {
+    return this.link.state === LinkState.CLOSED
+  }
+
+  /** Bytes that wait to be sent. */
+  get bufferedBytes(): number {
+    return this.connection === null ? 0 : this.connection.bufferedBytes
+  }
+
+  /** Opens the store and begins the first attempt. */
+  async start(): Promise<void> {
+    this.ticker.add(this)
+    if (this.store !== null) {
+      try {
+        const records = await this.store.open()
+        this.session.restore(records, this.settings.packetBytesMax)
+      } catch (cause) {
+        this.finish(new MqttError('store-failed', 'the session store cannot be read', { cause }))
+        return
+      }
+    }
+    if (!this.isOver) this.begin()
+  }
+
+  /** Does not wait for the next attempt, if that is what it does; otherwise nothing. */
+  reconnect(): void {
+    if (this.link.state === LinkState.WAITING) this.begin()
+  }
+
+  /** Says goodbye. `owner.closed` follows when the connection is closed, or its time is over. */
+  close(reasonCode: number, properties: Properties): void {
+    const { state } = this.link
+    if (state === LinkState.CLOSED || state === LinkState.CLOSING) return
+    const connection = this.connection
+    if (state !== LinkState.CONNECTED || connection === null) {
+      this.finish(null)
+      return
+    }
+    sendDisconnect(connection, reasonCode, properties, this)
+    this.session.close(new MqttError('closed', 'the client is closed'))
+    this.link.closing(this.platform.nowMs())
+    this.plan()
+    this.outflow.flush()
+  }
+
+  /** Ends everything because of an error. */
+  fail(error: MqttError): void {
+    if (!this.isOver) this.finish(error)
+  }
+
+  private get isClosing(): boolean {
+    return this.link.state === LinkState.CLOSING || this.isOver
+  }
+
+  /** Begins re-authentication. @throws MqttError */
+  reauthenticate(): Promise<void> {
+    const { authentication } = this
+    if (authentication === null) {
+      return Promise.reject(new MqttError('not-supported', 'there is no authenticator'))
+    }
+    if (this.link.state !== LinkState.CONNECTED || this.level < 5) {
+      return Promise.reject(new MqttError('not-connected', 'there is no connection of MQTT 5.0'))
+    }
+    this.expectAnswer()
+    return authentication.renew()
+  }
+
+  /** Stops or resumes reading for the sake of one reader. */
+  holdReading(who: object, hold: boolean): void {
+    const before = this.held.size > 0
+    if (hold) this.held.add(who)
+    else this.held.delete(who)
+    const now = this.held.size > 0
+    const transport = this.connection?.transport
+    if (before === now || transport == null) return
+    if (now) transport.pause()
+    else transport.resume()
+    this.link.setPaused(now, this.platform.nowMs())
+    this.plan()
+  }
+
+  /** A SUBSCRIBE, an UNSUBSCRIBE or an AUTH waits for its answer. */
+  expectAnswer(): void {
+    if (this.answerDueMs < NEVER) return
+    this.answerDueMs = this.platform.nowMs() + this.settings.operationTimeoutMs
+    this.plan()
+  }
+
+  /** What `dueMs` of the owner says has changed. */
+  plan(): void {
+    this.ticker.plan(this.dueMs)
+  }
+
+  // Ticking
+
+  get dueMs(): number {
+    return Math.min(this.link.dueMs, this.retired.dueMs, this.answerDueMs, this.owner.dueMs)
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs >= this.retired.dueMs) this.retired.destroy()
+    if (nowMs >= this.owner.dueMs) this.owner.tick(nowMs)
+    if (nowMs >= this.answerDueMs) {
+      this.answerDueMs = NEVER
+      const text = `the server did not answer within ${this.settings.operationTimeoutMs} ms`
+      this.lost(new MqttError('timeout', text), UNSPECIFIED)
+      return
+    }
+    switch (this.link.tick(nowMs)) {
+      case LinkAction.SEND_PING:
+        this.ping()
+        break
+      case LinkAction.KEEP_ALIVE_TIMEOUT:
+        this.lost(
+          new MqttError('keep-alive-timeout', 'the server did not answer PINGREQ'),
+          KEEP_ALIVE_TIMEOUT,
+        )
+        break
+      case LinkAction.CONNECT_TIMEOUT: {
+        const text = `not connected within ${this.settings.connectTimeoutMs} ms`
+        this.lost(new MqttError('connect-timeout', text), -1)
+        break
+      }
+      case LinkAction.RECONNECT:
+        this.begin()
+        break
+      case LinkAction.CLOSE_TIMEOUT:
+        this.finish(null)
+        break
+      default:
+    }
+  }
+
+  // SessionPorts
+
+  writer(): Writer {
+    if (this.connection === null) throw new Error('there is no connection to write to')
+    return this.connection.writer()
+  }
+
+  roomFreed(): void {
+    this.wantsTurnEnd()
+  }
+
+  // ConnectionOwner
+
+  opened(connection: Connection): void {
+    if (connection !== this.connection || this.prepared === null) return
+    this.link.connecting()
+    const { credentials, authenticationData } = this.prepared
+    this.prepared = null
+    const { level, clientId, cleanStart } = this
+    const parts = { level, clientId, cleanStart, credentials, authenticationData }
+    try {
+      sendConnect(connection, connectPacket(this.settings, parts), this)
+    } catch (cause) {
+      this.finish(new MqttError('invalid-argument', `CONNECT: ${messageOf(cause)}`, { cause }))
+      return
+    }
+    connection.flush()
+  }
+
+  bytesReceived(): void {
+    this.link.received(this.platform.nowMs())
+  }
+
+  deliver(source: PublishReader, topic: string, incoming: Incoming): boolean {
+    return this.router.deliver(source, topic, incoming)
+  }
+
+  handle(connection: Connection, packet: ServerPacket): void {
+    switch (packet.type) {
+      case CONNACK:
+        this.handleConnack(connection, packet)
+        break
+      case SUBACK:
+        this.session.subscribing.subscribed(packet)
+        this.answered()
+        break
+      case UNSUBACK:
+        this.session.subscribing.unsubscribed(packet)
+        this.answered()
+        break
+      case PINGRESP:
+        break
+      case DISCONNECT:
+        this.handleDisconnect(packet)
+        break
+      case AUTH:
+        this.handleAuth(packet)
+        break
+      default:
+        protocolError(`packet type ${packet.type} from a server`)
+    }
+  }
+
+  wantsTurnEnd(): void {
+    if (this.turnPending) return
+    this.turnPending = true
+    this.turn.add(this)
+  }
+
+  outputFull(): void {
+    if (this.connection !== null) this.outflow.full(this.connection)
+  }
+
+  drained(connection: Connection): void {
+    if (connection === this.connection) this.outflow.resume()
+  }
+
+  failed(connection: Connection, cause: unknown): void {
+    if (connection !== this.connection) return
+    const reasonCode = cause instanceof PacketError ? cause.reasonCode : UNSPECIFIED
+    const text = `the server broke the protocol: ${messageOf(cause)}`
+    // [MQTT-4.13.1-1] [MQTT-4.8.0-1 v3]
+    this.lost(new MqttError('protocol-error', text, { reasonCode, cause }), reasonCode)
+  }
+
+  closed(connection: Connection, cause: Error | null): void {
+    if (this.retired.closed(connection) || connection !== this.connection) return
+    connection.transport = null
+    const { state } = this.link
+    if (state === LinkState.CLOSING) {
+      this.finish(null)
+      return
+    }
+    this.lost(closeError(state, cause), -1)
+  }
+
+  /** Everything of this turn goes out in one write. */
+  turnEnded(): void {
+    this.turnPending = false
+    this.owner.turnEnded()
+    const { subscribing } = this.session
+    if (this.session.connected && subscribing.isDirty) {
+      subscribing.flush()
+      if (subscribing.askedCount > 0) this.expectAnswer()
+    }
+    this.outflow.flush()
+  }
+
+  // OutflowPort
+
+  get current(): Connection | null {
+    return this.connection
+  }
+
+  writing(): void {
+    this.link.sent(this.platform.nowMs())
+  }
+
+  written(connection: Connection): void {
+    if (this.link.state !== LinkState.CLOSING || connection.over) return
+    connection.stop()
+    connection.transport?.end() // [MQTT-3.14.4-1] [MQTT-3.14.4-2]
+  }
+
+  storeFailed(cause: Error): void {
+    this.finish(new MqttError('store-failed', `the session store: ${cause.message}`, { cause }))
+  }
+
+  // Authentication
+
+  /** Sends AUTH. MQTT 5.0 section 3.15. */
+  sendAuth(reasonCode: number, properties: Properties): void {
+    const { connection } = this
+    if (connection === null || connection.over) return
+    sendAuth(connection, reasonCode, properties, this)
+  }
+
+  authenticationFailed(error: MqttError): void {
+    this.lost(error, UNSPECIFIED)
+  }
+
+  /** Whether an answer that took its time still belongs to this connection. */
+  get epoch(): number {
+    return this.generation
+  }
+
+  private begin(): void {
+    this.link.opening(this.platform.nowMs())
+    this.plan()
+    const generation = ++this.generation
+    const attempt: Attempt = { attempt: this.link.attempt, lastError: this.lastError }
+    prepareAttempt(attempt, this.target, this.settings, this.authentication).then(
+      prepared => {
+        if (generation !== this.generation || this.isClosing) return
+        this.prepared = prepared
+        const { settings } = this
+        const connection = new Connection(this, this.level, settings.packetBytesMax)
+        connection.topicAliasMaximum = settings.topicAliasMaximum
+        this.connection = connection
+        try {
+          connection.transport = prepared.dial(connection)
+        } catch (error) {
+          this.lost(connectError(error), -1)
+        }
+      },
+      (error: unknown) => {
+        if (generation === this.generation && !this.isClosing) this.lost(connectError(error), -1)
+      },
+    )
+  }
+
+  private handleConnack(connection: Connection, packet: ConnackPacket): void {
+    if (packet.reasonCode !== 0) {
+      this.refused(connection, packet)
+      return
+    }
+    const { settings } = this
+    if (packet.sessionPresent && this.cleanStart) {
+      // [MQTT-3.2.2-4]
+      protocolError('the server says that it has a session, which was to be new')
+    }
+    this.authentication?.accepted(packet.properties)
+    if (this.authentication === null && packet.properties.authenticationMethod !== undefined) {
+      protocolError('an authentication method in CONNACK that was not asked for')
+    }
+    const { level } = connection
+    const expected = this.expectsSession(level)
+    const negotiated = negotiate(settings, level, this.clientId, packet)
+    this.negotiated = negotiated
+    this.clientId = negotiated.clientId // [MQTT-3.2.2-16]
+    connection.established = true
+    this.lastError = null
+    const first = !this.everConnected
+    this.everConnected = true
+    // From now on the session is resumed, if the server keeps it.
+    if (level === 5) this.cleanStart = false
+    const nowMs = this.platform.nowMs()
+    this.link.connected(nowMs, negotiated.keepAliveSeconds)
+    if (this.held.size > 0) {
+      connection.transport?.pause()
+      this.link.setPaused(true, nowMs)
+    }
+    const kept = packet.sessionPresent
+    const forgotten = !kept && expected && this.session.hasState
+    this.session.connectionOpened(sendLimits(settings, negotiated), kept)
+    this.plan()
+    this.owner.connected(negotiated)
+    if (forgotten) this.owner.event({ type: 'session-lost' })
+    this.owner.event({ type: 'connected', sessionPresent: kept })
+    if (first) this.owner.ready()
+    this.wantsTurnEnd()
+  }
+
+  /** Whether the server has promised to keep the session, or was asked for an older one. */
+  private expectsSession(level: ProtocolLevel): boolean {
+    if (level < 5 || this.negotiated === null) return !this.cleanStart
+    return this.negotiated.sessionExpirySeconds > 0
+  }
+
+  private refused(connection: Connection, packet: ConnackPacket): void {
+    const { reasonCode, properties } = packet
+    const { level } = connection
+    const error = new ConnectionRefusedError(reasonCode, level, properties)
+    const unknown = error.reasonCode === UNSUPPORTED_VERSION
+    if (unknown && this.level === 5 && this.settings.protocolVersion === 'auto') {
+      this.level = 4
+      this.drop(connection)
+      this.link.attempt--
+      this.begin()
+      return
+    }
+    this.lost(error, -1)
+  }
+
+  private handleDisconnect({ reasonCode, properties }: DisconnectPacket): void {
+    const { reasonString, serverReference } = properties
+    const text = `the server disconnected: ${reasonString ?? reasonText(reasonCode)}`
+    const details = { reasonCode, reasonString, serverReference }
+    this.lost(new MqttError('server-disconnected', text, details), -1)
+  }
+
+  private handleAuth(packet: AuthPacket): void {
+    if (this.authentication === null) {
+      protocolError('an AUTH that was not asked for') // [MQTT-4.12.0-6]
+    }
+    this.authentication.received(packet, this.link.state === LinkState.CONNECTED)
+    if (!this.authentication.isRenewing) this.answered()
+  }
+
+  private answered(): void {
+    this.answerDueMs = NEVER
+    const waiting = this.session.subscribing.askedCount > 0
+    if (waiting || this.authentication?.isRenewing === true) this.expectAnswer()
+    if (this.session.subscribing.isDirty) this.wantsTurnEnd()
+  }
+
+  private ping(): void {
+    const { connection } = this
+    if (connection === null) return
+    sendPing(connection, this)
+    this.link.pinged(this.platform.nowMs())
+    this.plan()
+  }
+
+  /** A connection or an attempt is over. @param reasonCode to tell the server, -1 for nothing */
+  private lost(error: MqttError, reasonCode: number): void {
+    const { connection, link } = this
+    if (link.state === LinkState.CLOSED) return
+    this.generation++
+    this.lastError = error
+    const closing = link.state === LinkState.CLOSING
+    const wasConnected = link.state === LinkState.CONNECTED
+    if (connection !== null) {
+      if (wasConnected && reasonCode >= 0 && connection.level === 5 && !this.outflow.isBehind) {
+        sendDisconnect(connection, reasonCode, NO_PROPERTIES, this)
+        connection.flush()
+      }
+      this.drop(connection)
+    }
+    this.answerDueMs = NEVER
+    this.authentication?.cancel(error)
+    this.session.connectionLost()
+    if (closing) {
+      this.finish(null)
+      return
+    }
+    if (wasConnected) {
+      this.owner.connectionLost(error)
+      this.owner.event({ type: 'disconnected', error })
+    }
+    // A listener of the event may have closed the client.
+    if (this.isOver) return
+    const delayMs = this.nextDelay(error)
+    if (delayMs < 0) {
+      this.finish(error)
+      return
+    }
+    this.plan()
+    this.owner.event({ type: 'reconnecting', delayMs, attempt: link.attempt + 1, error })
+  }
+
+  /** Begins to wait. @returns for how long, negative when there is no further attempt */
+  private nextDelay(error: MqttError): number {
+    const { settings, link, everConnected } = this
+    const { reconnect } = settings
+    const history = { attempts: link.attempt, everConnected, renewsUrl: this.canRenewUrl }
+    if (!mayRetry(error, settings, history)) return -1
+    const nowMs = this.platform.nowMs()
+    if (reconnect.delayMs === undefined) return link.waiting(nowMs, this.platform.random())
+    const delayMs = reconnect.delayMs({ attempt: link.attempt, lastError: error })
+    if (delayMs >= 0) link.waitFor(nowMs, delayMs)
+    return delayMs
+  }
+
+  /** Lets go of a connection: it has a while to send what was written. */
+  private drop(connection: Connection): void {
+    connection.stop()
+    this.connection = null
+    if (connection.transport === null) return
+    this.retired.add(connection, this.platform.nowMs() + this.settings.closeTimeoutMs)
+  }
+
+  private finish(error: MqttError | null): void {
+    if (this.isOver) return
+    this.generation++
+    const { connection } = this
+    this.link.closed()
+    this.ticker.remove(this)
+    this.connection = null
+    if (connection !== null) {
+      connection.stop()
+      connection.transport?.destroy()
+    }
+    this.retired.destroy()
+    const why = error ?? new MqttError('closed', 'the client is closed')
+    this.authentication?.cancel(why)
+    this.session.close(why)
+    this.held.clear()
+    this.owner.closed(error)
+  }
+}
+
+function protocolError(what: string): never {
+  throw new PacketError('protocol-error', 0x82, what)
+}

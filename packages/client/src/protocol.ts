@@ -1,0 +1,11 @@
+// The pure parts, for those who bring their own clock, sockets and loop: simulations and tests.
+export { Incoming } from './incoming.ts'
+export { Link, LinkAction, type LinkOptions, LinkState } from './link.ts'
+export { Outgoing, type PublishDone } from './outgoing.ts'
+export {
+  Accepted,
+  type SendLimits,
+  Session,
+  type SessionOptions,
+  type SessionPorts,
+} from './session.ts'

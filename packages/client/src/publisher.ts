@@ -1,0 +1,330 @@
+// hot
+// Messages from the application to the session: the promise of each, and the publishers that wait
+// until there is room. Nothing waits without bound.
+
+import { NO_PROPERTIES, type Properties, type QoS } from '@godwit/packet'
+import { MqttError } from './errors.ts'
+import { Limits } from './limits.ts'
+import {
+  type MessageProperties,
+  type Payload,
+  readMessageProperties,
+  readPayload,
+} from './options.ts'
+import { Line, Outgoing, type PublishDone } from './outgoing.ts'
+import { encodeTopic, payloadByteLength } from './publish-writer.ts'
+import { Accepted, type Session } from './session.ts'
+import type { Platform } from './transport.ts'
+
+const NO_MATCHING_SUBSCRIBERS = 0x10
+/** What a message costs besides its topic and payload. */
+const MESSAGE_OVERHEAD = 64
+
+/** How a message is published. */
+export interface PublishOptions extends MessageProperties {
+  /** Default: 0. */
+  readonly qos?: QoS
+  readonly retain?: boolean
+  /** Gives up waiting; a message that was sent goes on. */
+  readonly signal?: AbortSignal
+  /** The same after a time. Default: none. */
+  readonly timeoutMs?: number
+}
+
+/** How a message ended. */
+export interface PublishResult {
+  readonly reasonCode: number
+  /** The server says that nobody has subscribed to the topic; not all servers do. */
+  readonly noMatchingSubscribers: boolean
+  /** Of the acknowledgement. */
+  readonly properties: Properties
+}
+
+/** What a publisher asks of its client. */
+export interface PublisherPort {
+  readonly session: Session
+  readonly platform: Platform
+  readonly queuesQos0: boolean
+  readonly whenFull: 'wait' | 'reject' | 'drop-oldest'
+  /** Null while messages are taken. */
+  readonly refuses: MqttError | null
+  wantsTurnEnd(): void
+  /** A publish failed; its caller may not be waiting. */
+  publishFailed(error: MqttError): void
+  watched(topic: string, qos: QoS): void
+}
+
+const PLAIN: PublishOptions = Object.freeze({})
+const SUCCESS: PublishResult = Object.freeze({
+  reasonCode: 0,
+  noMatchingSubscribers: false,
+  properties: NO_PROPERTIES,
+})
+const DONE = Promise.resolve(SUCCESS)
+
+type Resolve = (result: PublishResult) => void
+type Reject = (error: MqttError) => void
+
+let lastResolve: Resolve = ignore
+let lastReject: Reject = ignore
+
+// One executor for all promises, so that each costs no closure of ours.
+function execute(resolve: Resolve, reject: Reject): void {
+  lastResolve = resolve
+  lastReject = reject
+}
+
+/** One message and the promise of its publisher. */
+class Publication implements PublishDone {
+  readonly promise: Promise<PublishResult>
+  message: Outgoing | null = null
+  release: (() => void) | null = null
+  private readonly resolve: Resolve
+  private readonly reject: Reject
+  private readonly port: PublisherPort
+
+  constructor(port: PublisherPort) {
+    this.port = port
+    this.promise = new Promise(execute)
+    this.resolve = lastResolve
+    this.reject = lastReject
+  }
+
+  settled(error: MqttError | null, reasonCode: number, properties: Properties): void {
+    if (this.release !== null) this.release()
+    if (error === null) {
+      this.resolve(
+        reasonCode === 0 && properties === NO_PROPERTIES ? SUCCESS : result(reasonCode, properties),
+      )
+      return
+    }
+    // Who does not wait must not be told of an unhandled rejection; there is an event for it.
+    this.promise.catch(ignore)
+    this.reject(error)
+    this.port.publishFailed(error)
+  }
+}
+
+export class Publisher {
+  private readonly port: PublisherPort
+  /** Messages that the session's line has no room for. */
+  private readonly waiting = new Line<Outgoing>()
+  private writers: { promise: Promise<void>; resolve: () => void; reject: Reject } | null = null
+
+  constructor(port: PublisherPort) {
+    this.port = port
+  }
+
+  get waitingCount(): number {
+    return this.waiting.length
+  }
+
+  /**
+   * Resolves when the message's QoS is fulfilled; for QoS 0 when the transport has it. The
+   * payload's bytes must not change before that.
+   */
+  publish(
+    topic: string,
+    payload: Payload,
+    options: PublishOptions = PLAIN,
+  ): Promise<PublishResult> {
+    const { port } = this
+    const { session } = port
+    try {
+      if (port.refuses !== null) return this.refused(port.refuses)
+      const body = readPayload(payload)
+      const qos = options.qos ?? 0
+      const properties = options === PLAIN ? null : readMessageProperties(options)
+      port.watched(topic, qos)
+      if (qos === 0 && session.isClear && this.waiting.length === 0) {
+        const error = session.publishNow(topic, body, options.retain === true, properties)
+        return error === null ? DONE : this.refused(error)
+      }
+      return this.publishLater(topic, body, qos, properties, options)
+    } catch (error) {
+      return this.refused(error as MqttError)
+    }
+  }
+
+  /**
+   * Publishes if the message can leave at once.
+   * @returns false when it would have to wait
+   * @throws MqttError when the message is one that this server or no server takes
+   */
+  tryPublish(topic: string, payload: Payload, options: PublishOptions = PLAIN): boolean {
+    const { port } = this
+    const { session } = port
+    const qos = options.qos ?? 0
+    if (port.refuses !== null || this.waiting.length > 0) return false
+    if (qos === 0 ? !session.isClear : !session.hasRoom) return false
+    const body = readPayload(payload)
+    const properties = options === PLAIN ? null : readMessageProperties(options)
+    port.watched(topic, qos)
+    if (qos === 0) {
+      const error = session.publishNow(topic, body, options.retain === true, properties)
+      if (error !== null) throw error
+      return true
+    }
+    const bytes = encodeTopic(topic).length + payloadByteLength(body) + MESSAGE_OVERHEAD
+    const message = new Outgoing(
+      topic,
+      body,
+      qos,
+      options.retain === true,
+      properties,
+      bytes,
+      new Unwatched(port),
+    )
+    return session.publish(message, false) === Accepted.SENT
+  }
+
+  /** Resolves when `tryPublish` would take a message again. */
+  get writable(): Promise<void> {
+    const { refuses, session } = this.port
+    if (refuses !== null) return Promise.reject(refuses)
+    if (session.hasRoom && this.waiting.length === 0) return Promise.resolve()
+    if (this.writers === null) {
+      let resolve: () => void = ignore
+      let reject: Reject = ignore
+      const promise = new Promise<void>((yes, no) => {
+        resolve = yes
+        reject = no
+      })
+      promise.catch(ignore)
+      this.writers = { promise, resolve, reject }
+    }
+    return this.writers.promise
+  }
+
+  /** Room may have been freed: who waits moves up. */
+  admit(): void {
+    const { waiting } = this
+    const { session } = this.port
+    for (;;) {
+      const message = waiting.peek()
+      if (message === undefined || session.publish(message, true) === Accepted.FULL) break
+      waiting.shift()
+    }
+    if (this.writers === null || waiting.length > 0 || !session.hasRoom) return
+    this.writers.resolve()
+    this.writers = null
+  }
+
+  close(error: MqttError): void {
+    this.writers?.reject(error)
+    this.writers = null
+    for (const message of this.waiting.takeAll()) settle(message, error)
+  }
+
+  private publishLater(
+    topic: string,
+    body: Uint8Array | string,
+    qos: QoS,
+    properties: Properties | null,
+    options: PublishOptions,
+  ): Promise<PublishResult> {
+    const { port } = this
+    const { session } = port
+    if (qos === 0 && !session.connected && !port.queuesQos0) {
+      return this.refused(new MqttError('not-connected', 'QoS 0 without a connection is dropped'))
+    }
+    const { signal, timeoutMs } = options
+    if (signal?.aborted === true) return this.refused(aborted(signal))
+    const bytes = encodeTopic(topic).length + payloadByteLength(body) + MESSAGE_OVERHEAD
+    const publication = new Publication(port)
+    const retain = options.retain === true
+    const message = new Outgoing(topic, body, qos, retain, properties, bytes, publication)
+    const accepted = this.waiting.length > 0 ? Accepted.FULL : session.publish(message, true)
+    if (accepted === Accepted.FULL) this.wait(message)
+    if (message.done !== null && (signal !== undefined || timeoutMs !== undefined)) {
+      this.limit(publication, message, signal, timeoutMs)
+    }
+    return publication.promise
+  }
+
+  /** The line is full. */
+  private wait(message: Outgoing): void {
+    const { port } = this
+    const { session, whenFull } = port
+    if (whenFull === 'drop-oldest') {
+      while (!session.queueHasRoom(message.bytes)) {
+        const oldest = session.dropOldest()
+        if (oldest === undefined) break
+        settle(oldest, new MqttError('queue-full', 'a newer message took its place'))
+      }
+      session.publish(message, true)
+    } else if (whenFull === 'reject' || this.waiting.length >= Limits.waitingMax) {
+      settle(message, new MqttError('queue-full', 'too many messages wait to be sent'))
+    } else {
+      this.waiting.push(message)
+    }
+  }
+
+  /** Lets go of a message when the time is over or the signal says so. */
+  private limit(
+    publication: Publication,
+    message: Outgoing,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+  ): void {
+    const { platform, session } = this.port
+    const giveUp = (error: MqttError): void => {
+      this.waiting.remove(message)
+      session.abandon(message)
+      publication.settled(error, error.reasonCode, NO_PROPERTIES)
+    }
+    const onAbort = (): void => giveUp(aborted(signal))
+    const timer =
+      timeoutMs === undefined
+        ? null
+        : platform.after(timeoutMs, () => {
+            giveUp(new MqttError('timeout', `not acknowledged within ${timeoutMs} ms`))
+          })
+    signal?.addEventListener('abort', onAbort, { once: true })
+    publication.release = () => {
+      publication.release = null
+      signal?.removeEventListener('abort', onAbort)
+      if (timer !== null) platform.cancel(timer)
+    }
+  }
+
+  private refused(error: MqttError): Promise<never> {
+    const promise = Promise.reject(error)
+    promise.catch(ignore)
+    this.port.publishFailed(error)
+    return promise
+  }
+}
+
+/** For a message of QoS 1 or 2 that nobody waits for: only its failure is told. */
+class Unwatched implements PublishDone {
+  private readonly port: PublisherPort
+
+  constructor(port: PublisherPort) {
+    this.port = port
+  }
+
+  settled(error: MqttError | null): void {
+    if (error !== null) this.port.publishFailed(error)
+  }
+}
+
+/** The error of an aborted operation, with the signal's reason as its cause. */
+export function aborted(signal: AbortSignal | undefined): MqttError {
+  return new MqttError('aborted', 'the operation was aborted', { cause: signal?.reason })
+}
+
+function settle(message: Outgoing, error: MqttError): void {
+  const { done } = message
+  message.done = null
+  done?.settled(error, error.reasonCode, NO_PROPERTIES)
+}
+
+function result(reasonCode: number, properties: Properties): PublishResult {
+  const noMatchingSubscribers = reasonCode === NO_MATCHING_SUBSCRIBERS
+  return { reasonCode, noMatchingSubscribers, properties }
+}
+
+function ignore(): void {
+  // Nobody waits for this.
+}

@@ -1,0 +1,248 @@
+// Request and response: one response topic per client, a correlation for each request, and the
+// answering side. MQTT 5.0 section 4.10.
+
+import type { ClientCore } from './core.ts'
+import { invalidArgument, MqttError } from './errors.ts'
+import { Limits } from './limits.ts'
+import type { Message } from './message.ts'
+import type { MessageProperties, Payload } from './options.ts'
+import { aborted } from './publisher.ts'
+import type { Subscription } from './subscription.ts'
+
+const TIMEOUT_MS = 30_000
+const IDLE_MS = 1000
+
+export interface RequestOptions
+  extends Omit<MessageProperties, 'correlationData' | 'responseTopic'> {
+  /** Default: 1, so that the server can say that nobody listens. */
+  readonly qos?: 0 | 1 | 2
+  /** Default: 30 seconds. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+export interface RequestManyOptions extends RequestOptions {
+  /** Ends when this long no answer has come. Default: a second. */
+  readonly idleMs?: number
+  /** Ends after so many answers. */
+  readonly answersMax?: number
+}
+
+/** What a handler of `respond` gives back; undefined sends no answer. */
+export type Answer = Payload | undefined
+
+interface Pending {
+  answered(message: Message): void
+  failed(error: MqttError): void
+}
+
+export class Requests {
+  private readonly core: ClientCore
+  private readonly pending = new Map<string, Pending>()
+  private responses: Subscription<Readonly<Record<string, string>>> | null = null
+  private responseTopic = ''
+  private count = 0
+
+  constructor(core: ClientCore) {
+    this.core = core
+  }
+
+  /** @throws MqttError `no-responders`, `timeout`, `aborted`, or what `publish` throws */
+  request(topic: string, payload: Payload, options: RequestOptions): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      this.begin(topic, payload, options, 1, {
+        answered: resolve,
+        failed: reject,
+      })
+    })
+  }
+
+  /** All answers to one request, as they come. */
+  async *requestMany(
+    topic: string,
+    payload: Payload,
+    options: RequestManyOptions,
+  ): AsyncGenerator<Message, void, void> {
+    const { idleMs = IDLE_MS, answersMax = Number.POSITIVE_INFINITY } = options
+    const { platform } = this.core
+    const answers: Message[] = []
+    const state: { error: MqttError | null; idle: boolean; wake: () => void } = {
+      error: null,
+      idle: false,
+      wake: ignore,
+    }
+    let timer: unknown = null
+    const rest = (): void => {
+      platform.cancel(timer)
+      timer = platform.after(idleMs, () => {
+        state.idle = true
+        state.wake()
+      })
+    }
+    const end = this.begin(topic, payload, options, answersMax, {
+      answered: message => {
+        if (answers.length < Limits.answers) answers.push(message)
+        rest()
+        state.wake()
+      },
+      failed: error => {
+        state.error = error
+        state.wake()
+      },
+    })
+    rest()
+    try {
+      for (let given = 0; given < answersMax; ) {
+        const message = answers.shift()
+        if (message !== undefined) {
+          given++
+          yield message
+          continue
+        }
+        if (state.error !== null) throw state.error
+        if (state.idle) return
+        await new Promise<void>(resolve => {
+          state.wake = resolve
+        })
+      }
+    } finally {
+      platform.cancel(timer)
+      end()
+    }
+  }
+
+  /** Answers what comes on a topic until the subscription ends. */
+  async respond(
+    subscription: Subscription<Readonly<Record<string, string>>>,
+    handler: (request: Message) => Answer | Promise<Answer>,
+  ): Promise<void> {
+    const { publisher } = this.core
+    await subscription.forEach(
+      async request => {
+        const answer = await handler(request)
+        const { responseTopic, correlationData } = request.properties
+        if (answer === undefined || responseTopic === undefined) return
+        await publisher.publish(responseTopic, answer, {
+          qos: 1,
+          ...(correlationData !== undefined && { correlationData }),
+        })
+      },
+      { concurrency: Limits.respondConcurrency },
+    )
+  }
+
+  /** @returns ends the request */
+  private begin(
+    topic: string,
+    payload: Payload,
+    options: RequestOptions,
+    answersMax: number,
+    pending: Pending,
+  ): () => void {
+    const { core } = this
+    const { timeoutMs = TIMEOUT_MS, signal, qos = 1, ...properties } = options
+    const key = this.newKey()
+    let answers = 0
+    const onAbort = (): void => fail(aborted(signal))
+    const timer = core.platform.after(timeoutMs, () => {
+      fail(new MqttError('timeout', `no answer within ${timeoutMs} ms`))
+    })
+    const end = (): void => {
+      core.platform.cancel(timer)
+      signal?.removeEventListener('abort', onAbort)
+      this.pending.delete(key)
+    }
+    const fail = (error: MqttError): void => {
+      end()
+      pending.failed(error)
+    }
+    try {
+      if (signal?.aborted === true) throw aborted(signal)
+      this.listen()
+      if (this.pending.size >= Limits.requests) {
+        throw new MqttError('queue-full', `${Limits.requests} requests wait for an answer`)
+      }
+    } catch (error) {
+      fail(error as MqttError)
+      return end
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.pending.set(key, {
+      answered: message => {
+        if (++answers >= answersMax) end()
+        pending.answered(message)
+      },
+      failed: fail,
+    })
+    this.send(topic, payload, key, { ...properties, qos }).catch((error: MqttError) => {
+      if (this.pending.has(key)) fail(error)
+    })
+    return end
+  }
+
+  private async send(
+    topic: string,
+    payload: Payload,
+    key: string,
+    options: MessageProperties & { readonly qos: 0 | 1 | 2 },
+  ): Promise<void> {
+    await this.responses?.ready
+    const { responseTopic } = this
+    const correlationData = new TextEncoder().encode(key)
+    const { publisher } = this.core
+    const result = await publisher.publish(topic, payload, {
+      ...options,
+      responseTopic,
+      correlationData,
+    })
+    if (result.noMatchingSubscribers) {
+      throw new MqttError('no-responders', `nobody has subscribed to ${topic}`)
+    }
+  }
+
+  /** Subscribes to the response topic, once. */
+  private listen(): void {
+    if (this.responses !== null) return
+    const { engine, platform } = this.core
+    const { negotiated } = engine
+    if (negotiated === null || negotiated.protocolVersion < 5) {
+      throw new MqttError('not-supported', 'requests need MQTT 5.0')
+    }
+    const prefix = negotiated.responseInformation.replace(/\/$/, '') || 'response'
+    if (/[+#]/.test(prefix)) throw invalidArgument('the response information has a wildcard')
+    const own = engine.clientId.replace(/[+#/]/g, '_')
+    this.responseTopic = `${prefix}/${own}/${hex(platform.randomBytes(8))}`
+    const responses = this.core.subscriptions.add([this.responseTopic], {
+      qos: 1,
+      retainHandling: 'never',
+      listener: message => this.received(message),
+    })
+    this.responses = responses
+    responses.ready.catch((error: MqttError) => {
+      if (this.responses === responses) this.responses = null
+      for (const pending of [...this.pending.values()]) pending.failed(error)
+    })
+  }
+
+  private received(message: Message): void {
+    const { correlationData } = message.properties
+    if (correlationData === undefined) return
+    this.pending.get(new TextDecoder().decode(correlationData))?.answered(message.keep())
+  }
+
+  /** A number and chance: an answer to an earlier process fits no request of this one. */
+  private newKey(): string {
+    this.count++
+    return `${this.count.toString(36)}-${hex(this.core.platform.randomBytes(6))}`
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += byte.toString(16).padStart(2, '0')
+  return text
+}
+
+function ignore(): void {
+  // Nobody waits.
+}

@@ -1,0 +1,323 @@
+// The subscriptions of a client: made, asked for, left. What one does with its messages is in
+// subscription.ts, what the server is asked in subscribing.ts.
+
+import {
+  isTopicFilter,
+  type Properties,
+  type QoS,
+  type SubscriptionRequest,
+  type UserProperty,
+} from '@godwit/packet'
+import type { Engine } from './engine.ts'
+import { invalidArgument, type MqttError } from './errors.ts'
+import type { ClientEvent } from './events.ts'
+import { Limits } from './limits.ts'
+import type { Message } from './message.ts'
+import { aborted } from './publisher.ts'
+import {
+  type AckMode,
+  type BufferOptions,
+  Subscription,
+  type SubscriptionHost,
+} from './subscription.ts'
+import { parseTopicTemplate, type TopicTemplate } from './topic-template.ts'
+import { type Claimant, Unclaimed } from './unclaimed.ts'
+import type { SubscribeDone, Wanted } from './wanted.ts'
+
+const NEVER = Number.POSITIVE_INFINITY
+const IDENTIFIER_MAX = 268_435_455
+const SHARE_NAME = /^[^/+#\0]+$/
+
+/** How messages are subscribed to. MQTT 5.0 section 3.8.3.1. */
+export interface SubscribeOptions<P = Readonly<Record<string, string>>> {
+  /** The highest QoS at which the server sends. Default: 1. */
+  readonly qos?: QoS
+  /** Not what this client itself publishes. MQTT 5.0. */
+  readonly noLocal?: boolean
+  /** Keeps the RETAIN flag as the publisher set it. MQTT 5.0. */
+  readonly retainAsPublished?: boolean
+  /** When retained messages are sent: always, to a new subscription, never. MQTT 5.0. */
+  readonly retainHandling?: 'always' | 'new' | 'never'
+  /** The group of a shared subscription: each message goes to one of its members. */
+  readonly share?: string
+  readonly buffer?: Partial<BufferOptions>
+  /** Default: `processed`. */
+  readonly ack?: AckMode
+  /** Called at once for each message, instead of a buffer and an iterator. */
+  readonly listener?: (message: Message<P>) => void
+  readonly userProperties?: readonly UserProperty[]
+  /** Ends the subscription. */
+  readonly signal?: AbortSignal
+}
+
+/** What is done for one filter of a subscription. */
+interface Member {
+  readonly wanted: Wanted
+  readonly told: SubscribeDone
+}
+
+type AnySubscription = Subscription<Readonly<Record<string, string>>>
+
+interface Port {
+  readonly engine: Engine
+  event(event: ClientEvent): void
+  /** Something was taken, or a subscription has ended. */
+  consumed(): void
+}
+
+const RetainHandlings = { always: 0, new: 1, never: 2 } as const
+
+export class Subscriptions implements SubscriptionHost {
+  readonly all: Map<AnySubscription, readonly Member[]> = new Map()
+  /** When what nobody wanted is given up. */
+  dueMs: number = NEVER
+  private readonly port: Port
+  private readonly signals = new Map<object, () => void>()
+  private unclaimed: Unclaimed | null = null
+  private nextIdentifier = 1
+
+  constructor(port: Port) {
+    this.port = port
+  }
+
+  /** @throws MqttError `invalid-argument` */
+  add(
+    filters: readonly string[],
+    options: SubscribeOptions<Readonly<Record<string, string>>>,
+  ): AnySubscription {
+    const { share, signal } = options
+    const { engine } = this.port
+    const templates = filters.map(filter => readFilter(filter, share))
+    if (templates.length === 0) throw invalidArgument('a subscription needs a filter')
+    if (options.noLocal === true && templates.some(({ filter }) => filter.startsWith('$share/'))) {
+      throw invalidArgument('a shared subscription cannot be noLocal') // [MQTT-3.8.3-4]
+    }
+    const buffer = readBuffer(options.buffer ?? {})
+    if (buffer.whenFull === 'pause' && engine.platform.describe === null) {
+      throw invalidArgument("whenFull: 'pause' cannot be kept in a browser")
+    }
+    const subscription = new Subscription(this, {
+      templates,
+      ack: options.ack ?? 'processed',
+      buffer,
+      listener: options.listener ?? null,
+    })
+    if (signal?.aborted === true) {
+      subscription.end(aborted(signal), true)
+      return subscription
+    }
+    this.enter(subscription, templates, options)
+    if (signal !== undefined) this.watch(subscription, signal)
+    this.unclaimed?.claim(subscription as Claimant, false)
+    return subscription
+  }
+
+  /** Takes all messages that match no other subscription. */
+  addFallback(): AnySubscription {
+    const subscription: AnySubscription = new Subscription(this, {
+      templates: [],
+      ack: 'processed',
+      buffer: readBuffer({}),
+      listener: null,
+    })
+    this.all.set(subscription, [])
+    this.port.engine.router.fallback = subscription
+    this.unclaimed?.claim(subscription as Claimant, true)
+    this.unclaimed = null
+    this.dueMs = NEVER
+    return subscription
+  }
+
+  /** The server has kept a session of an earlier process, whose messages may come at once. */
+  sessionResumed(nowMs: number): void {
+    const { router, settings } = this.port.engine
+    if (router.fallback !== null || settings.unclaimedTimeoutMs === 0) return
+    this.unclaimed = new Unclaimed()
+    router.fallback = this.unclaimed
+    this.dueMs = nowMs + settings.unclaimedTimeoutMs
+  }
+
+  /** The time of what nobody wanted is over. */
+  tick(): void {
+    this.dueMs = NEVER
+    const { unclaimed } = this
+    if (unclaimed === null) return
+    this.unclaimed = null
+    this.port.engine.router.remove(unclaimed)
+    const dropped = unclaimed.release()
+    if (dropped > 0) this.port.event({ type: 'unclaimed', dropped })
+  }
+
+  /** No subscription gets anything further. @param discard whether what waits is dropped */
+  endAll(error: MqttError | null, discard: boolean): void {
+    this.dueMs = NEVER
+    for (const subscription of [...this.all.keys()]) {
+      this.unwatch(subscription)
+      subscription.end(error, discard)
+    }
+    this.all.clear()
+  }
+
+  /** No subscription takes anything further; what waits can still be read. */
+  finishAll(): void {
+    for (const subscription of [...this.all.keys()]) subscription.finish()
+  }
+
+  get isIdle(): boolean {
+    for (const subscription of this.all.keys()) if (!subscription.idle) return false
+    return true
+  }
+
+  // SubscriptionHost
+
+  holdReading(subscription: object, hold: boolean): void {
+    this.port.engine.holdReading(subscription, hold)
+  }
+
+  overflowed(filter: string, dropped: number): void {
+    this.port.event({ type: 'overflow', filter, dropped })
+  }
+
+  failed(error: MqttError): void {
+    this.port.event({ type: 'error', error })
+  }
+
+  consumed(): void {
+    this.port.consumed()
+  }
+
+  leave(subscription: object, done: (error: MqttError | null) => void): void {
+    const left = subscription as AnySubscription
+    const members = this.all.get(left)
+    this.unwatch(left)
+    this.all.delete(left)
+    const { router, session } = this.port.engine
+    router.remove(left)
+    let waiting = members === undefined ? 0 : members.length
+    if (waiting === 0) {
+      done(null)
+      return
+    }
+    let first: MqttError | null = null
+    for (const { wanted, told } of members ?? []) {
+      session.subscribing.remove(wanted, told, error => {
+        first ??= error
+        if (--waiting === 0) done(first)
+      })
+    }
+    this.port.engine.wantsTurnEnd()
+  }
+
+  private enter(
+    subscription: AnySubscription,
+    templates: readonly TopicTemplate[],
+    options: SubscribeOptions,
+  ): void {
+    const { router, session } = this.port.engine
+    const { subscribing } = session
+    const codes: number[] = new Array(templates.length).fill(-1)
+    const properties: Properties | null =
+      options.userProperties === undefined ? null : { userProperties: options.userProperties }
+    const members = templates.map(({ filter }, index): Member => {
+      const told: SubscribeDone = (error, reasonCode) => {
+        codes[index] = reasonCode
+        if (error !== null) this.refused(subscription, error)
+        else if (!codes.includes(-1)) {
+          subscription.granted({ qos: lowest(codes), reasonCodes: codes.slice() })
+        }
+      }
+      const identifier = this.identifierFor(filter)
+      return {
+        wanted: subscribing.add(requestOf(filter, options), identifier, properties, told),
+        told,
+      }
+    })
+    subscription.wanted = members.map(({ wanted }) => wanted)
+    this.all.set(subscription, members)
+    router.add(subscription)
+    this.port.engine.wantsTurnEnd()
+  }
+
+  /**
+   * Only filters that overlap need identifiers: then the server says which of them a copy is for.
+   * They cost bytes in every message, so others have none.
+   */
+  private identifierFor(filter: string): number {
+    const { router, session } = this.port.engine
+    const others = router.overlapping(filter)
+    if (others.length === 0) return 0
+    for (const other of others) {
+      for (const wanted of other.wanted) {
+        if (wanted.identifier === 0 && wanted.filter !== filter) {
+          session.subscribing.identify(wanted, this.newIdentifier())
+        }
+      }
+    }
+    return this.newIdentifier()
+  }
+
+  private newIdentifier(): number {
+    const identifier = this.nextIdentifier
+    this.nextIdentifier = identifier === IDENTIFIER_MAX ? 1 : identifier + 1
+    return identifier
+  }
+
+  private refused(subscription: AnySubscription, error: MqttError): void {
+    if (!this.all.has(subscription)) return
+    this.leave(subscription, ignore)
+    subscription.end(error, false)
+    this.failed(error)
+  }
+
+  private watch(subscription: AnySubscription, signal: AbortSignal): void {
+    const onAbort = (): void => {
+      this.leave(subscription, ignore)
+      subscription.end(aborted(signal), true)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.signals.set(subscription, () => signal.removeEventListener('abort', onAbort))
+  }
+
+  private unwatch(subscription: object): void {
+    this.signals.get(subscription)?.()
+    this.signals.delete(subscription)
+  }
+}
+
+function requestOf(filter: string, options: SubscribeOptions): SubscriptionRequest {
+  const { qos = 1, noLocal = false, retainAsPublished = false, retainHandling } = options
+  return {
+    filter,
+    qos,
+    noLocal,
+    retainAsPublished,
+    retainHandling: RetainHandlings[retainHandling ?? 'always'],
+  }
+}
+
+function readFilter(text: string, share: string | undefined): TopicTemplate {
+  if (typeof text !== 'string') throw invalidArgument('a topic filter is a string')
+  if (share !== undefined && !SHARE_NAME.test(share)) {
+    throw invalidArgument(`not a name of a share: ${JSON.stringify(share)}`) // [MQTT-4.8.2-2]
+  }
+  const template = parseTopicTemplate(share === undefined ? text : `$share/${share}/${text}`)
+  // [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1]
+  if (isTopicFilter(template.filter)) return template
+  throw invalidArgument(`not a topic filter: ${JSON.stringify(text.slice(0, 40))}`)
+}
+
+function readBuffer(buffer: Partial<BufferOptions>): BufferOptions {
+  return {
+    messagesMax: buffer.messagesMax ?? Limits.bufferMessages,
+    bytesMax: buffer.bytesMax ?? Limits.bufferBytes,
+    whenFull: buffer.whenFull ?? 'drop-oldest',
+  }
+}
+
+function lowest(codes: readonly number[]): QoS {
+  return Math.min(...codes) as QoS
+}
+
+function ignore(): void {
+  // The subscription is over, whatever the server says.
+}

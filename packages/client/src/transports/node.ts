@@ -1,0 +1,85 @@
+// The client in Node: its clock, its chance, and what each kind of URL is dialled with.
+
+import { randomBytes } from 'node:crypto'
+import { channel } from 'node:diagnostics_channel'
+import { describePacket } from '@godwit/packet'
+import { type Client, type ConnectTarget, openClient } from '../client.ts'
+import { invalidArgument } from '../errors.ts'
+import type { ConnectOptions } from '../options.ts'
+import type { Dial, DialOptions, Platform } from '../transport.ts'
+import { adoptStream } from './adopt.ts'
+import { openTcp, openTls } from './tcp.ts'
+import { openWebSocket } from './websocket.ts'
+
+const PORT = 1883
+const TLS_PORT = 8883
+
+/** Node. */
+export const NodePlatform: Platform = {
+  nowMs: () => performance.now(),
+  random: Math.random,
+  randomBytes: length => randomBytes(length),
+  atTurnEnd: task => void setImmediate(task),
+  after: (delayMs, task) => setTimeout(task, delayMs),
+  cancel: timer => clearTimeout(timer as NodeJS.Timeout),
+  dial,
+  adopt: adoptStream,
+  describe: describePacket,
+  channels: {
+    events: channel('godwit:client:event'),
+    publish: channel('godwit:client:publish'),
+    message: channel('godwit:client:message'),
+  },
+}
+
+/**
+ * Connects to a server and resolves when it has accepted.
+ *
+ *     await using client = await connect('mqtt://127.0.0.1:1883')
+ *     await client.publish('hello', 'world', { qos: 1 })
+ *
+ * @param target `mqtt:`, `tcp:`, `mqtts:`, `ssl:`, `tls:`, `ws:`, `wss:`, `unix:` and a path; a
+ *   stream that is open; or a function that gives one of these, called at each attempt
+ * @throws MqttError, ConnectionRefusedError
+ */
+export function connect(target: ConnectTarget, options: ConnectOptions = {}): Promise<Client> {
+  return openClient(NodePlatform, target, options)
+}
+
+function dial(url: URL, options: DialOptions): Dial {
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  switch (url.protocol) {
+    case 'mqtt:':
+    case 'tcp:': {
+      const where = { host: needsHost(host, url), port: portOf(url, PORT) }
+      return handler => openTcp(where, options, handler)
+    }
+    case 'mqtts:':
+    case 'ssl:':
+    case 'tls:': {
+      const port = portOf(url, TLS_PORT)
+      needsHost(host, url)
+      return handler => openTls(host, port, options, handler)
+    }
+    case 'ws:':
+    case 'wss:':
+      return handler => openWebSocket(url, options, handler)
+    case 'unix:':
+    case 'mqtt+unix:': {
+      const path = decodeURIComponent(url.pathname)
+      if (path === '') throw invalidArgument('a unix: URL needs a path')
+      return handler => openTcp({ path }, options, handler)
+    }
+    default:
+      throw invalidArgument(`no transport for ${url.protocol} URLs`)
+  }
+}
+
+function needsHost(host: string, url: URL): string {
+  if (host === '') throw invalidArgument(`${url.protocol} needs a host`)
+  return host
+}
+
+function portOf(url: URL, fallback: number): number {
+  return url.port === '' ? fallback : Number(url.port)
+}

@@ -1,0 +1,58 @@
+// Messages of a resumed session that come before the application has subscribed: held, and not
+// acknowledged, until somebody wants them or their time is over.
+
+import type { Incoming } from './incoming.ts'
+import { Limits } from './limits.ts'
+import { fillMessage, Message } from './message.ts'
+import type { PublishReader } from './publish-reader.ts'
+import { matching, type Taker } from './router.ts'
+import type { TopicTemplate } from './topic-template.ts'
+import type { Wanted } from './wanted.ts'
+
+/** Who takes over what was held. */
+export interface Claimant {
+  readonly templates: readonly TopicTemplate[]
+  adopt(message: Message, template: TopicTemplate | null): void
+}
+
+export class Unclaimed implements Taker {
+  readonly templates: readonly TopicTemplate[] = []
+  readonly wanted: readonly Wanted[] = []
+  dropped = 0
+  private held: Message[] = []
+
+  get count(): number {
+    return this.held.length
+  }
+
+  offer(source: PublishReader, topic: string, incoming: Incoming): void {
+    if (this.held.length >= Limits.unclaimedMessages || source.qos === 0) {
+      this.dropped++
+      return
+    }
+    const message = new Message()
+    fillMessage(message, source, topic, null, true)
+    message.receipt = incoming.receipt()
+    this.held.push(message)
+  }
+
+  /** Hands over what somebody has subscribed to. @param all whether the rest is theirs too */
+  claim(claimant: Claimant, all: boolean): void {
+    const held = this.held
+    this.held = []
+    for (const message of held) {
+      const template = matching(claimant.templates, message.topic)
+      if (template !== null || all) claimant.adopt(message, template)
+      else this.held.push(message)
+    }
+  }
+
+  /** Acknowledges what nobody wanted. @returns how many messages were dropped, in all */
+  release(): number {
+    const held = this.held
+    this.held = []
+    this.dropped += held.length
+    for (const message of held) message.ack()
+    return this.dropped
+  }
+}
