@@ -40,4 +40,6 @@ export {
   createBroker,
   type PublishOptions,
 } from './server.ts'
+export type { DiskStoreOptions } from './store/disk.ts'
+export { StoreError, type StoreErrorCode } from './store/errors.ts'
 export { VERSION } from './version.ts'

@@ -5,6 +5,8 @@ import { DEFAULT_LIMITS, type Limits } from './core/limits.ts'
 import type { Store } from './core/ports.ts'
 import type { ScramOptions } from './guard/scram-users.ts'
 import type { Hooks } from './hooks.ts'
+import type { DiskStoreOptions } from './store/disk.ts'
+import { SEGMENT_BYTES_MIN } from './store/segments.ts'
 
 /** What a store tells the broker. */
 export interface StoreOwner {
@@ -30,8 +32,11 @@ export interface Log {
 }
 
 export interface BrokerOptions {
-  /** `'none'`: nothing outlives the process. Default: `'none'`. */
-  readonly store?: 'none' | StoreFactory
+  /**
+   * `'none'`: nothing outlives the process. With a directory what was acknowledged is on disk and
+   * is there again after a crash. Default: `'none'`.
+   */
+  readonly store?: 'none' | DiskStoreOptions | StoreFactory
   readonly hooks?: Hooks
   /** Users that authenticate by SCRAM-SHA-256, a method of MQTT 5.0. */
   readonly scram?: ScramOptions
@@ -76,6 +81,7 @@ const TIMER_MS_MAX = 0x7fff_ffff
 const SCRAM_ITERATIONS_MIN = 4096
 const SCRAM_ITERATIONS_MAX = 10_000_000
 const COUNT_MAX = Number.MAX_SAFE_INTEGER
+const SEGMENT_MAX = 2 ** 30
 
 /** Of each limit that is a number, the smallest and the largest value. */
 const LimitRanges: Readonly<
@@ -140,6 +146,14 @@ const HOOK_NAMES: readonly (keyof Hooks)[] = [
   'subscribe',
 ]
 
+const STORE_NAMES: readonly (keyof DiskStoreOptions)[] = [
+  'directory',
+  'salvage',
+  'segmentBytes',
+  'checkpointBytes',
+  'checkpointMs',
+]
+
 const SILENT: Log = { info: ignore, warn: ignore, error: ignore }
 
 /**
@@ -156,9 +170,7 @@ export function resolveOptions(options: BrokerOptions = {}): ResolvedOptions {
     if (hooks[name] !== undefined) check(`hooks.${name}`, hooks[name], 'function')
   }
   const store = options.store ?? 'none'
-  if (store !== 'none' && typeof store !== 'function') {
-    throw new OptionError('store', `expected 'none' or a function, got ${show(store)}`)
-  }
+  checkStore(store)
   const nodeName = options.nodeName ?? hostname()
   check('nodeName', nodeName, 'string')
   const responseTopicPrefix = options.responseTopicPrefix ?? null
@@ -248,6 +260,24 @@ export function check(
   const actual: string = typeof value
   if (actual === type) return
   throw new OptionError(option, `expected a ${type}, got ${show(value)}`)
+}
+
+function checkStore(store: unknown): void {
+  if (store === 'none' || typeof store === 'function') return
+  if (typeof store !== 'object' || store === null || Array.isArray(store)) {
+    const text = `expected 'none', { directory } or a function, got ${show(store)}`
+    throw new OptionError('store', text)
+  }
+  checkNames('store', store, STORE_NAMES)
+  const { directory, salvage, segmentBytes, checkpointBytes, checkpointMs } =
+    store as Partial<DiskStoreOptions>
+  check('store.directory', directory, 'string')
+  if (directory === '') throw new OptionError('store.directory', 'expected a path, got ""')
+  if (salvage !== undefined) check('store.salvage', salvage, 'boolean')
+  if (segmentBytes !== undefined)
+    within('store.segmentBytes', segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_MAX)
+  if (checkpointBytes !== undefined) within('store.checkpointBytes', checkpointBytes, 1, COUNT_MAX)
+  if (checkpointMs !== undefined) within('store.checkpointMs', checkpointMs, 1, TIMER_MS_MAX)
 }
 
 function checkObject(option: string, value: unknown): void {

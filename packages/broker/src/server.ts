@@ -25,6 +25,7 @@ import {
   type StoreOwner,
 } from './options.ts'
 import { Alone } from './peers/alone.ts'
+import { openDiskStore } from './store/disk.ts'
 import { MemoryStore } from './store/memory.ts'
 import { VERSION } from './version.ts'
 
@@ -256,7 +257,13 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
       this.run({ store: memory, close: () => Promise.resolve() })
       return
     }
-    const opened = this.options.store(owner)
+    const { store, log } = this.options
+    if (typeof store !== 'function') {
+      const disk = await openDiskStore(store, owner, log)
+      this.run({ store: disk, close: () => disk.close() })
+      return
+    }
+    const opened = store(owner)
     this.run(opened instanceof Promise ? await opened : opened)
   }
 

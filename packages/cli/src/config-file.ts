@@ -28,6 +28,7 @@ export interface LoadedConfig {
 }
 
 const DEFAULT_DRAIN_SECONDS = 5
+const DEFAULT_DATA = './data'
 
 const Certificates = z.strictObject({
   certFile: z.string(),
@@ -81,7 +82,7 @@ const Limits = z.strictObject(
 
 const Config = z.strictObject({
   listeners: z.array(Listener).optional(),
-  data: z.literal('none').optional(),
+  data: z.string().min(1).optional(),
   statsIntervalSeconds: z.number().int().min(0).optional(),
   nodeName: z.string().min(1).optional(),
   responseTopicPrefix: z.string().min(1).optional(),
@@ -147,14 +148,19 @@ export function located(error: unknown, source: ConfigSource): unknown {
 }
 
 function toConfig(file: z.infer<typeof Config>): ServeConfig {
-  const { listeners = [], log, drainSeconds, data: _data, ...broker } = file
+  const { listeners = [], log, drainSeconds, data = DEFAULT_DATA, ...broker } = file
   return {
     // Fields that are undefined are as absent to the broker as those that are not there.
     listeners: listeners as readonly ListenOptions[],
-    broker: broker as BrokerOptions,
+    broker: { ...(broker as BrokerOptions), store: storeOf(data) },
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
     drainSeconds: drainSeconds ?? DEFAULT_DRAIN_SECONDS,
   }
+}
+
+/** What `--data` and `data:` stand for. */
+export function storeOf(data: string): NonNullable<BrokerOptions['store']> {
+  return data === 'none' ? 'none' : { directory: data }
 }
 
 function describe(issue: z.core.$ZodIssue, source: ConfigSource, path: string): string[] {

@@ -13,6 +13,12 @@ export class CommandFailure extends Error {
 /** Of `serve` for options and files that cannot be; pub and sub have Mosquitto's 1. */
 export const USAGE = 2
 
+/**
+ * Of `serve` for what concerns its data: someone else has the directory, it is damaged or newer
+ * than this program, or the disk failed.
+ */
+export const StoreExit = { locked: 73, damaged: 65, failed: 74 } as const
+
 /** An option that is not what it must be. */
 export function usage(text: string, exitCode: number = USAGE): never {
   throw new CommandFailure(text, exitCode)

@@ -1,7 +1,7 @@
 // The flags of `godwit serve` and what they change in the configuration.
 
 import type { BrokerOptions, CertificateOptions, Limits, ListenOptions } from '@godwit/broker'
-import type { ServeConfig } from './config-file.ts'
+import { type ServeConfig, storeOf } from './config-file.ts'
 import { usage } from './failure.ts'
 import { LOG_LEVELS, type LogLevel } from './log-levels.ts'
 import {
@@ -34,6 +34,7 @@ export interface ServeFlags {
   readonly unixMode?: string
   readonly proxyProtocol?: boolean
   readonly data?: string
+  readonly salvage?: boolean
   readonly dump?: boolean
   readonly statsInterval?: string
   readonly nodeName?: string
@@ -121,9 +122,6 @@ export const LIMIT_FLAGS: readonly LimitFlag[] = [
  * @throws CommandFailure
  */
 export function applyFlags(config: ServeConfig, flags: ServeFlags): ServeConfig {
-  if (flags.data !== undefined && flags.data !== 'none') {
-    usage(`--data takes none (everything in memory), not ${JSON.stringify(flags.data)}`)
-  }
   const listeners = [...config.listeners, ...listenersOf(flags)]
   const level = flags.logLevel ?? config.log.level
   if (!isLogLevel(level)) {
@@ -147,6 +145,7 @@ function brokerOf(broker: BrokerOptions, flags: ServeFlags): BrokerOptions {
   const { statsInterval, nodeName, dump } = flags
   return {
     ...broker,
+    store: storeWith(broker.store, flags),
     ...(statsInterval === undefined
       ? {}
       : { statsIntervalSeconds: parseSeconds('--stats-interval', statsInterval) }),
@@ -154,6 +153,17 @@ function brokerOf(broker: BrokerOptions, flags: ServeFlags): BrokerOptions {
     ...(dump === undefined ? {} : { dump }),
     limits: { ...broker.limits, ...limits },
   }
+}
+
+function storeWith(
+  given: BrokerOptions['store'],
+  flags: ServeFlags,
+): NonNullable<BrokerOptions['store']> {
+  if (flags.data === '') usage('--data takes a directory or none, not ""')
+  const store = flags.data === undefined ? (given ?? 'none') : storeOf(flags.data)
+  if (flags.salvage !== true) return store
+  if (typeof store !== 'object') usage('--salvage needs a directory of data')
+  return { ...store, salvage: true }
 }
 
 function splitFlag(flag: LimitFlag): Omit<LimitFlag, 'flags'> & { flags: string[] } {

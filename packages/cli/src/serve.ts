@@ -1,12 +1,15 @@
 // The command `godwit serve`: a broker from configuration and flags until a signal ends it.
 
+import { resolve } from 'node:path'
 import {
+  type BrokerOptions,
   type BrokerServer,
   checkListen,
   checkOptions,
   createBroker,
   type ListeningAddress,
   type ListenOptions,
+  StoreError,
   VERSION,
 } from '@godwit/broker'
 import {
@@ -16,7 +19,7 @@ import {
   located,
   type ServeConfig,
 } from './config-file.ts'
-import { CommandFailure } from './failure.ts'
+import { CommandFailure, StoreExit } from './failure.ts'
 import { openLog } from './log.ts'
 import { applyFlags, type ServeFlags } from './serve-flags.ts'
 
@@ -41,23 +44,42 @@ export async function serve(flags: ServeFlags): Promise<number> {
     log,
   })
   let exitCode = 0
-  broker.on('error', () => {
+  broker.on('error', error => {
     // It is in the log; a broker that cannot go on closes itself, which is no success.
-    exitCode = FAILED
+    exitCode = exitCodeOf(error)
   })
   logEvents(broker, log)
+  try {
+    await broker.ready
+  } catch (error) {
+    log.fatal(textOf(error))
+    await broker.close({ drainSeconds: 0 })
+    return exitCodeOf(error)
+  }
   const open = await listenAll(broker, config.listeners, log)
   if (!open) {
     await broker.close({ drainSeconds: 0 })
     return FAILED
   }
   exitCode = 0
-  greet(broker.addresses, log)
+  greet(broker.addresses, config.broker, log)
   const stopped = stopOnSignals(broker, config.drainSeconds, log)
   reloadOnHangup(broker, log)
   await broker.closed
   log.info('stopped')
-  return stopped() ? 0 : exitCode
+  // A disk that failed is no success, however the broker was stopped.
+  return stopped() && exitCode === FAILED ? 0 : exitCode
+}
+
+function exitCodeOf(error: unknown): number {
+  if (!(error instanceof StoreError)) return FAILED
+  if (error.code === 'locked') return StoreExit.locked
+  if (error.code === 'corrupt' || error.code === 'newer-version') return StoreExit.damaged
+  return StoreExit.failed
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** @throws CommandFailure for anything that would fail later, certificates included */
@@ -103,7 +125,7 @@ function explain(error: unknown, listener: ListenOptions): string {
   return `cannot listen on ${where}: ${message}`
 }
 
-function greet(addresses: readonly ListeningAddress[], log: Log): void {
+function greet(addresses: readonly ListeningAddress[], { store }: BrokerOptions, log: Log): void {
   log.info(`godwit ${VERSION}, process ${process.pid}`)
   for (const address of addresses) {
     const { url, host, transport } = address
@@ -111,7 +133,11 @@ function greet(addresses: readonly ListeningAddress[], log: Log): void {
     const reach = alone ? ' (this machine only; --host 0.0.0.0 opens it to the network)' : ''
     log.info(`listening on ${url}${reach}`)
   }
-  log.info('sessions, queues and retained messages are in memory: they end with this process')
+  if (typeof store === 'object') {
+    log.info(`what is acknowledged is on disk, in ${resolve(store.directory)}`)
+  } else {
+    log.info('sessions, queues and retained messages are in memory: they end with this process')
+  }
   const tcp = addresses.find(({ transport }) => transport === 'tcp')
   if (tcp === undefined) return
   const port = tcp.port === DEFAULT_PORT ? '' : ` -p ${tcp.port}`

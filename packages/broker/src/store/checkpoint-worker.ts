@@ -23,6 +23,8 @@ export interface WorkerSettings {
 
 export type Request =
   | { readonly type: 'recover' }
+  /** Chunks begin anew. */
+  | { readonly type: 'load' }
   | { readonly type: 'chunk' }
   | { readonly type: 'follow'; readonly ranges: readonly LogRange[] }
   | { readonly type: 'flush' }
@@ -67,6 +69,9 @@ function handle(request: Request): void {
       answer({ type: 'recovered', recovered: replica.recover() })
       break
     }
+    case 'load':
+      chunks = replica === null ? null : chunksOf(replica.state.database)
+      break
     case 'chunk':
       nextChunk()
       break
@@ -94,11 +99,9 @@ function flush(): void {
 }
 
 function nextChunk(): void {
-  if (replica === null) return
-  chunks ??= chunksOf(replica.state.database)
-  const { done, value } = chunks.next()
-  if (done) chunks = null
-  sendChunk(done ? null : value)
+  const next = chunks?.next()
+  if (next?.done !== false) chunks = null
+  sendChunk(next?.done === false ? next.value : null)
 }
 
 function sendChunk(chunk: ChunkAnswer): void {

@@ -73,6 +73,7 @@ export class Checkpoint {
   /** Gives the reader all that is in the database. This thread waits meanwhile. */
   load(reader: StoreReader): void {
     const chunkReader = new ChunkReader(reader)
+    this.request({ type: 'load' })
     for (let i = 0; i < CHUNKS_AHEAD; i++) this.request({ type: 'chunk' })
     let open = true
     for (let awaited = CHUNKS_AHEAD; awaited > 0; awaited--) {
@@ -100,6 +101,7 @@ export class Checkpoint {
   }
 
   close(): Promise<void> {
+    this.worker.ref()
     return new Promise(resolve => {
       this.closing = resolve
       this.request({ type: 'close' })
@@ -130,6 +132,8 @@ export class Checkpoint {
   private take(answer: Answer): void {
     switch (answer.type) {
       case 'recovered':
+        // From now on it does not keep the process alive by itself.
+        this.worker.unref()
         this.recovering?.resolve(answer.recovered)
         this.recovering = null
         break

@@ -69,6 +69,18 @@ export class RecordWriter implements RecordSink {
     this.count = 0
   }
 
+  /** Gives what was written to `other`, and takes its empty buffer instead. */
+  handOver(other: RecordWriter): void {
+    other.reset()
+    const { bytes, length, count } = this
+    this.bytes = other.bytes
+    this.length = this.headerBytes
+    this.count = 0
+    other.bytes = bytes
+    other.length = length
+    other.count = count
+  }
+
   putSession(session: StoredSession): void {
     this.begin(Op.PUT_SESSION)
     this.number(session.id)

@@ -16,8 +16,6 @@ import {
 
 const ZERO_BYTES = 1024 * 1024
 const RETRY_MS = 1000
-/** Used segments beyond the prepared ones that are kept for later instead of being deleted. */
-const FREE_MAX = 2
 const SPARE_PATTERN = /^spare-\d+\.tmp$/
 
 export interface SegmentOptions {
@@ -27,6 +25,8 @@ export interface SegmentOptions {
   readonly segmentBytes: number
   /** How many are kept ready: the last of them is for deletes when the disk is full. */
   readonly spareCount: number
+  /** Used segments beyond the prepared ones that are kept for later instead of being deleted. */
+  readonly freeMax: number
   readonly reached: (point: CrashPoint) => void
   /** There is no room for another segment, or there is again. */
   readonly shortage: (short: boolean) => void
@@ -86,7 +86,7 @@ export class Segments {
       const path = join(this.options.directory, name)
       const right = sizes.get(name) === this.options.segmentBytes
       const spare = SPARE_PATTERN.test(name)
-      if (!spare && right && this.free.length < this.options.spareCount + FREE_MAX) {
+      if (!spare && right && this.free.length < this.options.spareCount + this.options.freeMax) {
         this.free.push(path)
       } else await this.options.fileSystem.unlink(path)
     }
@@ -120,7 +120,8 @@ export class Segments {
     this.retired = this.retired.filter(one => one.lastSequence > appliedSequence)
     for (const one of done) {
       await one.file.close()
-      const useful = one.byteCount === this.options.segmentBytes && this.free.length < FREE_MAX
+      const useful =
+        one.byteCount === this.options.segmentBytes && this.free.length < this.options.freeMax
       if (useful && !this.closed) this.free.push(one.path)
       else await this.options.fileSystem.unlink(one.path)
     }

@@ -127,6 +127,7 @@ export class LogRig {
         storeId: STORE_ID,
         segmentBytes: this.options.segmentBytes,
         spareCount: this.options.spareCount,
+        freeMax: 2,
         reached: point => this.reached(point),
         shortage: short => {
           this.short = short

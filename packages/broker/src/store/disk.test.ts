@@ -1,0 +1,217 @@
+// The store on real files: what comes back after an orderly end and after a killed process, who may
+// open it, and what it refuses.
+
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import os from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type DiskOwner, type DiskStore, type DiskStoreOptions, openDiskStore } from './disk.ts'
+import { StoreError } from './errors.ts'
+import { SEGMENT_HEADER_BYTES, segmentNumber } from './log-format.ts'
+import { Model, modelReader, RandomRecords } from './testing/model.ts'
+import { SeededRandom } from './testing/random.ts'
+
+const SMALL = { segmentBytes: 64 * 1024, checkpointBytes: 100 * 1024 }
+const session = {
+  id: 1,
+  clientId: 'one',
+  protocolLevel: 5,
+  sessionExpirySeconds: 60,
+  disconnectedAtMs: 0,
+} as const
+
+class Opened implements DiskOwner {
+  readonly said: string[] = []
+  durableBatch = 0
+  failure: Error | null = null
+  private waiting: (() => void)[] = []
+
+  durable(batch: number): void {
+    assert.ok(batch > this.durableBatch, 'batches become durable in their order')
+    this.durableBatch = batch
+    for (const resolve of this.waiting.splice(0)) resolve()
+  }
+
+  failed(cause: Error): void {
+    this.failure = cause
+    for (const resolve of this.waiting.splice(0)) resolve()
+  }
+
+  async until(batch: number): Promise<void> {
+    while (this.durableBatch < batch && this.failure === null) {
+      await new Promise<void>(resolve => this.waiting.push(resolve))
+    }
+  }
+
+  open(options: DiskStoreOptions): Promise<DiskStore> {
+    const say = (fields: object, text: string) => {
+      this.said.push(`${text} ${JSON.stringify(fields)}`)
+    }
+    return openDiskStore(options, this, { info: say, warn: say, error: say })
+  }
+}
+
+function temporaryDirectory(t: TestContext): string {
+  const directory = fs.mkdtempSync(join(os.tmpdir(), 'godwit-store-'))
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function commitAll(store: DiskStore, owner: Opened): Promise<void> {
+  while (store.dirty || owner.durableBatch < store.openBatch - 1) {
+    store.commit()
+    await owner.until(store.openBatch - 1)
+  }
+}
+
+function factsOf(store: DiskStore): string[] {
+  const model = new Model()
+  store.load(modelReader(model))
+  return model.facts()
+}
+
+test('what was durable is there after a killed process, with any records', async t => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const random = new SeededRandom(seed)
+    let model = new Model()
+    const directory = temporaryDirectory(t)
+    for (let life = 0; life < 4; life++) {
+      const owner = new Opened()
+      const store = await owner.open({ directory, ...SMALL })
+      assert.deepEqual(factsOf(store), model.facts(), `seed ${seed}, life ${life}`)
+      const back = new Model()
+      store.load(modelReader(back))
+      model = back
+      const records = new RandomRecords(random, model, [store, model])
+      for (let i = 0; i < 600; i++) {
+        records.step()
+        if (i % 40 === 39) await commitAll(store, owner)
+      }
+      await commitAll(store, owner)
+      assert.equal(owner.failure, null)
+      if (random.chance(0.5)) await store.terminate()
+      else await store.close()
+    }
+  }
+})
+
+test('nothing is durable before its commit, and each commit takes a batch of its own', async t => {
+  const owner = new Opened()
+  const store = await owner.open({ directory: temporaryDirectory(t) })
+  assert.equal(store.dirty, false)
+  store.putSession(session)
+  assert.equal(store.dirty, true)
+  const first = store.openBatch
+  store.commit()
+  assert.equal(store.dirty, false)
+  assert.equal(owner.durableBatch, 0)
+  store.putReceived(1, 1)
+  store.commit()
+  assert.equal(store.openBatch, first + 1, 'one batch on its way at a time')
+  assert.equal(store.dirty, true)
+  await owner.until(first + 1)
+  assert.equal(owner.durableBatch, first + 1, 'the next one followed by itself')
+  await store.close()
+})
+
+test('a second opener is refused and told who has the directory', async t => {
+  const directory = temporaryDirectory(t)
+  const store = await new Opened().open({ directory })
+  await assert.rejects(new Opened().open({ directory }), (error: unknown) => {
+    assert.ok(error instanceof StoreError && error.code === 'locked')
+    assert.match(error.message, new RegExp(`in use by process ${process.pid} on `))
+    return true
+  })
+  await store.close()
+  await (await new Opened().open({ directory })).close()
+})
+
+test('a directory with a path longer than a socket may have can be locked', async t => {
+  const directory = join(temporaryDirectory(t), 'x'.repeat(120))
+  const store = await new Opened().open({ directory })
+  await assert.rejects(new Opened().open({ directory }), /in use by process/)
+  await store.close()
+  assert.equal(fs.existsSync(join(directory, 'lock')), false)
+})
+
+test('the lock of a dead process does not stop the next one', async t => {
+  const directory = temporaryDirectory(t)
+  fs.writeFileSync(join(directory, 'lock'), '')
+  await (await new Opened().open({ directory })).close()
+})
+
+async function damagedLog(t: TestContext): Promise<{ directory: string; file: string }> {
+  const directory = temporaryDirectory(t)
+  const owner = new Opened()
+  const store = await owner.open({ directory })
+  for (let id = 1; id <= 3; id++) {
+    store.putSession({ ...session, id, clientId: `client-${id}` })
+    await commitAll(store, owner)
+  }
+  await store.terminate()
+  const names = fs.readdirSync(join(directory, 'log')).filter(name => segmentNumber(name) > 0)
+  return { directory, file: join(directory, 'log', names.toSorted()[0] ?? '') }
+}
+
+function flip(file: string, offset: number): void {
+  const bytes = fs.readFileSync(file)
+  bytes[offset] = (bytes[offset] ?? 0) ^ 0x40
+  fs.writeFileSync(file, bytes)
+}
+
+test('damage before sound records refuses the start and names file and offset', async t => {
+  const { directory, file } = await damagedLog(t)
+  flip(file, SEGMENT_HEADER_BYTES + 25)
+  const before = fs.readFileSync(file)
+  await assert.rejects(new Opened().open({ directory }), (error: unknown) => {
+    assert.ok(error instanceof StoreError && error.code === 'corrupt')
+    assert.match(error.message, /0000000000000001\.log at offset 512: .*--salvage/)
+    return true
+  })
+  assert.deepEqual(fs.readFileSync(file), before)
+  const owner = new Opened()
+  const store = await owner.open({ directory, salvage: true })
+  assert.deepEqual(
+    factsOf(store).map(fact => fact.split(' ')[2]),
+    ['client-2', 'client-3'],
+  )
+  assert.match(owner.said.join(), /records were lost.*"offset":512/)
+  await store.close()
+})
+
+test('a torn last record is left out, without a word of salvage', async t => {
+  const { directory, file } = await damagedLog(t)
+  const frameBytes = fs.readFileSync(file).readUInt32LE(SEGMENT_HEADER_BYTES) + 20
+  flip(file, SEGMENT_HEADER_BYTES + 2 * frameBytes + 22)
+  const store = await new Opened().open({ directory })
+  assert.equal(factsOf(store).length, 2)
+  await store.close()
+})
+
+test('the database of a newer version is refused', async t => {
+  const directory = temporaryDirectory(t)
+  await (await new Opened().open({ directory })).close()
+  const { Database } = await import('./sqlite.ts')
+  const database = new Database(join(directory, 'state.db'))
+  database.execute("UPDATE meta SET value = 999 WHERE key = 'schema_version'")
+  database.close()
+  await assert.rejects(new Opened().open({ directory }), (error: unknown) => {
+    assert.ok(error instanceof StoreError && error.code === 'newer-version')
+    assert.match(error.message, /version 999, this program knows up to/)
+    return true
+  })
+})
+
+test('a file where the database is and that is none refuses the start', async t => {
+  const directory = temporaryDirectory(t)
+  await (await new Opened().open({ directory })).close()
+  fs.writeFileSync(join(directory, 'state.db'), 'x'.repeat(20_000))
+  await assert.rejects(new Opened().open({ directory }), StoreError)
+})
+
+test('a directory that cannot be made is an error of the system', async t => {
+  const directory = join(temporaryDirectory(t), 'file')
+  fs.writeFileSync(directory, '')
+  await assert.rejects(new Opened().open({ directory }), /ENOTDIR|EEXIST/)
+})

@@ -1,0 +1,307 @@
+// hot
+// The store on disk. Records go into the open batch; one batch is on its way to the log while the
+// next collects, so that one client waits for one sync and a thousand share one. Behind it a thread
+// (checkpoint.ts) follows the log into the database, after which segments are used again.
+
+import { join } from 'node:path'
+import type { Store, StoreReader } from '../core/ports.ts'
+import { Checkpoint } from './checkpoint.ts'
+import { type CrashPoint, crashPoints } from './crash-points.ts'
+import { StoreError, textOf } from './errors.ts'
+import { nodeFileSystem } from './file-system.ts'
+import { type DirectoryLock, lockDirectory } from './lock.ts'
+import { Log } from './log.ts'
+import { FRAME_HEADER_BYTES } from './log-format.ts'
+import { RecordWriter } from './record-writer.ts'
+import type { Recovered } from './replica.ts'
+
+/** Takes what the store has to say. */
+export interface StoreLog {
+  info(fields: object, text: string): void
+  warn(fields: object, text: string): void
+  error(fields: object, text: string): void
+}
+
+/** Who is told what becomes of the batches. */
+export interface DiskOwner {
+  durable(batch: number): void
+  /** Nothing can be promised any more: the process has to end. */
+  failed(cause: Error): void
+}
+
+export interface DiskStoreOptions {
+  /** Made when it is not there. Only one process at a time can use it. */
+  readonly directory: string
+  /** Go on without what cannot be read instead of refusing to start. Default: false. */
+  readonly salvage?: boolean
+  /** Of the files of the log. Default: 16 MiB. */
+  readonly segmentBytes?: number
+  /** So many bytes of log are written before the database takes over. Default: 64 MiB. */
+  readonly checkpointBytes?: number
+  /** The database takes over at the latest after this time. Default: 30 000. */
+  readonly checkpointMs?: number
+}
+
+const SEGMENT_BYTES = 16 * 1024 * 1024
+const SPARE_COUNT = 3
+const CHECKPOINT_BYTES = 64 * 1024 * 1024
+const CHECKPOINT_MS = 30_000
+/** The thread is told of the log in parts of about this size. */
+const FOLLOW_BYTES = 4 * 1024 * 1024
+/** Heap of the thread for what is not in the database yet. */
+const OVERLAY_BYTES_MAX = 256 * 1024 * 1024
+/** More than this waits for the disk: publishers are not read. */
+const OPEN_BATCH_BYTES_MAX = 16 * 1024 * 1024
+/** More than this is in the log and not in the database: publishers are not read. */
+const LOG_BYTES_MAX = 512 * 1024 * 1024
+const RETRY_MS = 1000
+
+/**
+ * Opens the store in a directory and recovers what an earlier process left.
+ * @throws StoreError `locked`, `corrupt`, `newer-version`, `io`
+ */
+export async function openDiskStore(
+  options: DiskStoreOptions,
+  owner: DiskOwner,
+  log: StoreLog,
+): Promise<DiskStore> {
+  const { directory } = options
+  const logDirectory = join(directory, 'log')
+  await nodeFileSystem.makeDirectory(logDirectory)
+  const lock = await lockDirectory(directory)
+  const crash = process.env['GODWIT_CRASH'] ?? ''
+  const checkpoint = new Checkpoint({
+    databasePath: join(directory, 'state.db'),
+    logDirectory,
+    salvage: options.salvage ?? false,
+    overlayBytesMax: OVERLAY_BYTES_MAX,
+    crash,
+  })
+  try {
+    const recovered = await checkpoint.recover()
+    const store = new DiskStore(options, owner, log, lock, checkpoint, recovered, crash)
+    await store.open(recovered)
+    return store
+  } catch (error) {
+    await checkpoint.terminate()
+    await lock.release()
+    throw error
+  }
+}
+
+export class DiskStore extends RecordWriter implements Store {
+  openBatch = 1
+  private readonly owner: DiskOwner
+  private readonly messages: StoreLog
+  private readonly lock: DirectoryLock
+  private readonly checkpoint: Checkpoint
+  private readonly log: Log
+  private readonly reached: (point: CrashPoint) => void
+  private readonly checkpointBytes: number
+  private readonly checkpointMs: number
+  /** The batch that is on its way to the disk. */
+  private readonly inFlight = new RecordWriter(FRAME_HEADER_BYTES)
+  private writing = false
+  private failure: Error | null = null
+  private closing: (() => void) | null = null
+  private short = false
+  private databaseFull = false
+  /** Bytes of the log that the thread has not been told of, and that the database has not. */
+  private untoldBytes = 0
+  private uncheckedBytes = 0
+  /** Of those, what the running checkpoint takes. */
+  private flushingBytes = 0
+  private flushing = false
+  private timer: NodeJS.Timeout | null = null
+  private recycling: Promise<void> = Promise.resolve()
+
+  constructor(
+    options: DiskStoreOptions,
+    owner: DiskOwner,
+    messages: StoreLog,
+    lock: DirectoryLock,
+    checkpoint: Checkpoint,
+    recovered: Recovered,
+    crash: string,
+  ) {
+    super(FRAME_HEADER_BYTES)
+    this.owner = owner
+    this.messages = messages
+    this.lock = lock
+    this.checkpoint = checkpoint
+    this.reached = crashPoints(crash)
+    this.checkpointBytes = options.checkpointBytes ?? CHECKPOINT_BYTES
+    this.checkpointMs = options.checkpointMs ?? CHECKPOINT_MS
+    const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
+    this.log = new Log(
+      {
+        fileSystem: nodeFileSystem,
+        directory: join(options.directory, 'log'),
+        storeId: recovered.storeId,
+        segmentBytes,
+        spareCount: SPARE_COUNT,
+        freeMax: Math.ceil(this.checkpointBytes / segmentBytes) + 1,
+        reached: this.reached,
+        shortage: short => this.shortage(short),
+        failed: cause => this.fail(cause),
+      },
+      recovered.nextSegment,
+      recovered.lastSequence,
+    )
+    checkpoint.listen({
+      applied: sequence => this.applied(sequence),
+      flushFailed: text => this.flushFailed(text),
+      failed: cause => this.fail(cause),
+    })
+  }
+
+  get dirty(): boolean {
+    return this.count > 0
+  }
+
+  get full(): boolean {
+    return this.short || this.databaseFull
+  }
+
+  get congested(): boolean {
+    return this.length > OPEN_BATCH_BYTES_MAX || this.uncheckedBytes > LOG_BYTES_MAX
+  }
+
+  /** Gets the log ready to take records. */
+  async open(recovered: Recovered): Promise<void> {
+    for (const lost of recovered.lost) {
+      this.messages.error({ ...lost }, 'records were lost: the log is damaged')
+    }
+    if (recovered.replayed > 0) {
+      this.messages.info({ batches: recovered.replayed }, 'recovered what the log had')
+    }
+    const names = recovered.files.map(([name]) => name)
+    await this.log.segments.adopt(names, new Map(recovered.files))
+    await this.log.open()
+    this.timer = setInterval(() => this.flushIfAny(), this.checkpointMs)
+    this.timer.unref()
+  }
+
+  load(reader: StoreReader): void {
+    this.checkpoint.load(reader)
+  }
+
+  commit(): void {
+    if (this.writing || this.count === 0 || this.failure !== null) return
+    const batch = this.openBatch++
+    this.writing = true
+    this.handOver(this.inFlight)
+    this.log.append(this.inFlight).then(
+      () => this.written(batch),
+      (error: unknown) => this.fail(error instanceof Error ? error : new Error(textOf(error))),
+    )
+  }
+
+  /** Writes what is open, brings the database up to date and lets the directory go. */
+  async close(): Promise<void> {
+    if (this.timer !== null) clearInterval(this.timer)
+    this.timer = null
+    await this.drain()
+    if (this.failure === null) {
+      this.tell()
+      // The next start has nothing to recover then. Without room it has.
+      if (this.uncheckedBytes > 0) this.checkpoint.flush()
+      await this.checkpoint.close()
+      await this.recycling
+      await this.log.close()
+    } else {
+      await this.checkpoint.terminate()
+      await this.log.close()
+    }
+    await this.lock.release()
+  }
+
+  /** Ends at once and writes nothing more, as if the process were killed. */
+  async terminate(): Promise<void> {
+    this.failure ??= new StoreError('closed', 'the store was ended')
+    await this.close()
+  }
+
+  /** Resolves when no batch is open or on its way. */
+  private drain(): Promise<void> {
+    this.commit()
+    if (!this.writing || this.failure !== null) return Promise.resolve()
+    return new Promise(resolve => {
+      this.closing = resolve
+    })
+  }
+
+  private written(batch: number): void {
+    if (this.failure !== null) return
+    const byteCount = this.inFlight.length
+    this.untoldBytes += byteCount
+    this.uncheckedBytes += byteCount
+    this.writing = false
+    // The disk is not idle while the core makes use of what is durable.
+    this.commit()
+    this.reached('before_ack')
+    this.owner.durable(batch)
+    if (this.untoldBytes >= FOLLOW_BYTES) this.tell()
+    if (this.uncheckedBytes - this.flushingBytes >= this.checkpointBytes) this.flush()
+    if (this.writing) return
+    const closing = this.closing
+    this.closing = null
+    closing?.()
+  }
+
+  /** Tells the thread what is durable. */
+  private tell(): void {
+    this.untoldBytes = 0
+    this.checkpoint.follow(this.log.takeRanges())
+  }
+
+  private flushIfAny(): void {
+    if (this.uncheckedBytes > 0) this.flush()
+  }
+
+  private flush(): void {
+    if (this.flushing || this.failure !== null) return
+    this.flushing = true
+    this.flushingBytes = this.uncheckedBytes
+    this.tell()
+    this.checkpoint.flush()
+  }
+
+  private applied(sequence: number): void {
+    if (this.databaseFull) this.messages.info({}, 'the database has room again')
+    this.databaseFull = false
+    if (this.flushing) {
+      this.flushing = false
+      this.uncheckedBytes -= this.flushingBytes
+      this.flushingBytes = 0
+    }
+    this.recycling = this.log.segments.recycle(sequence).catch((error: unknown) => {
+      this.fail(error instanceof Error ? error : new Error(textOf(error)))
+    })
+  }
+
+  private flushFailed(text: string): void {
+    if (!this.databaseFull) this.messages.error({ cause: text }, 'the database cannot be written')
+    this.databaseFull = true
+    this.flushing = false
+    this.flushingBytes = 0
+    if (this.timer !== null) setTimeout(() => this.flush(), RETRY_MS).unref()
+  }
+
+  private shortage(short: boolean): void {
+    this.short = short
+    if (short) this.messages.warn({}, 'the disk is full: nothing that grows is accepted')
+    else this.messages.info({}, 'the disk has room again')
+  }
+
+  /** A write or a sync has failed: what is on disk is unknown, so nobody is told anything more. */
+  private fail(cause: Error): void {
+    if (this.failure !== null) return
+    const text = `the store failed: ${cause.message}. What was acknowledged is on disk`
+    this.failure = cause instanceof StoreError ? cause : new StoreError('io', text, cause)
+    const closing = this.closing
+    this.closing = null
+    closing?.()
+    this.owner.failed(this.failure)
+  }
+}
