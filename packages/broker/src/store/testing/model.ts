@@ -330,7 +330,7 @@ export class RandomRecords {
 
   private takeFromGroup(sessionId: number): void {
     const owned = this.pick([...this.model.groupQueues.values()])
-    if (owned === undefined) return
+    if (owned === undefined) return this.publish()
     const { ownerId, sequence, messageId } = owned.delivery
     this.enqueue(sessionId, messageId)
     this.each(sink => sink.removeGroupDelivery(ownerId, sequence))
