@@ -1,3 +1,3 @@
 #!/usr/bin/env node
 // The command `godwit`. It is not compiled, so that npm can link it before the first build.
-import '../dist/main.js'
+import '../dist/start.js'

@@ -1,8 +1,7 @@
 // A connection of pub and sub to a broker: one CONNECT, messages both ways with their QoS, pings,
 // one DISCONNECT. It does not reconnect: a script sees each loss in the exit code.
 
-import { connect as connectTcp, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import {
   type AckPacket,
   type ConnackPacket,
@@ -14,25 +13,24 @@ import {
   type Packet,
   PacketIds,
   PacketType,
+  type Properties,
   type ProtocolLevel,
   type PublishPacket,
   type QoS,
   ReasonCode,
   readServerPacket,
+  type SubscriptionRequest,
   type Will,
 } from '@godwit/packet'
 
 export interface ConnectOptions {
-  readonly host: string
-  readonly port: number
-  /** Of a Unix socket; null: host and port. */
-  readonly path: string | null
-  readonly localAddress: string | null
-  readonly tls: ConnectionOptions | null
+  /** Open already. */
+  readonly socket: Socket
+  readonly properties: Properties
+  readonly disconnectProperties: Properties
   readonly level: ProtocolLevel
   readonly clientId: string
   readonly cleanStart: boolean
-  readonly sessionExpirySeconds: number
   readonly keepAliveSeconds: number
   readonly username: string | null
   readonly password: Uint8Array | null
@@ -92,7 +90,7 @@ export class BrokerConnection {
   private constructor(options: ConnectOptions) {
     this.options = options
     this.inflightMax = options.inflightMax
-    this.socket = openSocket(options)
+    this.socket = options.socket
     this.socket.setNoDelay(true)
     this.closed = new Promise(resolve => {
       this.socket.on('close', () => resolve(this.finish()))
@@ -108,9 +106,15 @@ export class BrokerConnection {
    * @returns the reason code of its acknowledgement, 0 for QoS 0
    * @throws ConnectionError when the connection ends before that
    */
-  async publish(topic: string, payload: Uint8Array, qos: QoS, retain: boolean): Promise<number> {
+  async publish(
+    topic: string,
+    payload: Uint8Array,
+    qos: QoS,
+    retain: boolean,
+    properties: Properties,
+  ): Promise<number> {
     const type = PacketType.PUBLISH
-    const common = { type, topic, payload, qos, retain, dup: false, properties: NO_PROPERTIES }
+    const common = { type, topic, payload, qos, retain, dup: false, properties }
     if (qos === 0) {
       if (!this.send({ ...common, packetId: 0 })) await this.drained()
       return 0
@@ -127,27 +131,28 @@ export class BrokerConnection {
 
   /** @returns the reason code of each filter */
   async subscribe(
-    filters: readonly string[],
-    qos: QoS,
-    retainHandling: 0 | 1 | 2 = 0,
+    subscriptions: readonly SubscriptionRequest[],
+    properties: Properties,
   ): Promise<readonly number[]> {
-    const subscriptions = filters.map(filter => {
-      return { filter, qos, noLocal: false, retainAsPublished: false, retainHandling }
-    })
     const packetId = this.ids.take()
-    const type = PacketType.SUBSCRIBE
-    const packet = { type, packetId, subscriptions, properties: NO_PROPERTIES }
+    const packet = { type: PacketType.SUBSCRIBE, packetId, subscriptions, properties }
     const answer = await this.ask(packetId, packet)
     this.ids.release(packetId)
     return answer.type === PacketType.SUBACK ? answer.reasonCodes : []
   }
 
+  async unsubscribe(filters: readonly string[], properties: Properties): Promise<void> {
+    const packetId = this.ids.take()
+    await this.ask(packetId, { type: PacketType.UNSUBSCRIBE, packetId, filters, properties })
+    this.ids.release(packetId)
+  }
+
   /** Says goodbye and waits until all that was written has gone. */
-  async disconnect(): Promise<void> {
+  async disconnect(reasonCode: number = ReasonCode.NORMAL_DISCONNECTION): Promise<void> {
     if (this.leaving) return
     this.leaving = true
-    const reasonCode = ReasonCode.NORMAL_DISCONNECTION
-    this.send({ type: PacketType.DISCONNECT, reasonCode, properties: NO_PROPERTIES })
+    const properties = this.options.disconnectProperties
+    this.send({ type: PacketType.DISCONNECT, reasonCode, properties })
     this.socket.end()
     await this.closed
   }
@@ -167,16 +172,13 @@ export class BrokerConnection {
           reject(error)
         },
       }
-      this.socket.once(this.options.tls === null ? 'connect' : 'secureConnect', () => {
-        this.sendConnect()
-      })
+      this.sendConnect()
     })
   }
 
   private sendConnect(): void {
     const { level, clientId, cleanStart, keepAliveSeconds } = this.options
-    const { username, password, will, sessionExpirySeconds } = this.options
-    const hasExpiry = level === 5 && sessionExpirySeconds > 0
+    const { username, password, will, properties } = this.options
     this.send({
       type: PacketType.CONNECT,
       protocolLevel: level,
@@ -187,7 +189,7 @@ export class BrokerConnection {
       username,
       password,
       bridge: false,
-      properties: hasExpiry ? { sessionExpiryInterval: sessionExpirySeconds } : NO_PROPERTIES,
+      properties,
     })
   }
 
@@ -226,6 +228,7 @@ export class BrokerConnection {
       case PacketType.PUBACK:
       case PacketType.PUBCOMP:
       case PacketType.SUBACK:
+      case PacketType.UNSUBACK:
         this.settle(packet.packetId, packet)
         break
       case PacketType.PINGRESP:
@@ -339,14 +342,4 @@ export class BrokerConnection {
 
 function lost(): ConnectionError {
   return new ConnectionError('the connection was lost', 0)
-}
-
-function openSocket(options: ConnectOptions): Socket {
-  const { host, port, path, localAddress, tls } = options
-  const where = path === null ? { host, port } : { path }
-  const bind = localAddress === null ? {} : { localAddress }
-  if (tls === null) return connectTcp({ ...where, ...bind })
-  // An IP address is no name to be told in the handshake.
-  const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host }
-  return connectTls({ ...where, ...bind, ...servername, ...tls })
 }

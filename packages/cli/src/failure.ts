@@ -3,10 +3,13 @@
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure'
   readonly exitCode: number
+  /** Whether the help of the command would have told. */
+  readonly isUsage: boolean
 
-  constructor(text: string, exitCode: number) {
+  constructor(text: string, exitCode: number, isUsage = false) {
     super(text)
     this.exitCode = exitCode
+    this.isUsage = isUsage
   }
 }
 
@@ -21,5 +24,5 @@ export const StoreExit = { locked: 73, damaged: 65, failed: 74 } as const
 
 /** An option that is not what it must be. */
 export function usage(text: string, exitCode: number = USAGE): never {
-  throw new CommandFailure(text, exitCode)
+  throw new CommandFailure(text, exitCode, true)
 }

@@ -1,18 +1,23 @@
-#!/usr/bin/env node
-// The command `godwit`: what it can do, and which file does it. Each is loaded when it is asked
-// for, so that --help is quick.
+// The commands of `godwit` for commander: what there is, and which file does it. Each is loaded
+// when it is asked for, so that --help is quick.
 
 import { Command, CommanderError, type Command as Parser } from 'commander'
-import { CommandFailure } from './failure.ts'
+import type { PasswdFlags } from './commands/passwd.ts'
+import type { TicktockFlags } from './commands/ticktock.ts'
 import { withLegacyFlags } from './legacy-flags.ts'
-import type { PubFlags } from './pub.ts'
 import type { ServeFlags } from './serve-flags.ts'
 import { LIMIT_FLAGS } from './serve-flags.ts'
-import type { SubFlags } from './sub.ts'
 import { VERSION } from './version.ts'
 
 const USAGE_EXIT_CODE = 2
-const MOSQUITTO_USAGE_EXIT_CODE = 1
+
+/** What has a parser of its own, see start.ts; here only for the list of commands. */
+const ClientTexts: Readonly<Record<string, string>> = {
+  pub: 'publish a message, or many',
+  sub: 'print the messages of topics',
+  rr: 'publish a request and print its response',
+  replay: 'publish a recording of sub --record',
+}
 
 const ServeHelp = `
 Examples:
@@ -25,26 +30,32 @@ Examples:
 Sizes are 4096, 64k or 1m; times are 30, 90s, 15m, 12h or 7d.
 SIGHUP reads certificates again, SIGINT and SIGTERM stop gracefully.`
 
-const PubHelp = `
+const PasswdHelp = `
 Examples:
-  godwit pub -t hello -m world
-  godwit pub hello world
-  tail -f log | godwit pub -t log -l -q 1
+  godwit passwd -c passwords joe           a new file; asks for the password
+  godwit passwd -b passwords ann secret    adds or changes one
+  godwit passwd -D passwords joe           takes one out
+  godwit passwd -U passwords               hashes what is in plain text
+  godwit passwd --verify passwords ann     says whether a password is right
+  echo secret | godwit passwd passwords ann
 
-The exit code is 0, or that of CONNACK, 27 after -W, else 1.`
+The files are Mosquitto's: mosquitto reads them, and godwit serve --password-file reads mosquitto's.
+-H argon2id needs Mosquitto 2.1.`
 
-const SubHelp = `
+const TicktockHelp = `
 Examples:
-  godwit sub -v -t '#'
-  godwit sub -t sensors/+/temperature -C 1 -W 5
+  godwit ticktock --who bonnie --delay 1s
+  godwit ticktock -host broker:1883 -who clyde`
 
-The exit code is 0, or that of CONNACK, 27 after -W, else 1.`
-
-async function main(): Promise<number> {
+/** Runs what was asked for. @returns the exit code @throws CommandFailure */
+export async function runProgram(words: readonly string[]): Promise<number> {
   let exitCode = 0
+  const exit = (code: number): void => {
+    exitCode = code
+  }
   const program = new Command('godwit')
   program
-    .description('MQTT broker, publisher and subscriber')
+    .description('MQTT broker, clients and load testers')
     .version(VERSION)
     .helpOption('-h, --help', 'show what there is')
     .exitOverride()
@@ -52,15 +63,14 @@ async function main(): Promise<number> {
     const { serve } = await import('./serve.ts')
     exitCode = await serve(flags)
   })
-  definePub(program, async (words, flags) => {
-    const { publish } = await import('./pub.ts')
-    exitCode = await publish(words, flags)
-  })
-  defineSub(program, async (words, flags) => {
-    const { subscribe } = await import('./sub.ts')
-    exitCode = await subscribe(words, flags)
-  })
-  await program.parseAsync(withLegacyFlags(process.argv.slice(2)), { from: 'user' })
+  for (const [name, text] of Object.entries(ClientTexts)) program.command(name).description(text)
+  defineTools(program, exit)
+  try {
+    await program.parseAsync(withLegacyFlags(words), { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE
+  }
   return exitCode
 }
 
@@ -104,109 +114,45 @@ function defineServe(program: Parser, run: (flags: ServeFlags) => Promise<void>)
   serve.action((flags: ServeFlags) => run(flags))
 }
 
-function definePub(
-  program: Parser,
-  run: (words: string[], flags: PubFlags) => Promise<void>,
-): void {
-  const pub = program
-    .command('pub')
-    .description('publish a message')
-    .argument('[words...]', 'topic and message, where -t and -m are not given')
-  pub
-    .exitOverride()
-    .helpOption('--help', 'show this')
-    .optionsGroup('What to publish:')
-    .option('-t, --topic <topic>', 'where to')
-    .option('-m, --message <text>', 'the message')
-    .option('-f, --file <file>', 'the message is in a file')
-    .option('-s, --stdin-all', 'standard input is the message')
-    .option('-l, --stdin-lines', 'each line of standard input is a message')
-    .option('-n, --nothing', 'an empty message')
-    .option('-q, --qos <qos>', '0, 1 or 2 (default: 0)')
-    .option('-r, --retain', 'the broker keeps it for later subscribers')
-    .option('--repeat <n>', 'so many times')
-    .option('--wait', 'stay connected')
-  defineConnection(pub)
-  pub.addHelpText('after', PubHelp)
-  pub.action((words: string[], flags: PubFlags) => run(words, flags))
-}
-
-function defineSub(
-  program: Parser,
-  run: (words: string[], flags: SubFlags) => Promise<void>,
-): void {
-  const sub = program
-    .command('sub')
-    .description('print the messages of topics')
-    .argument('[topics...]', 'topic filters, where -t is not given')
-  sub
-    .exitOverride()
-    .helpOption('--help', 'show this')
-    .optionsGroup('What to print:')
-    .option('-t, --topic <filter>', 'topic filter, again for more', collect)
-    .option('-T, --filter-out <filter>', 'leave out these topics, again for more', collect)
-    .option('-q, --qos <qos>', '0, 1 or 2 (default: 0)')
-    .option('-C, --count <n>', 'end after so many messages')
-    .option('-v, --verbose', 'topic before payload')
-    .option('-N, --no-newline', 'nothing after a payload')
-    .option('-R, --no-stale', 'no retained messages')
-    .option('--retained-only', 'only retained messages; end at the first other')
-    .option('-E, --exit-after-suback', 'end when the broker has confirmed')
-  defineConnection(sub)
-  sub.addHelpText('after', SubHelp)
-  sub.action((words: string[], flags: SubFlags) => run(words, flags))
-}
-
-/** What pub and sub have in common. */
-function defineConnection(command: Parser): void {
-  command
-    .optionsGroup('Connection:')
-    .option('-h, --host <host>', 'broker, or broker:port (default: localhost)')
-    .option('-p, --port <port>', 'default: 1883, with TLS 8883')
-    .option('-L, --url <url>', 'mqtt(s)://[user[:password]@]host[:port]/topic')
-    .option('--unix <path>', 'a Unix socket instead')
-    .option('-A, --bind <address>', 'address of this machine to connect from')
-    .option('-i, --id <id>', 'client id (default: a random one)')
-    .option('-I, --id-prefix <prefix>', 'client id: this and the number of the process')
-    .option('-u, --user <name>', 'user name')
-    .option('-P, --pass <password>', 'password')
-    .option('-V, --protocol-version <version>', 'mqttv5, mqttv311 or mqttv31 (default: mqttv311)')
-    .option('-k, --keepalive <seconds>', 'keep alive (default: 60)')
-    .option('-c, --no-clean-session', 'keep the session; needs -i')
-    .option('-x, --session-expiry <seconds>', 'how long it is kept, MQTT 5.0')
-    .option('-M, --max-inflight <n>', 'unacknowledged messages (default: 20)')
-    .option('-W, --timeout <seconds>', 'end after this time with code 27')
-    .option('-d, --dump', 'print every packet to standard error')
-    .option('--quiet', 'print no errors')
-    .optionsGroup('Will:')
-    .option('--will-topic <topic>', 'what the broker publishes when the connection breaks')
-    .option('--will-payload <text>', 'its message')
-    .option('--will-qos <qos>', 'its quality of service')
-    .option('--will-retain', 'it is retained')
-    .optionsGroup('TLS:')
-    .option('--tls', 'use TLS with the authorities that Node knows')
-    .option('--cafile <file>', 'who has signed the certificate of the broker')
-    .option('--cert <file>', 'own certificate')
-    .option('--key <file>', 'its private key')
-    .option('--insecure', 'the certificate may be for another host')
-}
-
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value]
 }
 
-function fail(error: unknown): number {
-  if (error instanceof CommandFailure) {
-    console.error(`Error: ${error.message}`)
-    return error.exitCode
-  }
-  if (!(error instanceof CommanderError)) throw error
-  if (error.exitCode === 0) return 0
-  const isClient = ['pub', 'sub'].includes(process.argv[2] ?? '')
-  return isClient ? MOSQUITTO_USAGE_EXIT_CODE : USAGE_EXIT_CODE
+function defineTools(program: Parser, exit: (code: number) => void): void {
+  program
+    .command('ticktock')
+    .description('publish the time to the topic tick, and print what others publish there')
+    .exitOverride()
+    .option('--host <host>', 'broker, or broker:port (default: localhost:1883)')
+    .option('--id <id>', 'client id (default: a random one)')
+    .option('--user <name>', 'user name')
+    .option('--pass <password>', 'password')
+    .option('--dump', 'print every packet to standard error')
+    .option('--delay <time>', 'time between messages (default: 1s)')
+    .option('--who <name>', 'who says it (default: bonnie)')
+    .addHelpText('after', TicktockHelp)
+    .action(async (flags: TicktockFlags) => {
+      const { ticktock } = await import('./commands/ticktock.ts')
+      exit(await ticktock(flags))
+    })
+  program
+    .command('passwd')
+    .description('make and change password files')
+    .argument('<file>', 'the password file')
+    .argument('[name]', 'the user')
+    .argument('[password]', 'with -b')
+    .exitOverride()
+    .option('-c, --create', 'make a new file, in place of one that is there')
+    .option('-b, --batch', 'the password is on the command line')
+    .option('-D, --delete', 'take the user out')
+    .option('-U, --update', 'hash passwords that are in plain text')
+    .option('-H, --hash <kind>', 'sha512-pbkdf2 (default), argon2id or sha512')
+    .option('-I, --iterations <n>', 'of sha512-pbkdf2 (default: 210000)')
+    .option('--verify', 'only say whether the password is right')
+    .addHelpText('after', PasswdHelp)
+    .action(async (path: string, name: string, password: string, flags: PasswdFlags) => {
+      const { passwd } = await import('./commands/passwd.ts')
+      const words = [path, name, password].filter(word => word !== undefined)
+      exit(await passwd(words, flags))
+    })
 }
-
-// What was written to a pipe goes out before the end; whatever else still runs does not matter.
-process.exitCode = await main().catch(fail)
-if (process.stdout.writableLength === 0) process.exit()
-process.stdout.once('drain', () => process.exit())

@@ -1,0 +1,138 @@
+// The command `godwit pub`: publishes a message, or many from standard input or a recording.
+
+import { readFileSync } from 'node:fs'
+import { encodeUtf8, isTopicName } from '@godwit/packet'
+import { CommandFailure, usage } from '../failure.ts'
+import { ExitCode, report, type Say, sayer } from '../network/ending.ts'
+import { type Link, type OutgoingMessage, openLink } from '../network/link.ts'
+import type { ClientChoice, Source } from '../options/choice.ts'
+import { WRONG } from '../options/option.ts'
+import { reasonText } from '../output/texts.ts'
+import { incoming } from './pub-sources.ts'
+
+const FAILURE_CODE = 0x80
+/** Messages that are handed over and not acknowledged, besides those in the window. */
+const AHEAD = 1000
+
+/** @returns the exit code: that of CONNACK when refused, 7 when the connection was lost */
+export async function publish(choice: ClientChoice): Promise<number> {
+  const messages = messagesOf(choice)
+  const say = sayer(choice)
+  let link: Link
+  try {
+    link = await openLink(choice)
+  } catch (error) {
+    return report(error, choice, say)
+  }
+  const stopped = new Promise<number>(resolve => {
+    process.once('SIGINT', () => resolve(128 + 2))
+    process.once('SIGTERM', () => resolve(128 + 15))
+  })
+  try {
+    const code = await Promise.race([sendAll(link, messages, say), stopped])
+    if (choice.wait && code < FAILURE_CODE) {
+      const error = await Promise.race([link.closed, stopped.then(() => null)])
+      if (error !== null) throw error
+    }
+    await link.close()
+    return code
+  } catch (error) {
+    return report(error, choice, say)
+  }
+}
+
+/**
+ * Everything that can be wrong with the messages is, as far as possible, said before connecting.
+ */
+function messagesOf(choice: ClientChoice): AsyncIterable<OutgoingMessage> {
+  const { source } = choice
+  const topic = choice.topics[0] ?? ''
+  const brings = source.kind === 'json' || source.kind === 'replay'
+  const alias = choice.properties.publish['topicAlias'] !== undefined
+  if (source.kind === 'none' || (topic === '' && !brings)) {
+    usage(
+      'Both topic and message must be supplied: -t topic and -m message, or -f, -s, -l, -n',
+      WRONG,
+    )
+  }
+  if (topic !== '' && !isTopicName(topic)) usage(`Invalid publish topic '${topic}'`, WRONG)
+  if (alias && source.kind !== 'text') usage('topic-alias is only for -m', WRONG)
+  const defaults = {
+    topic,
+    qos: choice.qos,
+    retain: choice.retain,
+    properties: choice.level === 5 ? choice.properties.publish : {},
+  }
+  if (brings || source.kind === 'lines') return incoming(choice, source, defaults)
+  return repeated({ ...defaults, payload: payloadOf(source) }, choice)
+}
+
+function payloadOf(source: Source): Uint8Array {
+  switch (source.kind) {
+    case 'text':
+      return encodeUtf8(source.text)
+    case 'file':
+      try {
+        return readFileSync(source.path)
+      } catch (error) {
+        throw new CommandFailure(
+          `Unable to open file "${source.path}": ${(error as Error).message}`,
+          WRONG,
+        )
+      }
+    case 'stdin': {
+      const bytes = readFileSync(0)
+      // -n is how to publish nothing; here it is a pipe that broke before it.
+      if (bytes.length === 0) throw new CommandFailure('Zero length input.', WRONG)
+      return bytes
+    }
+    default:
+      return new Uint8Array(0)
+  }
+}
+
+async function* repeated(
+  message: OutgoingMessage,
+  { repeatCount, repeatDelaySeconds }: ClientChoice,
+): AsyncGenerator<OutgoingMessage> {
+  for (let i = 0; i < repeatCount; i++) {
+    if (i > 0 && repeatDelaySeconds > 0) {
+      await new Promise(resolve => setTimeout(resolve, repeatDelaySeconds * 1000))
+    }
+    yield message
+  }
+}
+
+/**
+ * Takes the next message when there is room for it. @returns 0, or the last refusal's reason code
+ */
+async function sendAll(
+  link: Link,
+  messages: AsyncIterable<OutgoingMessage>,
+  say: Say,
+): Promise<number> {
+  const under = new Set<Promise<void>>()
+  let worst: number = ExitCode.OK
+  let failure: { readonly error: unknown } | null = null
+  let number = 0
+  for await (const message of messages) {
+    if (failure !== null) break
+    const mine = ++number
+    const sent = link
+      .publish(message)
+      .then(code => {
+        if (code < FAILURE_CODE) return
+        worst = code
+        say(`Warning: Publish ${mine} failed: ${reasonText(code)}.`)
+      })
+      .catch((error: unknown) => {
+        failure ??= { error }
+      })
+      .finally(() => under.delete(sent))
+    under.add(sent)
+    while (under.size >= AHEAD) await Promise.race(under)
+  }
+  await Promise.all(under)
+  if (failure !== null) throw (failure as { readonly error: unknown }).error
+  return worst
+}

@@ -1,0 +1,190 @@
+// The command `godwit sub`: prints the messages of topics until it has had enough.
+
+import { type PublishPacket, type SubscriptionRequest, topicMatches } from '@godwit/packet'
+import { ExitCode, report, type Say, sayer } from '../network/ending.ts'
+import { type Link, LinkError, openLink } from '../network/link.ts'
+import type { ClientChoice } from '../options/choice.ts'
+import { Output } from '../output/output.ts'
+import { printer, Recorder } from '../output/printer.ts'
+
+const FAILURE_CODE = 0x80
+/** The broker shall publish the will all the same, as mosquitto_sub asks when a signal ends it. */
+const DISCONNECT_WITH_WILL = 4
+
+interface End {
+  readonly exitCode: number
+  readonly reasonCode: number
+}
+
+const ENOUGH: End = { exitCode: ExitCode.OK, reasonCode: 0 }
+const INTERRUPTED: End = { exitCode: ExitCode.OK, reasonCode: DISCONNECT_WITH_WILL }
+const TIMED_OUT: End = { exitCode: ExitCode.TIMED_OUT, reasonCode: DISCONNECT_WITH_WILL }
+
+/** Where messages go, and what is left to do at the end. */
+interface Sink {
+  readonly print: (message: PublishPacket) => void
+  readonly close: () => void
+}
+
+/** @returns the exit code: that of CONNACK when refused, 27 when -W ended it */
+export async function subscribe(choice: ClientChoice): Promise<number> {
+  const say = sayer(choice)
+  const output = new Output()
+  const sink = await openSink(choice, output, say)
+  const run = new Run(choice, sink)
+  output.onGone = () => run.end(ENOUGH)
+  try {
+    const ending = await run.connected(say)
+    if (ending === TIMED_OUT) say('Timed out')
+    return ending.exitCode
+  } catch (error) {
+    return report(error, choice, say)
+  } finally {
+    sink.close()
+    output.flush()
+  }
+}
+
+class Run {
+  private readonly choice: ClientChoice
+  private readonly sink: Sink
+  private readonly ended: Promise<End>
+  private resolveEnd: (end: End) => void = () => undefined
+  private isOver = false
+  private printed = 0
+  /** Retained messages that are being cleared. */
+  private readonly clearing = new Set<Promise<unknown>>()
+
+  constructor(choice: ClientChoice, sink: Sink) {
+    this.choice = choice
+    this.sink = sink
+    this.ended = new Promise(resolve => {
+      this.resolveEnd = resolve
+    })
+  }
+
+  end(end: End): void {
+    this.isOver = true
+    this.resolveEnd(end)
+  }
+
+  /** From connecting to the end. @throws LinkError, CommandFailure */
+  async connected(say: Say): Promise<End> {
+    const { choice } = this
+    const { timeoutSeconds } = choice
+    const timer =
+      timeoutSeconds > 0 ? setTimeout(() => this.end(TIMED_OUT), timeoutSeconds * 1000) : null
+    process.once('SIGINT', () => this.end(INTERRUPTED))
+    process.once('SIGTERM', () => this.end(INTERRUPTED))
+    try {
+      const link = await Promise.race([openLink(choice), this.ended])
+      if (!('publish' in link)) return link
+      link.onMessage = message => this.take(link, message)
+      const end = await Promise.race([this.subscribed(link, say), this.ended, lost(link)])
+      await Promise.allSettled(this.clearing)
+      await link.close(end.reasonCode)
+      return end
+    } finally {
+      if (timer !== null) clearTimeout(timer)
+    }
+  }
+
+  private async subscribed(link: Link, say: Say): Promise<End> {
+    const { topics, unsubscribes, properties, exitAfterSubscribe } = this.choice
+    if (topics.length > 0) {
+      const requests = topics.map(filter => this.request(filter))
+      const codes = await link.subscribe(requests, properties.subscribe)
+      const refused = codes.filter(code => code >= FAILURE_CODE)
+      if (refused.length === codes.length) {
+        say('All subscription requests were denied.')
+        return { exitCode: refused[0] ?? ExitCode.WRONG, reasonCode: 0 }
+      }
+      for (const [index, code] of codes.entries()) {
+        if (code >= FAILURE_CODE) say(`Warning: the subscription to ${topics[index]} was denied.`)
+      }
+    }
+    if (unsubscribes.length > 0) await link.unsubscribe(unsubscribes, properties.unsubscribe)
+    return exitAfterSubscribe ? ENOUGH : await this.ended
+  }
+
+  private request(filter: string): SubscriptionRequest {
+    const { qos, level, retainAsPublished, retainHandling } = this.choice
+    const isV5 = level === 5
+    return {
+      filter,
+      qos,
+      noLocal: false,
+      retainAsPublished: isV5 && retainAsPublished,
+      retainHandling: isV5 ? retainHandling : 0,
+    }
+  }
+
+  private take(link: Link, message: PublishPacket): void {
+    const { choice } = this
+    if (this.isOver) return
+    if (choice.retainedOnly && !message.retain) {
+      this.end(ENOUGH)
+      return
+    }
+    if (message.retain && choice.noRetained) return
+    if (choice.filterOuts.some(filter => topicMatches(filter, message.topic))) return
+    if (choice.removeRetained && message.retain) this.clear(link, message.topic)
+    this.sink.print(message)
+    this.printed++
+    if (choice.count > 0 && this.printed >= choice.count) this.end(ENOUGH)
+  }
+
+  private clear(link: Link, topic: string): void {
+    const empty = {
+      topic,
+      payload: new Uint8Array(0),
+      qos: 1,
+      retain: true,
+      properties: {},
+    } as const
+    const cleared = link.publish(empty).finally(() => this.clearing.delete(cleared))
+    // A connection that is lost is noticed where it is waited for.
+    cleared.catch(() => undefined)
+    this.clearing.add(cleared)
+  }
+}
+
+/** Only rejects: the end of a link that nobody has closed. */
+async function lost(link: Link): Promise<never> {
+  const error = await link.closed
+  throw error ?? new LinkError('lost', 'Error: The connection was lost.', 0)
+}
+
+async function openSink(choice: ClientChoice, output: Output, say: Say): Promise<Sink> {
+  if (choice.messageRate) return rateSink(output)
+  const recorder = choice.record === null ? null : new Recorder(choice.record)
+  if (choice.watch && process.stdout.isTTY) {
+    const { Watch } = await import('../output/watch.ts')
+    const watch = new Watch(`godwit sub ${choice.topics.join(' ')}`, process.stdout)
+    return { print: message => watch.add(message), close: () => watch.close() }
+  }
+  const print = printer(choice, output, say)
+  if (recorder === null) return { print, close: () => undefined }
+  return {
+    print: message => {
+      recorder.add(message)
+      print(message)
+    },
+    close: () => recorder.close(),
+  }
+}
+
+/** A line per second with how many came in it. */
+function rateSink(output: Output): Sink {
+  let count = 0
+  const timer = setInterval(() => {
+    output.writeBytes(`${count}\n`)
+    count = 0
+  }, 1000)
+  return {
+    print: () => {
+      count++
+    },
+    close: () => clearInterval(timer),
+  }
+}

@@ -1,0 +1,82 @@
+// The command `godwit ticktock`: says who it is and what time it is on the topic `tick`, and prints
+// what is said there. It reconnects until somebody ends it.
+
+import { report, sayer } from '../network/ending.ts'
+import { openLink } from '../network/link.ts'
+import { ClientChoice } from '../options/choice.ts'
+import { Output } from '../output/output.ts'
+import { printer } from '../output/printer.ts'
+import { parseAddress, parseSeconds } from '../values.ts'
+
+export interface TicktockFlags {
+  readonly host?: string
+  readonly id?: string
+  readonly user?: string
+  readonly pass?: string
+  readonly dump?: boolean
+  readonly delay?: string
+  readonly who?: string
+}
+
+const TOPIC = 'tick'
+
+/** @returns the exit code */
+export async function ticktock(flags: TicktockFlags): Promise<number> {
+  const choice = choiceOf(flags)
+  const delayMs = delayOf(flags.delay ?? '1s')
+  const who = flags.who ?? 'bonnie'
+  const say = sayer(choice)
+  const output = new Output()
+  try {
+    const link = await openLink(choice)
+    link.onMessage = printer(choice, output, say)
+    await link.subscribe(
+      [{ filter: TOPIC, qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 0 }],
+      {},
+    )
+    const tick = (): void => {
+      const payload = Buffer.from(`${who} at ${new Date().toISOString()}`)
+      // A tick that is lost with its connection is noticed there.
+      link
+        .publish({ topic: TOPIC, payload, qos: 0, retain: false, properties: {} })
+        .catch(() => undefined)
+    }
+    tick()
+    const timer = setInterval(tick, delayMs)
+    const stopped = new Promise<null>(resolve => {
+      process.once('SIGINT', () => resolve(null))
+      process.once('SIGTERM', () => resolve(null))
+    })
+    const error = await Promise.race([link.closed, stopped])
+    clearInterval(timer)
+    if (error !== null) throw error
+    await link.close()
+    return 0
+  } catch (error) {
+    return report(error, choice, say)
+  } finally {
+    output.flush()
+  }
+}
+
+function choiceOf({ host, id, user, pass, dump }: TicktockFlags): ClientChoice {
+  const choice = new ClientChoice('sub')
+  const address = parseAddress('--host', host ?? 'localhost:1883')
+  choice.host = address.host || 'localhost'
+  choice.port = address.port ?? null
+  choice.id = id ?? null
+  choice.username = user ?? null
+  choice.password = pass ?? null
+  choice.dump = dump === true
+  choice.goFormat = true
+  return choice
+}
+
+/** Also Go's durations: `500ms`, `1m30s`. */
+function delayOf(text: string): number {
+  const milliseconds = /^(\d+(?:\.\d+)?)ms$/.exec(text)
+  if (milliseconds !== null) return Math.max(1, Number(milliseconds[1]))
+  const [, minutes, seconds] = /^(\d+)m(\d+(?:\.\d+)?)s$/.exec(text) ?? []
+  if (minutes !== undefined) return (Number(minutes) * 60 + Number(seconds)) * 1000
+  return Math.max(1, parseSeconds('--delay', text) * 1000)
+}

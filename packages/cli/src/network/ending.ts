@@ -1,0 +1,33 @@
+// How a command ends: what it says about a connection that failed, and the exit code, both as
+// Mosquitto's clients.
+
+import type { ClientChoice } from '../options/choice.ts'
+import { connackText } from '../output/texts.ts'
+import { LinkError } from './link.ts'
+
+/** libmosquitto's numbers. */
+export const ExitCode = {
+  OK: 0,
+  WRONG: 1,
+  LOST: 7,
+  TIMED_OUT: 27,
+} as const
+
+/** Says things while a command runs; `--quiet` says nothing. */
+export type Say = (text: string) => void
+
+export function sayer(choice: ClientChoice): Say {
+  return choice.quiet ? () => undefined : text => void process.stderr.write(`${text}\n`)
+}
+
+/** Tells why there is no connection. @returns the exit code */
+export function report(error: unknown, choice: ClientChoice, say: Say): number {
+  if (!(error instanceof LinkError)) throw error
+  if (error.kind === 'refused') {
+    say(`Connection error: ${connackText(error.code, choice.level)}`)
+    return error.code
+  }
+  say(error.message)
+  if (error.kind === 'unreachable') return ExitCode.WRONG
+  return error.code === 0 ? ExitCode.LOST : error.code
+}

@@ -1,0 +1,102 @@
+// What the TLS options of pub, sub and rr come to in Node's words.
+
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ConnectionOptions, rootCertificates, type TLSSocket } from 'node:tls'
+import { usage } from '../failure.ts'
+import type { ClientChoice } from '../options/choice.ts'
+import { WRONG } from '../options/option.ts'
+
+const TLS_PORT = 8883
+
+/** Where systems keep the certificates that they trust. */
+const SYSTEM_BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/cert.pem',
+]
+
+/** Whether the connection is to be encrypted. */
+export function wantsTls(choice: ClientChoice): boolean {
+  if (choice.noTls || choice.unix !== null) return false
+  const { tls, secureUrl, cafile, capath, psk, port, tlsUseOsCerts, cert } = choice
+  return (
+    tls ||
+    secureUrl ||
+    tlsUseOsCerts ||
+    cafile !== null ||
+    capath !== null ||
+    psk !== null ||
+    cert !== null ||
+    port === TLS_PORT
+  )
+}
+
+/** @throws CommandFailure for a file that cannot be read */
+export function tlsSettings(choice: ClientChoice): ConnectionOptions {
+  const { cert, key, ciphers, tlsAlpn, tlsVersion, insecure, psk, pskIdentity } = choice
+  return {
+    ...authorities(choice),
+    ...(cert === null ? {} : { cert: read('--cert', cert) }),
+    ...(key === null ? {} : { key: read('--key', key) }),
+    ...(ciphers === null ? {} : { ciphers }),
+    ...(tlsAlpn === null ? {} : { ALPNProtocols: [tlsAlpn] }),
+    ...(tlsVersion === null ? {} : versions(tlsVersion)),
+    // As in Mosquitto: the certificate must be signed, but may be another host's.
+    ...(insecure ? { checkServerIdentity: () => undefined } : {}),
+    ...(psk === null ? {} : preSharedKey(psk, pskIdentity ?? '', ciphers)),
+  }
+}
+
+/** Writes the keys of a connection where Wireshark finds them. */
+export function logKeys(socket: TLSSocket, path: string | null): void {
+  if (path !== null) socket.on('keylog', (line: Buffer) => appendFileSync(path, line))
+}
+
+function authorities({ cafile, capath, tlsUseOsCerts }: ClientChoice): ConnectionOptions {
+  if (cafile === null && capath === null && !tlsUseOsCerts) return {}
+  const certificates: (string | Buffer)[] = []
+  if (cafile !== null) certificates.push(read('--cafile', cafile))
+  if (capath !== null) certificates.push(...readFolder(capath))
+  if (tlsUseOsCerts) {
+    const bundle = SYSTEM_BUNDLES.find(path => existsSync(path))
+    certificates.push(...rootCertificates)
+    if (bundle !== undefined) certificates.push(readFileSync(bundle))
+  }
+  return { ca: certificates }
+}
+
+function readFolder(path: string): Buffer[] {
+  let names: string[]
+  try {
+    names = readdirSync(path)
+  } catch (error) {
+    return usage(`--capath: ${(error as Error).message}`, WRONG)
+  }
+  return names
+    .filter(name => /\.(?:crt|pem|\d)$/.test(name))
+    .map(name => read('--capath', join(path, name)))
+}
+
+function versions(version: string): ConnectionOptions {
+  const name = version === 'tlsv1.3' ? 'TLSv1.3' : version === 'tlsv1.2' ? 'TLSv1.2' : 'TLSv1.1'
+  return { minVersion: name, maxVersion: name }
+}
+
+function preSharedKey(key: string, identity: string, ciphers: string | null): ConnectionOptions {
+  return {
+    pskCallback: () => ({ psk: Buffer.from(key, 'hex'), identity }),
+    // Without a certificate there is no name to check; pre-shared keys of Node are TLS 1.2's.
+    checkServerIdentity: () => undefined,
+    maxVersion: 'TLSv1.2',
+    ciphers: ciphers ?? 'PSK',
+  }
+}
+
+function read(name: string, path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    return usage(`${name}: ${(error as Error).message}`, WRONG)
+  }
+}

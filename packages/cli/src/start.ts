@@ -1,0 +1,59 @@
+// Where the command `godwit` starts: pub, sub, rr and replay have Mosquitto's options and their own
+// parser, everything else is commander's. Nothing is loaded that a command does not need.
+
+import { CommandFailure } from './failure.ts'
+import type { ClientCommand } from './options/choice.ts'
+import { VERSION } from './version.ts'
+
+async function main(): Promise<number> {
+  const [command = '', ...words] = process.argv.slice(2)
+  switch (command) {
+    case 'pub':
+    case 'sub':
+    case 'rr':
+      return runClient(command, words)
+    case 'replay':
+      return runClient('pub', replayWords(words))
+    case '--version':
+      console.log(VERSION)
+      return 0
+    default:
+      return (await import('./main.ts')).runProgram(process.argv.slice(2))
+  }
+}
+
+/** `replay file …` is `pub --replay file …`. */
+function replayWords(words: readonly string[]): string[] {
+  const [first, ...others] = words
+  return first === undefined || first === '--help' ? ['--help'] : ['--replay', first, ...others]
+}
+
+async function runClient(command: ClientCommand, words: readonly string[]): Promise<number> {
+  const { parseClientWords } = await import('./options/parse.ts')
+  const choice = parseClientWords(command, words, { environment: process.env, pid: process.pid })
+  if (choice === 'version') {
+    console.log(`godwit ${command} ${VERSION}`)
+    return 0
+  }
+  if (choice === 'help') {
+    const { clientHelp } = await import('./commands/client-help.ts')
+    process.stdout.write(clientHelp(command))
+    return 0
+  }
+  if (command === 'pub') return (await import('./commands/pub.ts')).publish(choice)
+  if (command === 'sub') return (await import('./commands/sub.ts')).subscribe(choice)
+  return (await import('./commands/rr.ts')).request(choice)
+}
+
+async function fail(error: unknown): Promise<number> {
+  if (!(error instanceof CommandFailure)) throw error
+  const { paintError } = await import('./output/paint.ts')
+  console.error(`${paintError.red('Error:')} ${error.message}`)
+  if (error.isUsage) console.error(`\nUse 'godwit ${process.argv[2]} --help' to see usage.`)
+  return error.exitCode
+}
+
+// What was written to a pipe goes out before the end; whatever else still runs does not matter.
+process.exitCode = await main().catch(fail)
+if (process.stdout.writableLength === 0) process.exit()
+process.stdout.once('drain', () => process.exit())

@@ -1,0 +1,145 @@
+// Runs one command line with a client, Mosquitto's or ours, against a broker of its own, and tells
+// all that can be seen of it.
+
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type BrokerServer, createBroker, type PublishedMessage } from '@godwit/broker'
+import type { Script } from './scripts.ts'
+
+/** What a client did. */
+export interface Outcome {
+  readonly exitCode: number | null
+  /** Bytes as characters, times masked. */
+  readonly stdout: string
+  readonly stderr: string
+  /** What the broker got, a line for each message. */
+  readonly received: readonly string[]
+}
+
+export type Client = 'mosquitto' | 'godwit'
+
+const LIMIT_MS = 60_000
+const GODWIT = new URL('../../../../packages/cli/bin/godwit.js', import.meta.url).pathname
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6}Z?)?[+-]\d{4}/g
+
+export async function run(script: Script, client: Client): Promise<Outcome> {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-'))
+  for (const [name, text] of Object.entries(script.files ?? {})) {
+    writeFileSync(join(folder, name), text)
+  }
+  const received: string[] = []
+  const broker = createBroker({ statsIntervalSeconds: 0, hooks: hooksOf(received, () => broker) })
+  const { port } = await broker.listen({ port: 0 })
+  if (script.nobodyListens === true) await broker.close({ drainSeconds: 0 })
+  try {
+    for (const { topic, payload, ...options } of script.before ?? []) {
+      broker.publish(topic, payload, options)
+    }
+    publishLater(broker, script)
+    const fill = (text: string): string =>
+      text.replaceAll('{dir}', folder).replaceAll('{port}', String(port))
+    const outcome = await spawnClient(script, client, port, fill)
+    return { ...outcome, received }
+  } finally {
+    await broker.close({ drainSeconds: 0 })
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function hooksOf(received: string[], broker: () => BrokerServer) {
+  return {
+    authenticate: ({
+      username,
+      password,
+    }: {
+      username: string | null
+      password: Uint8Array | null
+    }) => username === null || Buffer.from(password ?? []).toString() === 'secret',
+    authorizeSubscribe: (_client: unknown, filter: string) => !filter.startsWith('no/'),
+    publish: (message: PublishedMessage) => {
+      received.push(describe(message))
+      respond(message, broker())
+      return undefined
+    },
+  }
+}
+
+/** Answers requests to `service/…`, as a responder that keeps the correlation data would. */
+function respond(
+  { topic, payload, qos, properties }: PublishedMessage,
+  broker: BrokerServer,
+): void {
+  if (!topic.startsWith('service/')) return
+  const { responseTopic = topic.slice('service/to/'.length), correlationData } = properties
+  const answer = Buffer.concat([Buffer.from('re: '), payload])
+  setImmediate(() => {
+    broker.publish(responseTopic, answer, {
+      qos,
+      properties: correlationData === undefined ? {} : { correlationData },
+    })
+  })
+}
+
+function describe({ topic, payload, qos, retain, properties }: PublishedMessage): string {
+  const { responseTopic, correlationData, ...others } = properties
+  const bytes = Buffer.from(payload).toString('latin1')
+  // rr adds these to each request, ours of its own making.
+  const request = topic.startsWith('service/') || topic === 'nobody'
+  const more = request ? {} : { responseTopic, correlationData: correlationData?.toString() }
+  return JSON.stringify({ topic, bytes, qos, retain, ...others, ...more })
+}
+
+function publishLater(broker: BrokerServer, { after = [], filters = 1 }: Script): void {
+  if (after.length === 0) return
+  let missing = filters
+  broker.on('subscribe', () => {
+    missing--
+    if (missing !== 0) return
+    // Behind SUBACK and retained messages.
+    setImmediate(() => {
+      for (const { topic, payload, ...options } of after) broker.publish(topic, payload, options)
+    })
+  })
+}
+
+function spawnClient(
+  script: Script,
+  client: Client,
+  port: number,
+  fill: (text: string) => string,
+): Promise<Omit<Outcome, 'received'>> {
+  const hasPlace = script.args.includes('-L') || script.args.includes('-p')
+  const args = [...(hasPlace ? [] : ['-p', String(port)]), ...script.args.map(fill)]
+  const environment = Object.entries(script.environment ?? {}).map(([name, text]) => [
+    name,
+    fill(text),
+  ])
+  const env = {
+    ...process.env,
+    XDG_CONFIG_HOME: fill('{dir}/none'),
+    ...Object.fromEntries(environment),
+  }
+  const child =
+    client === 'mosquitto'
+      ? spawn(`mosquitto_${script.command}`, args, { env, timeout: LIMIT_MS })
+      : spawn(process.execPath, [GODWIT, script.command, ...args], { env, timeout: LIMIT_MS })
+  // One that ends at once does not read it.
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(script.stdin ?? '')
+  const stdout: Buffer[] = []
+  const stderr: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', exitCode => {
+      resolve({
+        exitCode,
+        stdout: Buffer.concat(stdout).toString('latin1').replace(TIME, '<time>'),
+        stderr: Buffer.concat(stderr).toString('latin1'),
+      })
+    })
+  })
+}
