@@ -11,6 +11,21 @@ export type {
   StoreReader,
 } from './core/ports.ts'
 export type { BrokerEvents, FlappingEvent, PublishedEvent } from './events.ts'
+export {
+  type Credentials,
+  PasswordFile,
+  type PasswordFileOptions,
+} from './guard/password-file.ts'
+export {
+  DEFAULT_PBKDF2_ITERATIONS,
+  hashPassword,
+  PASSWORD_HASH_KINDS,
+  type PasswordHash,
+  PasswordHashError,
+  type PasswordHashKind,
+  type PasswordHashOptions,
+  parsePasswordHash,
+} from './guard/password-hash.ts'
 export { type ScramKeys, type ScramLookup, scramKeys, scramKeysLater } from './guard/scram.ts'
 export type { ScramOptions, ScramUser } from './guard/scram-users.ts'
 export type {
