@@ -1,0 +1,367 @@
+// A client written on the codec, of any protocol level. It keeps to the protocol; what it does and
+// when is decided by its driver (behaviour.ts). Its acknowledgements take time, in order.
+
+import {
+  type ConnackPacket,
+  type ConnectPacket,
+  Decoder,
+  encodePacket,
+  NO_PROPERTIES,
+  type Packet,
+  PacketType,
+  type Properties,
+  type ProtocolLevel,
+  type PublishPacket,
+  readPacket,
+  type SubscriptionRequest,
+  type Will,
+} from '@godwit/packet'
+import type { Link } from '../world/link.ts'
+import type { SeededRandom } from '../world/random.ts'
+import type { Schedule } from '../world/schedule.ts'
+import { ClientState, type OutgoingMessage, Stage } from './client-state.ts'
+
+export interface ConnectChoice {
+  readonly cleanStart: boolean
+  readonly keepAliveSeconds: number
+  readonly properties: Properties
+  readonly will: Will | null
+}
+
+/** Who wants to know what a client has got. */
+export interface ClientWatcher {
+  /** An application message, after QoS 2 has taken out repetitions. */
+  took(client: Client, link: Link, packet: PublishPacket): void
+  /** The server did what no client understands. */
+  misunderstood(client: Client, text: string): void
+}
+
+export interface ClientOptions {
+  readonly id: string
+  readonly level: ProtocolLevel
+  /** The longest that it thinks before it acknowledges. */
+  readonly ackDelayMsMax: number
+}
+
+export type NewMessage = Omit<OutgoingMessage, 'packetId' | 'stage' | 'unsent' | 'counted'>
+
+const PACKET_BYTES_MAX = 10_000_000
+const RECEIVE_MAXIMUM = 65_535
+const NO_ALIASES = 0
+
+export class Client {
+  readonly id: string
+  readonly level: ProtocolLevel
+  readonly state: ClientState = new ClientState()
+  link: Link | null = null
+  /** CONNACK 0 has come. */
+  isOpen = false
+  connack: ConnackPacket | null = null
+  choice: ConnectChoice | null = null
+  offlineSinceMs = 0
+  /** It has asked for a clean start and nobody has answered: it has nothing to go back to. */
+  wantsCleanStart = false
+  ackDelayMsMax: number
+  readonly #schedule: Schedule
+  readonly #random: SeededRandom
+  readonly #watcher: ClientWatcher
+  #decoder = new Decoder(PACKET_BYTES_MAX)
+  #quota = 0
+  #expirySeconds: number | null = null
+  #answers: Packet[] = []
+  #answering = false
+  #aliases = new Map<string, number>()
+  #heard = new Map<number, string>()
+
+  constructor(
+    options: ClientOptions,
+    schedule: Schedule,
+    random: SeededRandom,
+    watcher: ClientWatcher,
+  ) {
+    this.id = options.id
+    this.level = options.level
+    this.ackDelayMsMax = options.ackDelayMsMax
+    this.#schedule = schedule
+    this.#random = random
+    this.#watcher = watcher
+  }
+
+  /** Opens a connection; the one before, if there is one, is left to the server. */
+  connect(link: Link, choice: ConnectChoice): void {
+    if (this.link !== null) {
+      this.link.client = null
+      this.offlineSinceMs = this.#schedule.nowMs
+    }
+    this.link = link
+    this.isOpen = false
+    this.choice = choice
+    this.wantsCleanStart = choice.cleanStart
+    this.#decoder = new Decoder(PACKET_BYTES_MAX)
+    this.#answers = []
+    this.#aliases.clear()
+    this.#heard.clear()
+    link.client = {
+      bytes: chunk => this.#bytes(link, chunk),
+      closed: () => {
+        if (this.link === link) this.#gone()
+      },
+    }
+    const { cleanStart, keepAliveSeconds, will, properties } = choice
+    // Whatever comes of this connection, the client has given up what was before.
+    if (cleanStart || this.#hasExpired()) this.state.forget()
+    const packet: ConnectPacket = {
+      type: PacketType.CONNECT,
+      protocolLevel: this.level,
+      cleanStart,
+      keepAliveSeconds,
+      clientId: this.id,
+      will,
+      username: null,
+      password: null,
+      bridge: false,
+      properties,
+    }
+    link.send(encodePacket(packet, this.level))
+    if (keepAliveSeconds > 0) this.#keepAlive(link, keepAliveSeconds)
+  }
+
+  /** Says DISCONNECT and closes. */
+  disconnect(reasonCode: number, properties: Properties): void {
+    const link = this.link
+    if (link === null) return
+    this.#expirySeconds = properties.sessionExpiryInterval ?? this.#expirySeconds
+    this.#send({ type: PacketType.DISCONNECT, reasonCode, properties })
+    link.close()
+    this.#gone()
+  }
+
+  /** Leaves without a word. */
+  leave(): void {
+    this.link?.close()
+    this.#gone()
+  }
+
+  subscribe(subscriptions: readonly SubscriptionRequest[], identifier: number): void {
+    const properties = identifier === 0 ? NO_PROPERTIES : { subscriptionIdentifiers: [identifier] }
+    const packetId = this.state.freeId()
+    this.#send({ type: PacketType.SUBSCRIBE, packetId, subscriptions, properties })
+  }
+
+  unsubscribe(filters: readonly string[]): void {
+    const packetId = this.state.freeId()
+    this.#send({ type: PacketType.UNSUBSCRIBE, packetId, filters, properties: NO_PROPERTIES })
+  }
+
+  publish(message: NewMessage): void {
+    if (this.#isTooLarge(message)) return
+    if (message.qos === 0) {
+      if (this.isOpen) this.#send(this.#packetOf({ ...message, ...Unsent }))
+      return
+    }
+    this.state.outgoing.push({ ...message, ...Unsent })
+    this.#pump()
+  }
+
+  /** The client's own side of the session ends with it. */
+  #hasExpired(): boolean {
+    if (this.#expirySeconds === null || this.offlineSinceMs === 0) return false
+    return this.#expirySeconds * 1000 <= this.#schedule.nowMs - this.offlineSinceMs
+  }
+
+  /** Before MQTT 5.0 only the server knows how long. */
+  #expiryOf(choice: ConnectChoice): number | null {
+    if (this.level === 5) return choice.properties.sessionExpiryInterval ?? 0
+    return choice.cleanStart ? 0 : null
+  }
+
+  #isTooLarge(message: NewMessage): boolean {
+    const most = this.connack?.properties.maximumPacketSize ?? PACKET_BYTES_MAX
+    return message.payload.length + message.topic.length + 60 > most
+  }
+
+  #gone(): void {
+    this.link = null
+    this.isOpen = false
+    this.offlineSinceMs = this.#schedule.nowMs
+  }
+
+  #send(packet: Packet): void {
+    this.link?.send(encodePacket(packet, this.level))
+  }
+
+  #keepAlive(link: Link, seconds: number): void {
+    this.#schedule.after(seconds * 700, () => {
+      if (this.link !== link) return
+      if (this.isOpen) this.#send({ type: PacketType.PINGREQ })
+      this.#keepAlive(link, seconds)
+    })
+  }
+
+  #bytes(link: Link, chunk: Uint8Array): void {
+    this.#decoder.push(chunk)
+    while (this.link === link && this.#decoder.next()) {
+      const { first, bytes, bodyStart, end } = this.#decoder
+      this.#packet(link, readPacket(first, bytes, bodyStart, end, this.level, 'server'))
+    }
+  }
+
+  #packet(link: Link, packet: Packet): void {
+    switch (packet.type) {
+      case PacketType.CONNACK:
+        this.#connack(packet)
+        break
+      case PacketType.PUBLISH:
+        this.#publish(link, packet)
+        break
+      case PacketType.PUBREL:
+        this.state.incoming.delete(packet.packetId)
+        this.#answer(PacketType.PUBCOMP, packet.packetId)
+        break
+      case PacketType.PUBACK:
+      case PacketType.PUBREC:
+      case PacketType.PUBCOMP:
+        this.#acknowledged(packet.type, packet.packetId, packet.reasonCode)
+        break
+      case PacketType.DISCONNECT:
+        this.leave()
+        break
+      default:
+    }
+  }
+
+  #connack(packet: ConnackPacket): void {
+    if (packet.reasonCode !== 0) {
+      this.leave()
+      return
+    }
+    this.isOpen = true
+    this.wantsCleanStart = false
+    this.connack = packet
+    if (this.choice !== null) this.#expirySeconds = this.#expiryOf(this.choice)
+    this.#quota = packet.properties.receiveMaximum ?? RECEIVE_MAXIMUM
+    // MQTT 3.1 does not say whether there was a session.
+    const isLost = this.level === 3 ? this.choice?.cleanStart : !packet.sessionPresent
+    if (isLost) this.state.forget()
+    this.state.rewind()
+    for (const message of this.state.outgoing) {
+      if (message.stage !== Stage.RELEASED) continue
+      message.unsent = false
+      this.#release(message.packetId)
+    }
+    this.#pump()
+  }
+
+  #release(packetId: number): void {
+    this.#send({ type: PacketType.PUBREL, packetId, reasonCode: 0, properties: NO_PROPERTIES })
+  }
+
+  /** Sends what the server's window has room for, in order. */
+  #pump(): void {
+    if (!this.isOpen) return
+    for (const message of this.state.outgoing) {
+      if (!message.unsent) continue
+      if (this.#quota === 0) return
+      const packet = this.#packetOf(message)
+      message.unsent = false
+      message.counted = true
+      message.stage = Stage.SENT
+      this.#quota--
+      this.#send(packet)
+    }
+  }
+
+  #packetOf(message: OutgoingMessage): PublishPacket {
+    if (message.qos > 0 && message.stage === Stage.WAITING) message.packetId = this.state.freeId()
+    const { topic, payload, qos, retain, packetId } = message
+    const dup = message.stage === Stage.SENT
+    const alias = this.#aliasOf(topic)
+    const isKnown = alias !== NO_ALIASES && this.#aliases.get(topic) === alias
+    if (alias !== NO_ALIASES) this.#aliases.set(topic, alias)
+    const properties =
+      alias === NO_ALIASES ? message.properties : { ...message.properties, topicAlias: alias }
+    return {
+      type: PacketType.PUBLISH,
+      topic: isKnown ? '' : topic,
+      payload,
+      qos,
+      retain,
+      dup,
+      packetId,
+      properties,
+    }
+  }
+
+  /** Sometimes an alias, among those that the server allows; a topic may lose its alias again. */
+  #aliasOf(topic: string): number {
+    const most = this.connack?.properties.topicAliasMaximum ?? 0
+    if (this.level !== 5 || most === 0 || this.#random.chance(0.5)) return NO_ALIASES
+    const known = this.#aliases.get(topic)
+    if (known !== undefined) return known
+    const alias = this.#random.between(1, most)
+    for (const [other, taken] of this.#aliases) if (taken === alias) this.#aliases.delete(other)
+    return alias
+  }
+
+  #publish(link: Link, packet: PublishPacket): void {
+    const known = this.#resolve(packet)
+    if (packet.qos === 0) {
+      this.#watcher.took(this, link, known)
+      return
+    }
+    if (packet.qos === 1) {
+      this.#watcher.took(this, link, known)
+      this.#answer(PacketType.PUBACK, packet.packetId)
+      return
+    }
+    if (!this.state.incoming.has(packet.packetId)) {
+      this.state.incoming.add(packet.packetId)
+      this.#watcher.took(this, link, known)
+    }
+    this.#answer(PacketType.PUBREC, packet.packetId)
+  }
+
+  #resolve(packet: PublishPacket): PublishPacket {
+    const alias = packet.properties.topicAlias
+    if (alias === undefined) return packet
+    if (packet.topic !== '') {
+      this.#heard.set(alias, packet.topic)
+      return packet
+    }
+    const topic = this.#heard.get(alias)
+    if (topic === undefined) this.#watcher.misunderstood(this, `alias ${alias} stands for nothing`)
+    return { ...packet, topic: topic ?? '' }
+  }
+
+  #acknowledged(type: number, packetId: number, reasonCode: number): void {
+    const message = this.state.find(packetId)
+    if (message === undefined) return
+    const isRefused = reasonCode >= 0x80
+    if (type === PacketType.PUBREC && !isRefused) {
+      message.stage = Stage.RELEASED
+      this.#release(packetId)
+      return
+    }
+    this.state.remove(message)
+    if (message.counted) this.#quota++
+    this.#pump()
+  }
+
+  /** Answers go out one after the other, each after a while. */
+  #answer(type: 4 | 5 | 6 | 7, packetId: number): void {
+    this.#answers.push({ type, packetId, reasonCode: 0, properties: NO_PROPERTIES })
+    if (!this.#answering) this.#answerLater()
+  }
+
+  #answerLater(): void {
+    this.#answering = true
+    this.#schedule.after(this.#random.below(this.ackDelayMsMax + 1), () => {
+      const count = this.#random.between(1, 8)
+      for (const answer of this.#answers.splice(0, count)) this.#send(answer)
+      this.#answering = false
+      if (this.#answers.length > 0) this.#answerLater()
+    })
+  }
+}
+
+const Unsent = { packetId: 0, stage: Stage.WAITING, unsent: true, counted: false } as const

@@ -1,0 +1,223 @@
+// What happened at the border of the broker, as records that the rules look at. "Certain" is what
+// nobody can deny: it was acknowledged. "Possible" is all that may have happened: a request whose
+// answer was never written, or whose answer a crash has taken. Moments are numbers of events.
+
+import type { ConnectPacket, QoS } from '@godwit/packet'
+
+export const NEVER: number = Number.POSITIVE_INFINITY
+
+/** A message that somebody has published, or that is somebody's will. */
+export interface Publication {
+  readonly key: string
+  readonly publisher: string
+  readonly topic: string
+  readonly qos: QoS
+  readonly retain: boolean
+  readonly isEmpty: boolean
+  readonly isWill: boolean
+  /** Seconds; -1: it never expires. */
+  readonly expirySeconds: number
+  readonly byteLength: number
+  /** How often it has come. A will comes when it is published, and nobody sees it come. */
+  arrivals: number
+  firstAt: number
+  firstMs: number
+  lastAt: number
+  lastMs: number
+  /** The broker has said that it has it. */
+  acknowledgedAt: number
+  acknowledgedMs: number
+  /** It came while the store may have been full, or was refused. */
+  isRefused: boolean
+  /** Its publisher may send it anew, since nobody told it that its session is gone. */
+  mayRepeat: boolean
+  /** Why it must not be published; '' when it may be. Only of wills. */
+  forbidden: string
+  /** Not before this time. Only of wills. */
+  earliestMs: number
+}
+
+export interface SubscriptionRecord {
+  readonly life: SessionLife
+  readonly filter: string
+  /** Without the share name. */
+  readonly topicFilter: string
+  /** null when it is not shared. */
+  readonly group: string | null
+  readonly qos: QoS
+  readonly noLocal: boolean
+  readonly retainAsPublished: boolean
+  readonly identifier: number
+  readonly wantsRetained: boolean
+  /** The granted QoS may be less. */
+  granted: QoS
+  readonly possibleFrom: number
+  certainFrom: number
+  certainUntil: number
+  possibleUntil: number
+}
+
+/** A message of QoS 1 or 2 on its way to a client, by packet identifier. */
+export interface UnderWay {
+  readonly key: string
+  readonly qos: QoS
+  /** PUBREC has come. */
+  isReleased: boolean
+  /** The broker may have given it up: to the other members of a group, or by a crash. */
+  isLoose: boolean
+}
+
+/** A session from its begin to its end. */
+export interface SessionLife {
+  readonly clientId: string
+  readonly number: number
+  readonly beganAt: number
+  connection: ConnectionRecord | null
+  /** False after a crash that may have ended it or not. */
+  isCertain: boolean
+  isOver: boolean
+  /** Seconds from the end of the connection; both the same unless a crash has made it unsure. */
+  expirySecondsMin: number
+  expirySecondsMax: number
+  /** When the connection ended, at the earliest and at the latest. */
+  leftMsMin: number
+  leftMsMax: number
+  readonly subscriptions: Map<string, SubscriptionRecord>
+  readonly records: SubscriptionRecord[]
+  /** Acknowledged to their publishers, and not yet by this session. */
+  readonly owed: Map<string, Publication>
+  /** Acknowledged by this session. */
+  readonly done: Set<string>
+  readonly underWay: Map<number, UnderWay>
+  /** How often the client has taken each message. */
+  readonly taken: Map<string, number>
+  readonly written: Set<string>
+  /** As CONNECT has set it. */
+  connectExpirySeconds: number
+  /** The will of the last connection, until it is published or given up. */
+  will: WillRecord | null
+  /** The newest message that was written, by publisher, topic and both QoS. */
+  readonly newest: Map<string, Publication>
+}
+
+export interface WillRecord {
+  readonly publication: Publication
+  readonly connection: ConnectionRecord
+  readonly delaySeconds: number
+  /** When it must not be published: the client said goodbye, and a crash may make it forget. */
+  forbiddenMs: number
+  /** It must have been published by then; NEVER when that is not sure. */
+  dueMs: number
+}
+
+/** A network connection on which CONNECT has come. */
+export interface ConnectionRecord {
+  readonly link: number
+  readonly connect: ConnectPacket
+  readonly connectAt: number
+  readonly connectMs: number
+  /** When CONNACK 0 was written; NEVER before. */
+  openAt: number
+  openMs: number
+  isClosed: boolean
+  life: SessionLife | null
+  /** DISCONNECT has come. */
+  farewell: { readonly reasonCode: number; readonly expirySeconds: number | null } | null
+  readonly receiveMaximum: number
+  readonly packetBytesMax: number
+  /** Messages of QoS 1 and 2 that were written and not finished. */
+  readonly window: Map<number, string>
+  /** Packet identifiers that wait for an answer, in the order in which they came. */
+  readonly puback: PendingAck[]
+  readonly pubrec: PendingAck[]
+  readonly pubcomp: number[]
+  will: WillRecord | null
+  readonly incomingAliases: Map<number, string>
+  readonly outgoingAliases: Map<number, string>
+  readonly aliasMaximum: number
+  readonly suback: Map<number, SubscriptionRecord[]>
+  readonly unsuback: Map<number, readonly string[]>
+  /** Messages of QoS 0 that this turn has to write. */
+  readonly owed: Map<string, Publication>
+  /** Retained messages that a new subscription has to get. */
+  readonly retainedOwed: Map<string, Publication>
+  /** The last retained or live message of a topic that is retained, by topic and QoS. */
+  readonly newest: Map<string, Publication>
+  /** Messages of QoS 0 and 1, how often. */
+  readonly counts: Map<string, number>
+}
+
+export interface PendingAck {
+  readonly packetId: number
+  readonly publication: Publication
+}
+
+/** A message that one member of a shared group has to get. */
+export interface GroupDebt {
+  readonly group: string
+  readonly publication: Publication
+  /** Members at the time, all of which were certain. */
+  readonly members: readonly SubscriptionRecord[]
+}
+
+export class Facts {
+  /** The number of the event that is happening. */
+  at = 0
+  nowMs = 0
+  crashes = 0
+  lastCrashAt = -1
+  lastCrashMs: number = Number.NEGATIVE_INFINITY
+  /** The wall clock has jumped at this time. */
+  lastJumpMs: number = Number.NEGATIVE_INFINITY
+  readonly publications: Map<string, Publication> = new Map()
+  /** Per topic, in the order in which they first came. */
+  readonly retained: Map<string, Publication[]> = new Map()
+  readonly lives: Map<string, SessionLife> = new Map()
+  readonly allLives: SessionLife[] = []
+  readonly connections: Map<number, ConnectionRecord> = new Map()
+  /** CONNECT has come and CONNACK has not gone, oldest first, by client. */
+  readonly connecting: Map<string, ConnectionRecord[]> = new Map()
+  /** Clients whose last CONNECT was never answered: they may have a session. */
+  readonly ghosts: Set<string> = new Set()
+  readonly wills: WillRecord[] = []
+  readonly groupsOwed: GroupDebt[] = []
+  /** Limits are so small that retained messages may be refused or lost. */
+  retainedMayBeLost = false
+  /** Messages of QoS 0 that were not written, by client and topic. */
+  readonly missing: Map<string, Publication[]> = new Map()
+
+  remember(publication: Publication): void {
+    this.publications.set(publication.key, publication)
+    if (!publication.retain) return
+    const list = this.retained.get(publication.topic)
+    if (list === undefined) this.retained.set(publication.topic, [publication])
+    else list.push(publication)
+  }
+
+  miss(clientId: string, publication: Publication): void {
+    const key = `${clientId}\0${publication.topic}`
+    const list = this.missing.get(key)
+    if (list === undefined) this.missing.set(key, [publication])
+    else list.push(publication)
+  }
+
+  connectionOf(clientId: string): ConnectionRecord | null {
+    return this.lives.get(clientId)?.connection ?? null
+  }
+
+  endLife(life: SessionLife): void {
+    life.isOver = true
+    life.connection = null
+    life.owed.clear()
+    for (const record of life.records) {
+      record.certainUntil = Math.min(record.certainUntil, this.at)
+      record.possibleUntil = Math.min(record.possibleUntil, this.at)
+    }
+    if (this.lives.get(life.clientId) === life) this.lives.delete(life.clientId)
+  }
+
+  /** All subscriptions there ever were, of lives that may still be there. */
+  *recordsOf(life: SessionLife): Iterable<SubscriptionRecord> {
+    for (const record of life.records) if (record.possibleUntil > record.possibleFrom) yield record
+  }
+}

@@ -1,0 +1,407 @@
+// Sees all that passes the border of the broker, keeps the facts, and asks the rules at each step.
+
+import {
+  type ConnectPacket,
+  Decoder,
+  type Packet,
+  PacketType,
+  parseSharedFilter,
+  type PublishPacket,
+  readPacket,
+  type SubscribePacket,
+} from '@godwit/packet'
+import { readPayload } from '../payload.ts'
+import type { Link } from '../world/link.ts'
+import type { Between } from '../world/node.ts'
+import { Answers } from './answers.ts'
+import { broken } from './failure.ts'
+import {
+  type ConnectionRecord,
+  Facts,
+  NEVER,
+  type Publication,
+  type SubscriptionRecord,
+  type WillRecord,
+} from './facts.ts'
+import * as delivery from './rules/delivery.ts'
+import * as retained from './rules/retained.ts'
+import * as sessions from './rules/sessions.ts'
+import * as wills from './rules/wills.ts'
+import * as window from './rules/window.ts'
+
+const PACKET_BYTES_MAX = 100_000_000
+const GOODBYE = 'the client disconnected'
+
+export interface ObserverOptions {
+  readonly inflightMax: number
+  readonly legacySessionExpirySeconds: number
+  readonly willDelaySecondsMax: number
+  /** Retained messages may be refused for want of room. */
+  readonly retainedMayBeLost: boolean
+  /** There will be no crash: what has come at QoS 0 stays. */
+  readonly neverCrashes: boolean
+  /** Each packet, for the history of the run. */
+  readonly note: (direction: string, link: Link, packet: Packet) => void
+}
+
+interface Ear {
+  readonly incoming: Decoder
+  readonly outgoing: Decoder
+  level: 3 | 4 | 5
+}
+
+export class Observer {
+  readonly facts: Facts = new Facts()
+  readonly #options: ObserverOptions
+  readonly #ears = new Map<Link, Ear>()
+  readonly #answers: Answers
+  readonly #namelessKeys = new Map<string, string>()
+
+  constructor(options: ObserverOptions) {
+    this.#options = options
+    this.facts.retainedMayBeLost = options.retainedMayBeLost
+    this.#answers = new Answers(this.facts, options)
+  }
+
+  incoming(link: Link, chunk: Uint8Array, packets: number, between: readonly Between[]): void {
+    const ear = this.#earOf(link)
+    ear.incoming.push(chunk.slice())
+    let told = 0
+    for (let count = 0; ; count++) {
+      for (let next = between[told]; next && next.packets <= count; next = between[++told]) {
+        next.tell()
+      }
+      // Looked for even behind the last: what is not whole has to be kept.
+      if (!ear.incoming.next() || count === packets) break
+      const { first, bytes, bodyStart, end } = ear.incoming
+      if (first >> 4 === PacketType.CONNECT) ear.level = levelOf(bytes, bodyStart)
+      const packet = readPacket(first, bytes, bodyStart, end, ear.level, 'client')
+      this.facts.at++
+      this.#options.note('->', link, packet)
+      this.#read(link, packet, end - ear.incoming.start)
+    }
+    for (const { tell } of between.slice(told)) tell()
+  }
+
+  outgoing(link: Link, pieces: readonly Uint8Array[]): void {
+    const ear = this.#earOf(link)
+    for (const piece of pieces) {
+      ear.outgoing.push(piece.slice())
+      while (ear.outgoing.next()) {
+        const { first, bytes, bodyStart, start, end } = ear.outgoing
+        const packet = readPacket(first, bytes, bodyStart, end, ear.level, 'server')
+        this.facts.at++
+        this.#options.note('<-', link, packet)
+        const connection = this.facts.connections.get(link.id)
+        if (connection === undefined) broken('connack', `link ${link.id} gets a packet, no CONNECT`)
+        this.#answers.write(connection, packet, end - start)
+      }
+    }
+  }
+
+  /** The broker says that the client's connection has ended. */
+  detached(clientId: string, text: string): void {
+    const { facts } = this
+    facts.at++
+    const connection = facts.connectionOf(clientId)
+    if (connection !== null) {
+      sessions.detach(facts, connection, connection.farewell !== null && text === GOODBYE)
+      return
+    }
+    const waiting = facts.connecting.get(clientId)?.shift()
+    if (waiting !== undefined) sessions.ghost(facts, waiting, this.#options.legacySessionExpirySeconds)
+  }
+
+  closed(link: Link): void {
+    this.#ears.delete(link)
+    const connection = this.facts.connections.get(link.id)
+    if (connection === undefined) return
+    if (connection.life?.connection === connection) {
+      broken('session', `${connection.connect.clientId} is connected by a closed connection`)
+    }
+    connection.isClosed = true
+  }
+
+  turnEnded(): void {
+    delivery.endTurn(this.facts)
+  }
+
+  crashed(): void {
+    const { facts } = this
+    facts.at++
+    facts.crashes++
+    facts.lastCrashAt = facts.at
+    facts.lastCrashMs = facts.nowMs
+    sessions.crash(facts, this.#options.legacySessionExpirySeconds)
+    for (const connection of facts.connections.values()) {
+      connection.isClosed = true
+      connection.owed.clear()
+    }
+    this.#ears.clear()
+  }
+
+  started(): void {
+    this.facts.at++
+    sessions.restart(this.facts)
+  }
+
+  /** A client's user has got a message. */
+  took(link: Link, packet: PublishPacket): void {
+    const life = this.facts.connections.get(link.id)?.life
+    const key = readPayload(packet.payload)
+    if (key === null) broken('payload', `${packet.topic} came with a payload that nobody has sent`)
+    const publication = this.facts.publications.get(key)
+    if (life && publication !== undefined) delivery.take(this.facts, life, packet, publication)
+  }
+
+  #earOf(link: Link): Ear {
+    let ear = this.#ears.get(link)
+    if (ear === undefined) {
+      const incoming = new Decoder(PACKET_BYTES_MAX)
+      ear = { incoming, outgoing: new Decoder(PACKET_BYTES_MAX), level: 4 }
+      this.#ears.set(link, ear)
+    }
+    return ear
+  }
+
+  #read(link: Link, packet: Packet, byteLength: number): void {
+    if (packet.type === PacketType.CONNECT) {
+      this.#connect(link, packet)
+      return
+    }
+    const connection = this.facts.connections.get(link.id)
+    if (connection === undefined || connection.isClosed) return
+    switch (packet.type) {
+      case PacketType.PUBLISH:
+        this.#publish(connection, packet, byteLength)
+        break
+      case PacketType.PUBACK:
+      case PacketType.PUBREC:
+      case PacketType.PUBCOMP: {
+        const { type, packetId, reasonCode } = packet
+        const life = connection.life
+        if (life) window.readAcknowledgement(connection, life, type, packetId, reasonCode)
+        break
+      }
+      case PacketType.PUBREL:
+        connection.pubcomp.push(packet.packetId)
+        break
+      case PacketType.SUBSCRIBE:
+        this.#subscribe(connection, packet)
+        break
+      case PacketType.UNSUBSCRIBE:
+        connection.unsuback.set(packet.packetId, packet.filters)
+        for (const filter of packet.filters) this.#leave(connection, filter)
+        break
+      case PacketType.DISCONNECT: {
+        const expirySeconds = packet.properties.sessionExpiryInterval ?? null
+        connection.farewell = { reasonCode: packet.reasonCode, expirySeconds }
+        break
+      }
+      default:
+    }
+  }
+
+  #connect(link: Link, connect: ConnectPacket): void {
+    const { facts } = this
+    const { clientId, properties } = connect
+    const connection: ConnectionRecord = {
+      link: link.id,
+      connect,
+      connectAt: facts.at,
+      connectMs: facts.nowMs,
+      openAt: NEVER,
+      openMs: NEVER,
+      isClosed: false,
+      life: null,
+      farewell: null,
+      receiveMaximum: Math.min(properties.receiveMaximum ?? 65_535, this.#options.inflightMax),
+      packetBytesMax: properties.maximumPacketSize ?? NEVER,
+      aliasMaximum: properties.topicAliasMaximum ?? 0,
+      window: new Map(),
+      puback: [],
+      pubrec: [],
+      pubcomp: [],
+      suback: new Map(),
+      unsuback: new Map(),
+      owed: new Map(),
+      retainedOwed: new Map(),
+      newest: new Map(),
+      counts: new Map(),
+      incomingAliases: new Map(),
+      outgoingAliases: new Map(),
+      will: null,
+    }
+    connection.will = this.#willOf(connection)
+    facts.connections.set(link.id, connection)
+    const life = facts.lives.get(clientId)
+    if (connect.cleanStart && life !== undefined) wills.end(facts, life)
+    const connecting = facts.connecting.get(clientId)
+    if (connecting === undefined) facts.connecting.set(clientId, [connection])
+    else connecting.push(connection)
+  }
+
+  #willOf(connection: ConnectionRecord): WillRecord | null {
+    const { will, clientId } = connection.connect
+    if (will === null) return null
+    const { topic, payload, qos, retain, properties } = will
+    const key = readPayload(payload) ?? ''
+    const publication: Publication = {
+      ...this.#newPublication(key, clientId, topic, payload.length),
+      qos,
+      retain,
+      isWill: true,
+      expirySeconds: properties.messageExpiryInterval ?? -1,
+      arrivals: 1,
+      firstAt: NEVER,
+      lastAt: NEVER,
+    }
+    this.facts.remember(publication)
+    const { willDelaySecondsMax } = this.#options
+    const delaySeconds = Math.min(properties.willDelayInterval ?? 0, willDelaySecondsMax)
+    const record = {
+      publication,
+      connection,
+      delaySeconds,
+      forbiddenMs: Number.NEGATIVE_INFINITY,
+      dueMs: NEVER,
+    }
+    this.facts.wills.push(record)
+    return record
+  }
+
+  #publish(connection: ConnectionRecord, packet: PublishPacket, byteLength: number): void {
+    const { facts } = this
+    const topic = resolve(connection.incomingAliases, packet)
+    const written = readPayload(packet.payload) ?? ''
+    const isEmpty = written === ''
+    const { clientId, protocolLevel } = connection.connect
+    const key = isEmpty ? this.#nameless(clientId, packet) : written
+    let publication = facts.publications.get(key)
+    if (publication === undefined) {
+      publication = {
+        ...this.#newPublication(key, clientId, topic, byteLength),
+        qos: packet.qos,
+        retain: packet.retain,
+        isEmpty,
+        expirySeconds: packet.properties.messageExpiryInterval ?? -1,
+        mayRepeat: protocolLevel === 3,
+      }
+      facts.remember(publication)
+    }
+    publication.arrivals++
+    publication.lastAt = facts.at
+    publication.lastMs = facts.nowMs
+    if (publication.retain) retained.arrive(facts, publication)
+    const { packetId } = packet
+    if (packet.qos === 1) connection.puback.push({ packetId, publication })
+    else if (packet.qos === 2) connection.pubrec.push({ packetId, publication })
+    else {
+      if (!isEmpty) delivery.oweAtOnce(facts, publication)
+      const mayBeLost = packet.retain && facts.retainedMayBeLost
+      if (this.#options.neverCrashes && !mayBeLost) delivery.acknowledge(facts, publication)
+    }
+  }
+
+  /** A message without a payload is known by its packet identifier until that is used anew. */
+  #nameless(clientId: string, packet: PublishPacket): string {
+    const place = `${clientId} ${packet.qos} ${packet.packetId}`
+    const known = this.#namelessKeys.get(place)
+    if (packet.qos > 0 && packet.dup && known !== undefined) return known
+    const key = `nothing#${this.facts.at}`
+    this.#namelessKeys.set(place, key)
+    return key
+  }
+
+  #newPublication(
+    key: string,
+    publisher: string,
+    topic: string,
+    byteLength: number,
+  ): Publication {
+    return {
+      key,
+      publisher,
+      topic,
+      qos: 0,
+      retain: false,
+      isEmpty: false,
+      isWill: false,
+      expirySeconds: -1,
+      byteLength,
+      arrivals: 0,
+      firstAt: this.facts.at,
+      firstMs: this.facts.nowMs,
+      lastAt: this.facts.at,
+      lastMs: this.facts.nowMs,
+      acknowledgedAt: NEVER,
+      acknowledgedMs: NEVER,
+      isRefused: false,
+      mayRepeat: false,
+      forbidden: '',
+      earliestMs: 0,
+    }
+  }
+
+  #subscribe(connection: ConnectionRecord, packet: SubscribePacket): void {
+    const life = connection.life
+    if (life === null) return
+    const { facts } = this
+    const records: SubscriptionRecord[] = []
+    for (const request of packet.subscriptions) {
+      const { filter, qos, noLocal, retainAsPublished, retainHandling } = request
+      const shared = parseSharedFilter(filter)
+      const isKnown = life.records.some(
+        record => record.filter === filter && record.possibleUntil > facts.at,
+      )
+      this.#leave(connection, filter)
+      const wantsRetained =
+        shared === null && (retainHandling === 0 || (retainHandling === 1 && !isKnown))
+      const record: SubscriptionRecord = {
+        life,
+        filter,
+        topicFilter: shared?.filter ?? filter,
+        group: shared === null ? null : filter,
+        qos,
+        noLocal,
+        retainAsPublished,
+        identifier: packet.properties.subscriptionIdentifiers?.[0] ?? 0,
+        wantsRetained,
+        granted: qos,
+        possibleFrom: facts.at,
+        certainFrom: NEVER,
+        certainUntil: NEVER,
+        possibleUntil: NEVER,
+      }
+      life.records.push(record)
+      life.subscriptions.set(filter, record)
+      records.push(record)
+    }
+    connection.suback.set(packet.packetId, records)
+  }
+
+  /** The subscription there was is no longer certain. */
+  #leave(connection: ConnectionRecord, filter: string): void {
+    const life = connection.life
+    if (life === null) return
+    connection.retainedOwed.clear()
+    for (const record of life.records) {
+      if (record.filter !== filter) continue
+      record.certainUntil = Math.min(record.certainUntil, this.facts.at)
+    }
+    life.subscriptions.delete(filter)
+  }
+}
+
+function levelOf(bytes: Uint8Array, bodyStart: number): 3 | 4 | 5 {
+  const nameLength = bytes[bodyStart + 1] ?? 0
+  const level = (bytes[bodyStart + 2 + nameLength] ?? 0) & 0x7f
+  return level === 5 ? 5 : level === 3 ? 3 : 4
+}
+
+function resolve(aliases: Map<number, string>, packet: PublishPacket): string {
+  const alias = packet.properties.topicAlias
+  if (alias === undefined) return packet.topic
+  if (packet.topic !== '') aliases.set(alias, packet.topic)
+  return aliases.get(alias) ?? ''
+}

@@ -1,0 +1,192 @@
+// Who gets a message, how often, with which QoS: at least once, exactly once, at most once; nothing
+// that was not published, nothing without a subscription, nothing after its time, nothing of one's
+// own with No Local. MQTT 5.0 sections 3.3.4, 3.8.3.1, 3.8.4 and 4.3.
+
+import { type PublishPacket, type QoS, topicMatches } from '@godwit/packet'
+import {
+  type ConnectionRecord,
+  type Facts,
+  NEVER,
+  type Publication,
+  type SessionLife,
+  type SubscriptionRecord,
+} from '../facts.ts'
+import { broken } from '../failure.ts'
+import { certainRecords, describe, isOwn, possibleRecords, SLACK_MS } from '../questions.ts'
+
+/** A PUBLISH goes to a client. @returns the subscriptions that may be why */
+export function writePublish(
+  facts: Facts,
+  connection: ConnectionRecord,
+  life: SessionLife,
+  packet: PublishPacket,
+  publication: Publication,
+): SubscriptionRecord[] {
+  const what = `${life.clientId} gets ${describe(publication)}`
+  if (publication.topic !== packet.topic) broken('topic', `${what} with topic ${packet.topic}`)
+  const matching = possibleRecords(facts, life, publication)
+  if (matching.length === 0) broken('subscription', `${what} and has no subscription for it`)
+  const reasons = matching.filter(record => !isOwn(record, publication) || packet.retain)
+  if (reasons.length === 0) broken('no-local', `${what}, which is its own`)
+  // A replay has the QoS of its subscription when it leaves, which may be newer than the asking.
+  const asking = packet.retain ? life.records.filter(matches(publication)) : matching
+  checkQoS(what, packet, publication, asking)
+  checkFlags(what, packet, publication, reasons)
+  checkExpiry(facts, what, packet, publication)
+  if (packet.qos < 2) checkCount(connection, life, packet, publication, matching)
+  connection.owed.delete(publication.key)
+  return matching
+}
+
+/** An application message that the client's user has got. */
+export function take(
+  facts: Facts,
+  life: SessionLife,
+  packet: PublishPacket,
+  publication: Publication,
+): void {
+  if (packet.qos !== 2) return
+  const count = (life.taken.get(publication.key) ?? 0) + 1
+  life.taken.set(publication.key, count)
+  const most = allowance(possibleRecords(facts, life, publication), publication)
+  if (count > most) {
+    const text = `${life.clientId} took ${describe(publication)} ${count} times, at most ${most}`
+    broken('exactly-once', text)
+  }
+}
+
+/** The broker has said that it has the message: from now on it owes it to these sessions. */
+export function acknowledge(facts: Facts, publication: Publication): void {
+  if (publication.acknowledgedAt !== NEVER) return
+  if (!publication.isEmpty && publication.qos > 0) {
+    for (const life of facts.lives.values()) {
+      if (life.isOver || life.done.has(publication.key)) continue
+      const records = certainRecords(facts, life, publication).filter(
+        record => record.group === null && !isOwn(record, publication) && record.granted > 0,
+      )
+      if (records.length > 0) life.owed.set(publication.key, publication)
+    }
+    oweGroups(facts, publication)
+  }
+  publication.acknowledgedAt = facts.at
+  publication.acknowledgedMs = facts.nowMs
+}
+
+/** A message of QoS 0 has come: who is connected and subscribed gets it in this turn. */
+export function oweAtOnce(facts: Facts, publication: Publication): void {
+  for (const life of facts.lives.values()) {
+    const connection = life.connection
+    if (connection === null || connection.isClosed || connection.openAt >= facts.at) continue
+    const records = certainRecords(facts, life, publication).filter(
+      record => record.group === null && !isOwn(record, publication),
+    )
+    if (records.length > 0) connection.owed.set(publication.key, publication)
+  }
+}
+
+/** The turn is over: what it had to write and has not is missing, unless the ledger has it. */
+export function endTurn(facts: Facts): void {
+  for (const life of facts.lives.values()) {
+    const connection = life.connection
+    if (connection === null || connection.owed.size === 0) continue
+    if (!connection.isClosed) {
+      for (const publication of connection.owed.values()) facts.miss(life.clientId, publication)
+    }
+    connection.owed.clear()
+  }
+}
+
+function oweGroups(facts: Facts, publication: Publication): void {
+  const groups = new Map<string, SubscriptionRecord[]>()
+  for (const life of facts.lives.values()) {
+    for (const record of certainRecords(facts, life, publication)) {
+      if (record.group === null || record.granted === 0) continue
+      const members = groups.get(record.group)
+      if (members === undefined) groups.set(record.group, [record])
+      else members.push(record)
+    }
+  }
+  for (const [group, members] of groups) facts.groupsOwed.push({ group, publication, members })
+}
+
+function matches(publication: Publication): (record: SubscriptionRecord) => boolean {
+  return record => topicMatches(record.topicFilter, publication.topic)
+}
+
+/** How often a session may get a message at all. */
+function allowance(records: readonly SubscriptionRecord[], publication: Publication): number {
+  const groups = new Set(records.map(record => record.group))
+  const replays = publication.retain ? records.filter(record => record.wantsRetained).length : 0
+  // A publisher that repeats at QoS 1 makes two messages of one.
+  const times = publication.qos === 2 && !publication.mayRepeat ? 1 : publication.arrivals
+  return groups.size * times + replays
+}
+
+function checkCount(
+  connection: ConnectionRecord,
+  life: SessionLife,
+  packet: PublishPacket,
+  publication: Publication,
+  records: readonly SubscriptionRecord[],
+): void {
+  const name = `${packet.qos} ${publication.key}`
+  const count = (connection.counts.get(name) ?? 0) + 1
+  connection.counts.set(name, count)
+  const most = allowance(records, publication)
+  if (count > most) {
+    const rule = packet.qos === 0 ? 'at-most-once' : 'repeated'
+    const what = `${life.clientId} got ${describe(publication)} at QoS ${packet.qos}`
+    broken(rule, `${what} ${count} times on one connection, at most ${most}`)
+  }
+}
+
+function checkQoS(
+  what: string,
+  packet: PublishPacket,
+  publication: Publication,
+  records: readonly SubscriptionRecord[],
+): void {
+  const allowed = new Set<QoS>(
+    records.map(record => Math.min(record.granted, publication.qos) as QoS),
+  )
+  if (!allowed.has(packet.qos)) {
+    broken('qos', `${what} at QoS ${packet.qos}, granted ${[...allowed].join(' or ')}`)
+  }
+  const identifiers = packet.properties.subscriptionIdentifiers ?? []
+  for (const identifier of identifiers) {
+    if (records.some(record => record.identifier === identifier)) continue
+    broken('identifier', `${what} with subscription identifier ${identifier}, which it has not`)
+  }
+}
+
+function checkFlags(
+  what: string,
+  packet: PublishPacket,
+  publication: Publication,
+  records: readonly SubscriptionRecord[],
+): void {
+  if (packet.qos === 0 && packet.dup) broken('dup', `${what} with DUP at QoS 0`)
+  if (!packet.retain) return
+  if (!publication.retain) broken('retain', `${what} with RETAIN, it was published without`)
+  if (records.some(record => record.retainAsPublished || record.wantsRetained)) return
+  broken('retain', `${what} with RETAIN, which nothing asked for`)
+}
+
+/** Expired messages are not begun with; one that was sent before may be sent again. */
+function checkExpiry(
+  facts: Facts,
+  what: string,
+  packet: PublishPacket,
+  publication: Publication,
+): void {
+  const { expirySeconds } = publication
+  const left = packet.properties.messageExpiryInterval
+  // What is kept of an expiry is a time of the wall.
+  if (facts.lastJumpMs > publication.firstMs) return
+  if (left !== undefined && (expirySeconds < 0 || left > expirySeconds)) {
+    broken('expiry', `${what} with ${left} seconds to live, it had ${expirySeconds}`)
+  }
+  if (expirySeconds < 0 || packet.dup || publication.isWill) return
+  const lateMs = facts.nowMs - (publication.lastMs + expirySeconds * 1000)
+  if (lateMs > SLACK_MS) broken('expiry', `${what} ${lateMs} ms after it expired`)
+}

@@ -1,0 +1,110 @@
+// The retained message of a topic is the last one, and a new subscription gets it; nobody gets one
+// that was replaced before it asked, nor one after a newer one. MQTT 5.0 section 3.3.1.3.
+
+import { type PublishPacket, topicMatches } from '@godwit/packet'
+import {
+  type ConnectionRecord,
+  type Facts,
+  NEVER,
+  type Publication,
+  type SessionLife,
+  type SubscriptionRecord,
+} from '../facts.ts'
+import { broken } from '../failure.ts'
+import { describe } from '../questions.ts'
+
+/** A message with RETAIN has come: what was owed of its topic may be replaced. */
+export function arrive(facts: Facts, publication: Publication): void {
+  for (const connection of facts.connections.values()) {
+    connection.retainedOwed.delete(publication.topic)
+  }
+}
+
+/** SUBACK goes out. */
+export function oweRetained(
+  facts: Facts,
+  connection: ConnectionRecord,
+  record: SubscriptionRecord,
+): void {
+  for (const [topic, list] of facts.retained) {
+    if (!topicMatches(record.topicFilter, topic)) continue
+    const last = definite(list)
+    if (last === null || last.isEmpty || last.acknowledgedAt >= record.possibleFrom) continue
+    if (last.expirySeconds >= 0 || facts.retainedMayBeLost) continue
+    connection.retainedOwed.set(topic, last)
+  }
+}
+
+export function writeRetained(
+  facts: Facts,
+  connection: ConnectionRecord,
+  life: SessionLife,
+  packet: PublishPacket,
+  publication: Publication,
+  records: readonly SubscriptionRecord[],
+): void {
+  // One that is sent again says nothing new.
+  if (!publication.retain || (packet.qos > 0 && life.written.has(publication.key))) return
+  const stream = `${publication.topic} ${packet.qos}`
+  const newest = connection.newest.get(stream)
+  const isReplay = packet.retain && !records.some(record => record.retainAsPublished)
+  if (packet.retain) connection.retainedOwed.delete(publication.topic)
+  if (isReplay) {
+    const what = `${life.clientId} gets ${describe(publication)} as retained`
+    if (newest !== undefined && newest.firstAt > publication.lastAt) {
+      broken('retained', `${what} after the newer ${describe(newest)}`)
+    }
+    const newer = replacement(facts, publication, askedAt(packet, publication, records))
+    if (newer !== null) broken('retained', `${what}, it was replaced by ${describe(newer)}`)
+  }
+  if (newest === undefined || newest.firstAt < publication.firstAt) {
+    connection.newest.set(stream, publication)
+  }
+}
+
+/** All is quiet. @returns what was not sent, for the ledger to explain */
+export function unsent(facts: Facts, connection: ConnectionRecord): Publication[] {
+  return [...connection.retainedOwed.values()].filter(publication => {
+    const list = facts.retained.get(publication.topic) ?? []
+    return definite(list) === publication
+  })
+}
+
+/** The message that is retained for sure, null when that cannot be said. */
+function definite(list: readonly Publication[]): Publication | null {
+  const last = list.at(-1) ?? null
+  if (last === null || last.acknowledgedAt === NEVER || last.isRefused) return null
+  // One that came before and may be sent again is not over.
+  const open = list.some(
+    other =>
+      other !== last &&
+      other.forbidden === '' &&
+      (other.lastAt > last.firstAt || (other.qos > 0 && other.acknowledgedAt === NEVER)),
+  )
+  return open ? null : last
+}
+
+/** At QoS 1 and 2 it may have waited in the queue since the first that asked for it. */
+function askedAt(
+  packet: PublishPacket,
+  publication: Publication,
+  records: readonly SubscriptionRecord[],
+): number {
+  const moments = records
+    .filter(record => record.wantsRetained && record.possibleFrom > publication.firstAt)
+    .map(record => record.possibleFrom)
+  return packet.qos === 0 ? Math.max(...moments) : Math.min(...moments)
+}
+
+function replacement(facts: Facts, publication: Publication, asked: number): Publication | null {
+  const list = facts.retained.get(publication.topic) ?? []
+  const newer = list.find(
+    other =>
+      other.firstAt > publication.lastAt &&
+      other.acknowledgedAt < asked &&
+      !other.isRefused &&
+      !(facts.retainedMayBeLost && (other.qos === 0 || other.isWill)) &&
+      !publication.mayRepeat,
+  )
+  return newer ?? null
+}

@@ -1,0 +1,198 @@
+// A session is there as long as it was promised and not longer; Session Present says whether it is.
+// MQTT 5.0 sections 3.1.2.4, 3.1.2.11.2 and 3.2.2.1.1.
+
+import type { ConnackPacket, ConnectPacket } from '@godwit/packet'
+import { type ConnectionRecord, type Facts, NEVER, type SessionLife } from '../facts.ts'
+import { broken } from '../failure.ts'
+import { makeUnsure, mustBeOver, mustExist, SLACK_MS } from '../questions.ts'
+import * as wills from './wills.ts'
+
+/** The end of a connection that a store could not keep yet is forgotten by a crash. */
+const UNSURE_AFTER_CRASH_MS = 15_000
+
+/** CONNACK 0 goes out. */
+export function open(
+  facts: Facts,
+  connection: ConnectionRecord,
+  packet: ConnackPacket,
+  legacyExpirySeconds: number,
+): void {
+  const { connect } = connection
+  const { clientId } = connect
+  const old = facts.lives.get(clientId) ?? null
+  const isPresent = sessionPresent(facts, connection, packet, old)
+  let life = old
+  if (!isPresent || life === null) {
+    if (old !== null) {
+      wills.end(facts, old)
+      facts.endLife(old)
+    }
+    life = newLife(facts, connection)
+  } else wills.resume(life, connection)
+  facts.ghosts.delete(clientId)
+  life.isCertain = true
+  life.connection = connection
+  const asked = expiryOf(connect, legacyExpirySeconds)
+  const seconds = packet.properties.sessionExpiryInterval ?? asked
+  life.expirySecondsMin = seconds
+  life.expirySecondsMax = seconds
+  life.connectExpirySeconds = seconds
+  connection.life = life
+  connection.openAt = facts.at
+  connection.openMs = facts.nowMs
+}
+
+/** @returns whether the session goes on */
+function sessionPresent(
+  facts: Facts,
+  connection: ConnectionRecord,
+  packet: ConnackPacket,
+  old: SessionLife | null,
+): boolean {
+  const { clientId, cleanStart, protocolLevel } = connection.connect
+  const isGhost = facts.ghosts.has(clientId)
+  const isSaid = protocolLevel === 3 ? assumed(facts, connection, old) : packet.sessionPresent
+  if (isSaid && cleanStart) broken('session', `${clientId} asked for a clean start and has none`)
+  if (isSaid && old === null && !isGhost) {
+    broken('session', `${clientId} has a session that nobody has begun`)
+  }
+  if (isSaid && old !== null && !isGhost && mustBeOver(facts, old, connection.connectMs)) {
+    broken('session', `${clientId} has a session that has expired`)
+  }
+  const isKept = old !== null && !isGhost && !cleanStart && wasThere(facts, connection, old)
+  if (!isSaid && isKept) broken('session', `${clientId} has lost its session ${old.number}`)
+  return isSaid
+}
+
+/** It was there when CONNECT came, and nothing has taken it since. */
+function wasThere(facts: Facts, connection: ConnectionRecord, old: SessionLife): boolean {
+  return connection.connectMs >= facts.lastCrashMs && mustExist(facts, old)
+}
+
+/** MQTT 3.1 has no Session Present: what is not sure is taken for the same, with nothing certain. */
+function assumed(
+  facts: Facts,
+  connection: ConnectionRecord,
+  old: SessionLife | null,
+): boolean {
+  if (connection.connect.cleanStart || old === null) return false
+  if (facts.ghosts.has(old.clientId)) {
+    makeUnsure(facts, old)
+    return true
+  }
+  if (mustBeOver(facts, old, connection.connectMs)) return false
+  if (!mustExist(facts, old)) makeUnsure(facts, old)
+  return true
+}
+
+/** The connection has ended, the session stays or ends with it. */
+export function detach(facts: Facts, connection: ConnectionRecord, isGoodbye: boolean): void {
+  const life = connection.life
+  connection.isClosed = true
+  if (life === null || life.connection !== connection) return
+  life.connection = null
+  const expiry = isGoodbye ? (connection.farewell?.expirySeconds ?? null) : null
+  if (expiry !== null) {
+    life.expirySecondsMin = expiry
+    life.expirySecondsMax = expiry
+  }
+  wills.detach(facts, connection, life, isGoodbye && connection.farewell?.reasonCode === 0)
+  life.leftMsMin = facts.nowMs
+  life.leftMsMax = facts.nowMs
+  forgetGroups(life)
+  if (life.expirySecondsMax === 0) facts.endLife(life)
+}
+
+/** What a member of a shared group did not finish goes back to the group. */
+function forgetGroups(life: SessionLife): void {
+  if (!life.records.some(record => record.group !== null)) return
+  for (const entry of life.underWay.values()) if (entry.qos === 1) entry.isLoose = true
+}
+
+export function crash(facts: Facts, legacySeconds: number): void {
+  for (const list of facts.connecting.values()) {
+    for (const connection of list) ghost(facts, connection, legacySeconds)
+  }
+  facts.connecting.clear()
+  for (const life of [...facts.lives.values()]) {
+    const connection = life.connection
+    if (connection !== null) {
+      detach(facts, connection, false)
+      if (life.expirySecondsMax === 0) continue
+    } else if (facts.nowMs - life.leftMsMax < UNSURE_AFTER_CRASH_MS) {
+      life.expirySecondsMin = Math.min(life.expirySecondsMin, life.connectExpirySeconds)
+      life.expirySecondsMax = Math.max(life.expirySecondsMax, life.connectExpirySeconds)
+      life.leftMsMax = NEVER
+    }
+    if (connection !== null) life.leftMsMax = NEVER
+    for (const entry of life.underWay.values()) if (entry.qos === 1) entry.isLoose = true
+  }
+  wills.crash(facts)
+}
+
+/** A session that was connected when the process died begins to expire now. */
+export function restart(facts: Facts): void {
+  for (const life of facts.lives.values()) {
+    if (life.leftMsMax === NEVER) life.leftMsMax = facts.nowMs + SLACK_MS
+  }
+  wills.restart(facts)
+}
+
+/** A connection has ended before CONNACK was written: what it did to the session is not known. */
+export function ghost(facts: Facts, connection: ConnectionRecord, legacySeconds: number): void {
+  connection.isClosed = true
+  const { clientId, cleanStart } = connection.connect
+  const life = facts.lives.get(clientId)
+  const seconds = expiryOf(connection.connect, legacySeconds)
+  if (life !== undefined && !cleanStart && mustExist(facts, life) && seconds > 0) {
+    life.expirySecondsMin = Math.min(life.expirySecondsMin, seconds)
+    life.expirySecondsMax = Math.max(life.expirySecondsMax, seconds)
+    life.leftMsMax = facts.nowMs
+  } else {
+    facts.ghosts.add(clientId)
+    for (const publication of facts.publications.values()) {
+      if (publication.publisher === clientId) publication.mayRepeat = true
+    }
+    if (life !== undefined) makeUnsure(facts, life)
+  }
+  if (connection.will !== null) {
+    connection.will.publication.firstAt = facts.at
+    connection.will.publication.firstMs = facts.nowMs
+    connection.will.publication.earliestMs = facts.nowMs
+    connection.will.publication.lastAt = NEVER
+  }
+  if (life?.will) life.will.dueMs = NEVER
+}
+
+function expiryOf(connect: ConnectPacket, legacySeconds: number): number {
+  if (connect.protocolLevel === 5) return connect.properties.sessionExpiryInterval ?? 0
+  return connect.cleanStart ? 0 : legacySeconds
+}
+
+function newLife(facts: Facts, connection: ConnectionRecord): SessionLife {
+  const life: SessionLife = {
+    clientId: connection.connect.clientId,
+    number: facts.allLives.length,
+    beganAt: connection.connectAt,
+    connection: null,
+    isCertain: true,
+    isOver: false,
+    expirySecondsMin: 0,
+    expirySecondsMax: 0,
+    connectExpirySeconds: 0,
+    leftMsMin: 0,
+    leftMsMax: 0,
+    subscriptions: new Map(),
+    records: [],
+    owed: new Map(),
+    done: new Set(),
+    underWay: new Map(),
+    taken: new Map(),
+    written: new Set(),
+    newest: new Map(),
+    will: null,
+  }
+  facts.allLives.push(life)
+  facts.lives.set(life.clientId, life)
+  return life
+}

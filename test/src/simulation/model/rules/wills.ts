@@ -1,0 +1,110 @@
+// A will is published once or not at all: not before its connection has ended and its delay has
+// passed, not when the client said goodbye or came back in time. MQTT 5.0 section 3.1.2.5.
+
+import type { ConnectionRecord, Facts, Publication, SessionLife, WillRecord } from '../facts.ts'
+import { NEVER } from '../facts.ts'
+import { broken } from '../failure.ts'
+import { describe, SLACK_MS } from '../questions.ts'
+import { acknowledge } from './delivery.ts'
+
+/** An end that a store could not keep yet is forgotten by a crash. */
+const UNSURE_AFTER_CRASH_MS = 15_000
+const LATE_MS = 1500
+
+/** The connection of a will has ended. */
+export function detach(
+  facts: Facts,
+  connection: ConnectionRecord,
+  life: SessionLife | null,
+  isGoodbye: boolean,
+): void {
+  const will = connection.will
+  if (will === null) return
+  if (isGoodbye) {
+    forbid(facts, will, 'its client said goodbye')
+    return
+  }
+  const expiry = life?.expirySecondsMin ?? 0
+  // A connection that takes over with a clean start ends the session at once.
+  const next = facts.connecting.get(connection.connect.clientId) ?? []
+  const isEnding = next.some(other => other.connect.cleanStart)
+  const delayMs = isEnding ? 0 : Math.min(will.delaySeconds, expiry) * 1000
+  will.publication.firstAt = facts.at
+  will.publication.firstMs = facts.nowMs
+  will.publication.lastAt = NEVER
+  will.publication.earliestMs = facts.nowMs + delayMs
+  will.dueMs = life === null ? NEVER : facts.nowMs + delayMs
+  if (life !== null) life.will = will
+}
+
+/** The client is back: a will that waited is given up, one that was due may have gone out. */
+export function resume(life: SessionLife, connection: ConnectionRecord): void {
+  const will = life.will
+  life.will = null
+  if (will === null || will.publication.acknowledgedAt !== NEVER) return
+  will.dueMs = NEVER
+  if (connection.connectMs < will.publication.earliestMs - SLACK_MS) {
+    will.publication.forbidden = 'its client came back in time'
+  }
+}
+
+/** The session has ended: its will waits no longer. */
+export function end(facts: Facts, life: SessionLife): void {
+  const publication = life.will?.publication
+  if (publication !== undefined) {
+    publication.earliestMs = Math.min(publication.earliestMs, facts.nowMs)
+  }
+}
+
+/** The process has died; it will be there again. */
+export function crash(facts: Facts): void {
+  for (const will of facts.wills) {
+    if (will.publication.acknowledgedAt !== NEVER) continue
+    will.dueMs = NEVER
+    if (facts.nowMs - will.forbiddenMs < UNSURE_AFTER_CRASH_MS) {
+      will.publication.forbidden = ''
+      will.publication.firstAt = Math.min(will.publication.firstAt, facts.at)
+    }
+  }
+}
+
+/** The process starts; wills of sessions that were kept wait again. */
+export function restart(facts: Facts): void {
+  for (const life of facts.lives.values()) {
+    const will = life.will
+    if (will === null || will.publication.forbidden !== '' || !life.isCertain) continue
+    if (will.publication.acknowledgedAt !== NEVER || life.expirySecondsMin === 0) continue
+    if (facts.lastJumpMs > will.publication.firstMs) continue
+    will.dueMs = facts.nowMs + Math.min(will.delaySeconds, life.expirySecondsMax) * 1000
+  }
+}
+
+/** Wills that must have been published by now count as published. */
+export function passTime(facts: Facts, isStalled: boolean): void {
+  for (const will of facts.wills) {
+    const { publication } = will
+    if (isStalled || facts.nowMs < will.dueMs + LATE_MS || publication.forbidden !== '') continue
+    will.dueMs = NEVER
+    publication.lastAt = facts.at
+    publication.lastMs = facts.nowMs
+    acknowledge(facts, publication)
+  }
+}
+
+/** A will goes to a subscriber. */
+export function write(facts: Facts, life: SessionLife, publication: Publication): void {
+  if (!publication.isWill) return
+  const what = `${life.clientId} gets ${describe(publication)}`
+  if (publication.firstAt > facts.at) broken('will', `${what}, its connection has not ended`)
+  if (publication.forbidden !== '') broken('will', `${what}, ${publication.forbidden}`)
+  const earlyMs = publication.earliestMs - facts.nowMs
+  if (earlyMs > SLACK_MS && facts.lastJumpMs < publication.firstMs) {
+    broken('will', `${what} ${earlyMs} ms too early`)
+  }
+}
+
+function forbid(facts: Facts, will: WillRecord, why: string): void {
+  will.publication.forbidden = why
+  will.publication.earliestMs = facts.nowMs
+  will.forbiddenMs = facts.nowMs
+}

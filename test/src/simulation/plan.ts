@@ -1,0 +1,141 @@
+// What a run is like, drawn from its seed: who takes part, which limits the broker has, and what
+// goes wrong. Each kind of fault is there in some runs only, so that runs differ in kind.
+
+import { DEFAULT_LIMITS, type Limits } from '@godwit/broker/core/limits'
+import type { ProtocolLevel } from '@godwit/packet'
+import type { NetworkOptions } from './world/link.ts'
+import type { SeededRandom } from './world/random.ts'
+
+export interface ClientPlan {
+  readonly id: string
+  readonly level: ProtocolLevel
+  readonly ackDelayMsMax: number
+  /** The mean time between two things that it does. */
+  readonly paceMs: number
+}
+
+export interface Plan {
+  readonly clients: readonly ClientPlan[]
+  readonly safetyMs: number
+  readonly limits: Limits
+  readonly latencyMsMax: number
+  readonly tracePackets: boolean
+  readonly network: NetworkOptions
+  /** Mean time between two faults of a kind; 0: never. */
+  readonly crashMs: number
+  readonly cutMs: number
+  readonly slowMs: number
+  readonly stallMs: number
+  readonly jumpMs: number
+  readonly fullMs: number
+  /** How probable each is, of all that a client does. */
+  readonly weights: Readonly<Record<Action, number>>
+  readonly topics: readonly string[]
+  readonly filters: readonly string[]
+}
+
+export type Action =
+  | 'publish'
+  | 'burst'
+  | 'subscribe'
+  | 'unsubscribe'
+  | 'goodbye'
+  | 'vanish'
+  | 'takeover'
+  | 'idle'
+
+const TOPICS = ['a', 'a/b', 'a/b/c', 'b', 'b/c', '/', 'a//b', '$odd/a', 'c/1', 'c/2', 'c/3']
+const FILTERS = ['#', 'a/#', 'a/+', '+/b', 'a/b', 'b', 'b/c', '+', 'c/+', '$odd/#', '/', 'a/+/c']
+const SHARED = ['$share/g/a/#', '$share/g/c/+', '$share/h/a/#', '$share/g/b', '$share/h/#']
+
+export function planOf(random: SeededRandom): Plan {
+  const some = (probability: number, low: number, high: number): number =>
+    random.chance(probability) ? random.between(low, high) : 0
+  const isTiny = random.chance(0.35)
+  return {
+    clients: clientsOf(random),
+    safetyMs: random.between(5, 40) * 1000,
+    limits: isTiny ? tinyLimits(random) : limitsOf(random),
+    latencyMsMax: random.pick([0, 0, 1, 5, 30]),
+    tracePackets: random.chance(0.2),
+    network: {
+      delayMsMax: random.pick([0, 1, 5, 40]),
+      crumbs: random.pick([0, 0.05, 0.5]),
+      windowBytes: random.pick([200, 2000, 100_000]),
+    },
+    crashMs: some(0.4, 2000, 15_000),
+    cutMs: some(0.7, 300, 5000),
+    slowMs: some(0.4, 500, 4000),
+    stallMs: some(0.2, 3000, 15_000),
+    jumpMs: some(0.1, 3000, 15_000),
+    fullMs: some(0.15, 3000, 15_000),
+    weights: {
+      publish: random.between(5, 20),
+      burst: random.between(0, 4),
+      subscribe: random.between(2, 6),
+      unsubscribe: random.between(0, 3),
+      goodbye: random.between(0, 2),
+      vanish: random.between(0, 2),
+      takeover: random.between(0, 2),
+      idle: random.between(0, 5),
+    },
+    topics: subset(random, TOPICS, 2),
+    filters: [...subset(random, FILTERS, 2), ...(random.chance(0.5) ? subset(random, SHARED, 1) : [])],
+  }
+}
+
+function clientsOf(random: SeededRandom): ClientPlan[] {
+  const count = random.between(2, 7)
+  const levels: readonly ProtocolLevel[] = random.pick([
+    [5],
+    [5, 5, 4, 3],
+    [4, 3],
+    [5, 5, 5, 4],
+  ])
+  return Array.from({ length: count }, (_, index) => ({
+    id: `c${index}`,
+    level: random.pick(levels),
+    ackDelayMsMax: random.pick([0, 5, 100, 1500]),
+    paceMs: random.pick([20, 100, 300, 1000]),
+  }))
+}
+
+function limitsOf(random: SeededRandom): Limits {
+  return {
+    ...DEFAULT_LIMITS,
+    routesMax: random.pick([2, 16, 1024]),
+    ledgerEntriesMax: 1_000_000,
+    receiveMaximum: random.pick([5, 100, 1024]),
+    legacySessionExpirySeconds: random.pick([3, 20, 3600]),
+  }
+}
+
+function tinyLimits(random: SeededRandom): Limits {
+  return {
+    ...limitsOf(random),
+    receiveMaximum: random.pick([1, 2, 10]),
+    inflightMax: random.pick([1, 2, 5, 1024]),
+    topicAliasMaximum: random.pick([0, 1, 3]),
+    outgoingTopicAliasMax: random.pick([0, 1, 3]),
+    subscriptionsPerSessionMax: random.pick([1, 3, 1000]),
+    queuedMessagesMax: random.pick([1, 3, 10, 1000]),
+    queuedBytesMax: random.pick([300, 3000, 1_000_000]),
+    fullQueue: random.pick(['drop-oldest', 'refuse']),
+    totalQueuedBytesMax: random.pick([5000, 100_000_000]),
+    packetBytesMax: random.pick([2500, 1_000_000]),
+    outgoingBytesMax: random.pick([500, 5000, 1_000_000]),
+    totalOutgoingBytesMax: random.pick([3000, 100_000_000]),
+    retainedMessagesMax: random.pick([1, 3, 1000]),
+    retainedBytesMax: random.pick([500, 1_000_000]),
+    sessionExpirySecondsMax: random.pick([2, 10, 0xffff_ffff]),
+    keepAliveSecondsMax: random.pick([0, 0, 4]),
+    willDelaySecondsMax: random.pick([1, 100]),
+    maximumQoS: random.pick([2, 2, 2, 1]),
+  }
+}
+
+function subset<T>(random: SeededRandom, from: readonly T[], atLeast: number): T[] {
+  const chosen = from.filter(() => random.chance(0.5))
+  while (chosen.length < atLeast) chosen.push(random.pick(from))
+  return chosen
+}

@@ -1,0 +1,232 @@
+// One run: a world from a seed, first with faults, then without until all is quiet, then until all
+// have left. The same seed gives the same run, to the last bit; the hash of its history says so.
+
+import type { LedgerEntry } from '@godwit/broker/core/ledger'
+import { Behaviour } from './clients/behaviour.ts'
+import { Client } from './clients/client.ts'
+import { broken } from './model/failure.ts'
+import { Observer } from './model/observer.ts'
+import { checkEmpty } from './model/rules/memory.ts'
+import { settle } from './model/rules/settled.ts'
+import * as wills from './model/rules/wills.ts'
+import { type Plan, planOf } from './plan.ts'
+import { Faults } from './world/faults.ts'
+import { History } from './world/history.ts'
+import { Link } from './world/link.ts'
+import { BrokerNode } from './world/node.ts'
+import { OpenGuard } from './world/open-guard.ts'
+import { SeededRandom } from './world/random.ts'
+import { Schedule } from './world/schedule.ts'
+
+export interface RunResult {
+  readonly seed: number
+  readonly hash: string
+  readonly packets: number
+  readonly events: number
+  readonly crashes: number
+  readonly failure: Error | null
+  /** The last that happened, oldest first. */
+  readonly history: readonly string[]
+}
+
+const HISTORY_LINES = 60
+const SLICE_MS = 1000
+const QUIET_MS_MIN = 12_000
+const QUIET_MS_MAX = 240_000
+const LEAVE_MS = 20_000
+
+/** @param lines how much of its history a run keeps */
+export function run(seed: number, lines = HISTORY_LINES): RunResult {
+  const simulation = new Simulation(seed, lines)
+  let failure: Error | null = null
+  try {
+    simulation.run()
+  } catch (error) {
+    failure = error instanceof Error ? error : new Error(String(error))
+  }
+  const { history, schedule, observer } = simulation
+  return {
+    seed,
+    hash: history.hash,
+    packets: history.packets,
+    events: schedule.count,
+    crashes: observer.facts.crashes,
+    failure,
+    history: history.last(),
+  }
+}
+
+class Simulation {
+  readonly schedule: Schedule = new Schedule()
+  readonly history: History
+  readonly observer: Observer
+  readonly #plan: Plan
+  readonly #node: BrokerNode
+  readonly #faults: Faults
+  readonly #clients: Behaviour[]
+  readonly #ledger: LedgerEntry[] = []
+  #links = 0
+
+  constructor(seed: number, lines: number) {
+    this.history = new History(this.schedule, lines)
+    const random = new SeededRandom(seed)
+    const plan = planOf(random.fork())
+    this.#plan = plan
+    const { limits, latencyMsMax, tracePackets } = plan
+    this.observer = new Observer({
+      inflightMax: limits.inflightMax,
+      legacySessionExpirySeconds: Math.min(
+        limits.legacySessionExpirySeconds,
+        limits.sessionExpirySecondsMax,
+      ),
+      retainedMayBeLost: limits.retainedMessagesMax < 1000 || limits.retainedBytesMax < 1_000_000 ||
+        plan.fullMs > 0,
+      neverCrashes: plan.crashMs === 0,
+      willDelaySecondsMax: limits.willDelaySecondsMax,
+      note: (direction, link, packet) => this.history.packet(direction, link, packet),
+    })
+    const options = {
+      limits,
+      store: { latencyMsMax },
+      tracePackets,
+      guard: new OpenGuard(),
+    }
+    this.#node = new BrokerNode(this.schedule, random.fork(), options, this.#witness())
+    this.#faults = new Faults(plan, this.schedule, random.fork(), this.#node, this.history)
+    this.#faults.jumped = () => {
+      this.observer.facts.lastJumpMs = this.schedule.nowMs
+    }
+    this.#clients = plan.clients.map(each => this.#client(each, random.fork()))
+  }
+
+  run(): void {
+    this.#node.start()
+    this.#passTime()
+    for (const client of this.#clients) client.start()
+    this.#faults.start()
+    this.schedule.runUntil(this.#plan.safetyMs)
+    this.#settle()
+    settle(this.observer.facts, this.#allLosses())
+    this.#leave()
+  }
+
+  /** No more faults: everything that was begun comes to its end. */
+  #settle(): void {
+    this.history.note('calm')
+    this.#faults.stop()
+    for (const client of this.#clients) {
+      client.isCalm = true
+      client.client.ackDelayMsMax = Math.min(client.client.ackDelayMsMax, 20)
+    }
+    const from = this.schedule.nowMs
+    do {
+      this.schedule.runUntil(this.schedule.nowMs + SLICE_MS)
+      if (this.schedule.nowMs - from > QUIET_MS_MAX) break
+    } while (this.schedule.nowMs - from < QUIET_MS_MIN || !this.#isQuiet())
+    if (!this.#isQuiet()) broken('liveness', this.#unrest())
+  }
+
+  #isQuiet(): boolean {
+    return this.#unrest() === ''
+  }
+
+  /** Who has not finished. */
+  #unrest(): string {
+    for (const { client } of this.#clients) {
+      if (!client.isOpen) return `${client.id} is not connected`
+      const count = client.state.outgoing.length
+      if (count > 0) return `${client.id} has ${count} messages that are not acknowledged`
+      if (client.state.incoming.size > 0) return `${client.id} has messages without PUBREL`
+    }
+    for (const life of this.observer.facts.lives.values()) {
+      if (life.underWay.size > 0 && life.connection?.window.size !== 0) {
+        return `${life.clientId} has ${life.underWay.size} messages under way`
+      }
+    }
+    return this.#node.store?.idle === true ? '' : 'the store is writing'
+  }
+
+  #leave(): void {
+    this.history.note('leave')
+    const retained = [...this.observer.facts.retained.keys()]
+    this.#clients[0]?.sweep(retained)
+    this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
+    for (const client of this.#clients) client.clear()
+    this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
+    for (const client of this.#clients) {
+      if (!client.leave()) broken('liveness', `${client.client.id} could not come to say goodbye`)
+    }
+    this.schedule.runUntil(this.schedule.nowMs + LEAVE_MS)
+    const { broker, stored } = this.#node
+    if (broker !== null) checkEmpty(broker, stored)
+  }
+
+  #client(plan: Plan['clients'][number], random: SeededRandom): Behaviour {
+    const client = new Client(plan, this.schedule, random.fork(), {
+      took: (_client, link, packet) => this.observer.took(link, packet),
+      misunderstood: (who, text) => broken('client', `${who.id}: ${text}`),
+    })
+    const dial = (): Link => {
+      const link = new Link(++this.#links, this.schedule, random.fork(), this.#plan.network)
+      this.#faults.dialled(link)
+      this.#node.accept(link)
+      return link
+    }
+    return new Behaviour(client, plan.paceMs, this.#plan, this.schedule, random.fork(), dial)
+  }
+
+  /** The model looks at the clock as well. */
+  #passTime(): void {
+    this.schedule.after(200, () => {
+      const { facts } = this.observer
+      facts.at++
+      facts.nowMs = this.schedule.nowMs
+      const isDown = !this.#node.isUp || this.#node.stalledUntilMs > facts.nowMs
+      wills.passTime(facts, isDown)
+      this.#passTime()
+    })
+  }
+
+  #allLosses(): LedgerEntry[] {
+    return [...this.#ledger, ...(this.#node.broker?.ledger.entries() ?? [])]
+  }
+
+  #witness(): ConstructorParameters<typeof BrokerNode>[3] {
+    const { observer, history, schedule } = this
+    const now = (): void => {
+      observer.facts.nowMs = schedule.nowMs
+    }
+    return {
+      incoming: (link, chunk, packets, between) => {
+        now()
+        observer.incoming(link, chunk, packets, between)
+      },
+      outgoing: (link, pieces) => {
+        now()
+        observer.outgoing(link, pieces)
+      },
+      detached: (clientId, text) => {
+        now()
+        history.note(`${clientId} is detached: ${text}`)
+        observer.detached(clientId, text)
+      },
+      closed: link => {
+        now()
+        history.note(`link ${link.id} is closed`)
+        observer.closed(link)
+      },
+      turnEnded: () => observer.turnEnded(),
+      crashed: ledger => {
+        now()
+        history.note('the process dies')
+        this.#ledger.push(...ledger.map(entry => ({ ...entry })))
+        observer.crashed()
+      },
+      started: () => {
+        now()
+        history.note('the process starts')
+        observer.started()
+      },
+    }
+  }
+}

@@ -1,0 +1,131 @@
+// What goes wrong: connections that break, go silent or are read slowly, a process that dies, stands
+// still, has no room on its disk, and a wall clock that jumps.
+
+import type { Plan } from '../plan.ts'
+import type { History } from './history.ts'
+import type { Link } from './link.ts'
+import type { BrokerNode } from './node.ts'
+import type { SeededRandom } from './random.ts'
+import type { Schedule } from './schedule.ts'
+
+const RECENT_LINKS = 12
+
+export class Faults {
+  /** Told when the wall clock has jumped. */
+  jumped: () => void = () => undefined
+  readonly #plan: Plan
+  readonly #schedule: Schedule
+  readonly #random: SeededRandom
+  readonly #node: BrokerNode
+  readonly #history: History
+  #links: Link[] = []
+  #isOver = false
+
+  constructor(
+    plan: Plan,
+    schedule: Schedule,
+    random: SeededRandom,
+    node: BrokerNode,
+    history: History,
+  ) {
+    this.#plan = plan
+    this.#schedule = schedule
+    this.#random = random
+    this.#node = node
+    this.#history = history
+  }
+
+  dialled(link: Link): void {
+    this.#links.push(link)
+    if (this.#links.length > RECENT_LINKS) this.#links.shift()
+  }
+
+  start(): void {
+    const { crashMs, cutMs, slowMs, stallMs, jumpMs, fullMs } = this.#plan
+    this.#often(crashMs, () => this.#crash())
+    this.#often(cutMs, () => this.#cut())
+    this.#often(slowMs, () => this.#slow())
+    this.#often(stallMs, () => this.#stall())
+    this.#often(jumpMs, () => this.#jump())
+    this.#often(fullMs, () => this.#fill())
+  }
+
+  /** What is broken is mended, nothing more breaks. */
+  stop(): void {
+    this.#isOver = true
+    if (!this.#node.isUp) this.#node.start()
+    const { store } = this.#node
+    if (store !== null) {
+      store.full = false
+      store.congested = false
+    }
+    for (const link of this.#links) link.pauseClient(false)
+  }
+
+  #often(meanMs: number, happen: () => void): void {
+    if (meanMs === 0) return
+    this.#schedule.after(this.#random.below(meanMs * 2) + 1, () => {
+      if (this.#isOver) return
+      happen()
+      this.#often(meanMs, happen)
+    })
+  }
+
+  #crash(): void {
+    if (!this.#node.isUp) return
+    this.#node.crash()
+    this.#schedule.after(this.#random.between(10, 2000), () => {
+      if (!this.#node.isUp) this.#node.start()
+    })
+  }
+
+  #cut(): void {
+    const link = this.#link()
+    if (link === null) return
+    if (this.#random.chance(0.7)) {
+      this.#history.note(`link ${link.id} breaks`)
+      link.cut()
+      return
+    }
+    this.#history.note(`link ${link.id} goes silent`)
+    link.freeze(this.#random.between(100, 20_000), this.#random.between(100, 5000))
+  }
+
+  #slow(): void {
+    const link = this.#link()
+    if (link === null) return
+    this.#history.note(`link ${link.id} is not read`)
+    link.pauseClient(true)
+    this.#schedule.after(this.#random.between(10, 3000), () => link.pauseClient(false))
+  }
+
+  #stall(): void {
+    const ms = this.#random.between(50, 3000)
+    this.#history.note(`the process stands still for ${ms} ms`)
+    this.#node.stall(ms)
+  }
+
+  #jump(): void {
+    const ms = this.#random.between(-20_000, 20_000)
+    this.#history.note(`the wall clock jumps by ${ms} ms`)
+    this.#node.wallOffsetMs += ms
+    this.jumped()
+  }
+
+  #fill(): void {
+    const { store } = this.#node
+    if (store === null) return
+    this.#history.note('the disk is full')
+    store.full = true
+    store.congested = this.#random.chance(0.3)
+    this.#schedule.after(this.#random.between(100, 5000), () => {
+      store.full = false
+      store.congested = false
+      this.#history.note('the disk has room')
+    })
+  }
+
+  #link(): Link | null {
+    return this.#links.length === 0 ? null : this.#random.pick(this.#links)
+  }
+}
