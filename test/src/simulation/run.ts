@@ -36,7 +36,7 @@ const QUIET_MS_MAX = 240_000
 const LEAVE_MS = 20_000
 
 /** @param lines how much of its history a run keeps */
-export function run(seed: number, lines = HISTORY_LINES): RunResult {
+export function run(seed: number, lines: number = HISTORY_LINES): RunResult {
   const simulation = new Simulation(seed, lines)
   let failure: Error | null = null
   try {
@@ -96,6 +96,9 @@ class Simulation {
     this.#faults.jumped = () => {
       this.observer.facts.lastJumpMs = this.schedule.nowMs
     }
+    this.#faults.filled = isFull => {
+      this.observer.facts.isFull = isFull
+    }
     this.#clients = plan.clients.map(each => this.#client(each, random.fork()))
   }
 
@@ -148,10 +151,10 @@ class Simulation {
 
   #leave(): void {
     this.history.note('leave')
+    for (const client of this.#clients) client.clear()
+    this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
     const retained = [...this.observer.facts.retained.keys()]
     this.#clients[0]?.sweep(retained)
-    this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
-    for (const client of this.#clients) client.clear()
     this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
     for (const client of this.#clients) {
       if (!client.leave()) broken('liveness', `${client.client.id} could not come to say goodbye`)

@@ -56,6 +56,8 @@ export interface PublishOptions {
 }
 
 const RATE_WINDOW_MS = 1000
+/** Ticks that are further apart: the process was stopped, or had no time. */
+const STANDSTILL_MS = 500
 
 export class Broker implements ConnectionOwner {
   readonly ports: Ports
@@ -75,6 +77,8 @@ export class Broker implements ConnectionOwner {
   readonly view: PublishView = new PublishView()
   /** Monotonic, as of the last tick. */
   nowMs: number
+  /** The end of the last time that the process stood still. */
+  private awakeAtMs = 0
   startedAtMs: number
   subscriptionCount = 0
   /** New clients are refused with this code; 0: they are let in. */
@@ -134,7 +138,8 @@ export class Broker implements ConnectionOwner {
     this.connections.add(connection)
     this.counters.connectionsNow = this.connections.size
     connection.lastActiveMs = this.nowMs
-    this.wheel.set(connection.timer, this.nowMs + this.limits.connectTimeoutMs)
+    const openMs = this.ports.clock.monotonicMs()
+    this.wheel.set(connection.timer, openMs + this.limits.connectTimeoutMs)
     if (this.connections.size > this.limits.connectionsMax) {
       this.counters.connectionsRefused++
       this.ports.trace.refused(wire.origin, '', ReasonCode.SERVER_BUSY, 'too many connections')
@@ -171,7 +176,9 @@ export class Broker implements ConnectionOwner {
 
   /** About every 100 ms. */
   tick(): void {
+    const beforeMs = this.nowMs
     this.nowMs = this.ports.clock.monotonicMs()
+    if (this.nowMs - beforeMs > STANDSTILL_MS) this.awakeAtMs = this.nowMs
     this.wheel.turn(this.nowMs)
     this.retainer.sweepExpired()
     if (this.nowMs - this.rateWindowAtMs >= RATE_WINDOW_MS) this.rateWindowAtMs = this.nowMs
@@ -307,7 +314,8 @@ export class Broker implements ConnectionOwner {
     if (connection.state !== ConnectionState.OPEN) return
     // What is not read cannot be late.
     if (connection.readingPaused) connection.lastActiveMs = this.nowMs
-    const dueMs = connection.lastActiveMs + connection.keepAliveMs
+    // What came while the process stood still has no time of its own and may not be read yet.
+    const dueMs = Math.max(connection.lastActiveMs, this.awakeAtMs) + connection.keepAliveMs
     if (this.nowMs < dueMs) {
       this.wheel.set(connection.timer, dueMs)
       return
@@ -390,7 +398,8 @@ export class Broker implements ConnectionOwner {
     if (message.retain && !this.retainer.retain(message.topic, message)) {
       this.lose('retained-full', message.publisher, message.topic, message.byteLength)
     }
-    this.forwarder.toRoute(route, null)
+    const from = this.sessions.byClientId.get(message.publisher) ?? null
+    this.forwarder.toRoute(route, from) // [MQTT-3.8.3-3]
     this.sender.requestTurn()
   }
 

@@ -14,6 +14,8 @@ export class Groups {
   private readonly byKey = new Map<string, Group>()
   private readonly byStoredId = new Map<number, Group>()
   private nextStoredId = 1
+  /** What the store gives back comes piece by piece: a group's record after its members. */
+  private isRestoring = false
   private waking: Group[] = []
   private blocked: Group[] = []
 
@@ -44,11 +46,7 @@ export class Groups {
     const session = member.session
     session.groups ??= []
     if (!session.groups.includes(group)) session.groups.push(group)
-    if (session.persistent && group.storedId === 0) {
-      group.storedId = this.nextStoredId++
-      this.byStoredId.set(group.storedId, group)
-      this.broker.ports.store.putGroup(group.storedId, group.shareName, group.filter)
-    }
+    if (session.persistent && group.storedId === 0 && !this.isRestoring) this.putGroup(group)
     this.wake(group)
   }
 
@@ -158,6 +156,19 @@ export class Groups {
     for (const [group, deliveries] of back) this.takeBack(session, group, deliveries)
   }
 
+  beginRestore(): void {
+    this.isRestoring = true
+  }
+
+  /** All has been read: groups whose members ended with the process are not kept without them. */
+  endRestore(): void {
+    this.isRestoring = false
+    for (const group of [...this.byKey.values()]) {
+      if (group.members.length === 0) this.end(group)
+      else if (group.storedId === 0 && group.persistent) this.putGroup(group)
+    }
+  }
+
   restore(storedId: number, shareName: string, filter: string): void {
     const group = this.groupOf(shareName, filter)
     group.storedId = storedId
@@ -173,6 +184,13 @@ export class Groups {
     group.queuedBytes += delivery.message.byteLength
     this.broker.queues.totalBytes += delivery.message.byteLength
     group.nextSequence = Math.max(group.nextSequence, delivery.sequence + 1)
+  }
+
+  private putGroup(group: Group): void {
+    group.storedId = this.nextStoredId++
+    this.byStoredId.set(group.storedId, group)
+    this.broker.ports.store.putGroup(group.storedId, group.shareName, group.filter)
+    this.broker.sender.requestTurn()
   }
 
   private wake(group: Group): void {
@@ -191,6 +209,11 @@ export class Groups {
       if (next.batch > durable) {
         this.blocked.push(group)
         return
+      }
+      if (this.broker.queues.isExpired(next.message)) {
+        group.queue.shift()
+        this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
+        continue
       }
       const { topic } = next.message
       const member = group.next(
@@ -299,6 +322,7 @@ export class Groups {
     if (group.storedId === 0) return
     this.byStoredId.delete(group.storedId)
     this.broker.ports.store.removeGroup(group.storedId)
+    this.broker.sender.requestTurn()
   }
 
   private lose(group: Group, reason: DropReason, message: Message): void {

@@ -250,7 +250,7 @@ export class Queues {
     )
   }
 
-  private isExpired(message: Message): boolean {
+  isExpired(message: Message): boolean {
     return (
       message.expiresAtMs !== NEVER_EXPIRES && message.expired(this.broker.ports.clock.wallMs())
     )

@@ -29,6 +29,7 @@ export class Restorer implements StoreReader {
   constructor(broker: Broker) {
     this.broker = broker
     this.nowWallMs = broker.ports.clock.wallMs()
+    broker.groups.beginRestore()
   }
 
   session(stored: StoredSession): void {
@@ -125,6 +126,11 @@ export class Restorer implements StoreReader {
   finish(): void {
     this.messages.clear()
     this.deliveries.clear()
+    // Sessions that last as long as their connection have ended with the process.
+    for (const session of [...this.broker.sessions.byStoredId.values()]) {
+      if (!session.persistent) this.broker.sessions.end(session) // [MQTT-4.1.0-2]
+    }
+    this.broker.groups.endRestore()
   }
 
   private messageOf(stored: StoredMessage): Message {

@@ -61,9 +61,9 @@ export class RetainedMessages {
     return before
   }
 
-  /** Begins a walk over what matches `filter` now; what is retained later is not part of it. */
-  walk(filter: string): RetainedWalk {
-    return new RetainedWalk(this.root, filter, this.serial)
+  /** Begins a walk over what matches `filter`; what was retained after `serialMax` is left out. */
+  walk(filter: string, serialMax: number = this.serial): RetainedWalk {
+    return new RetainedWalk(this.root, filter, serialMax)
   }
 
   private find(topic: string): Place | null {
@@ -168,6 +168,8 @@ export class RetainedWalk {
 /** The retained messages that one new subscription still has to get. */
 export interface RetainedJob {
   readonly subscription: Subscription
+  /** The last message that was retained before it subscribed: later ones came live. */
+  readonly serialMax: number
   /** null until it is this job's turn. */
   walk: RetainedWalk | null
   /** Found, and waiting for room. */

@@ -63,7 +63,8 @@ export class Retainer {
   /** A new subscription gets what matches it, after what was asked for before. */
   serveLater(session: Session, subscription: Subscription): void {
     session.retainedJobs ??= []
-    session.retainedJobs.push({ subscription, walk: null, waiting: null })
+    const serialMax = this.messages.serial
+    session.retainedJobs.push({ subscription, serialMax, walk: null, waiting: null })
     this.broker.queues.wake(session)
   }
 
@@ -83,7 +84,7 @@ export class Retainer {
         session.retainedJobs = null
         return
       }
-      const message = job.waiting ?? this.next(job)
+      const message = this.waiting(job) ?? this.next(job)
       if (message === MORE) break
       if (message === null) {
         session.retainedJobs?.shift()
@@ -128,8 +129,15 @@ export class Retainer {
     return this.broker.queues.hasRoom(connection, session)
   }
 
+  /** One that was replaced while it waited is not sent: what replaced it came live before. */
+  private waiting(job: RetainedJob): Message | null {
+    const { waiting } = job
+    if (waiting !== null && this.messages.get(waiting.topic) !== waiting) job.waiting = null
+    return job.waiting
+  }
+
   private next(job: RetainedJob): Message | null | typeof MORE {
-    job.walk ??= this.messages.walk(job.subscription.filter)
+    job.walk ??= this.messages.walk(job.subscription.filter, job.serialMax)
     return job.walk.next(STEPS_PER_LOOK)
   }
 

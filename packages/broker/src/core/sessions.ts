@@ -50,7 +50,8 @@ export class Sessions implements SessionOwner {
     this.put(session, this.broker.ports.clock.wallMs())
     if (session.will !== null) this.startWill(session, session.will)
     if (session.expirySeconds === SESSION_NEVER_EXPIRES) return
-    const atMs = this.broker.nowMs + session.expirySeconds * 1000
+    // The last tick may be long ago, which would take from the time of the session.
+    const atMs = this.broker.ports.clock.monotonicMs() + session.expirySeconds * 1000
     this.broker.wheel.set(session.setTimer(), atMs)
   }
 
@@ -120,7 +121,8 @@ export class Sessions implements SessionOwner {
       return
     }
     will.timer = new Timer(session)
-    this.broker.wheel.set(will.timer, this.broker.nowMs + will.delaySeconds * 1000)
+    const nowMs = this.broker.ports.clock.monotonicMs()
+    this.broker.wheel.set(will.timer, nowMs + will.delaySeconds * 1000)
     this.putWill(session, will, this.broker.ports.clock.wallMs() + will.delaySeconds * 1000)
   }
 

@@ -16,7 +16,7 @@ import {
 import { Broker, type CoreOptions } from '../core/broker.ts'
 import type { Connection } from '../core/connection.ts'
 import { DEFAULT_LIMITS, type Limits } from '../core/limits.ts'
-import type { AuthenticationVerdict, Guard, Origin, Store, Trace, Wire } from '../core/ports.ts'
+import type { AuthenticationVerdict, Guard, Origin, Store, StoreReader, Trace, Wire } from '../core/ports.ts'
 
 function ignore(): void {
   // What a test does not look at.
@@ -73,8 +73,10 @@ export class TestStore implements Store {
   finish(): void {
     this.durable(this.openBatch - 1)
   }
-  load(): void {
-    // Nothing was kept.
+  /** What was kept: nothing, unless the test says so. */
+  kept: (reader: StoreReader) => void = ignore
+  load(reader: StoreReader): void {
+    this.kept(reader)
   }
   putSession(...values: unknown[]): void {
     this.#record('putSession', values)
@@ -181,6 +183,8 @@ export interface WorldOptions {
   readonly limits?: Partial<Limits>
   readonly core?: Partial<CoreOptions>
   readonly guard?: Guard
+  /** What the store has kept. */
+  readonly load?: (reader: StoreReader) => void
 }
 
 /** The broker and everything around it. */
@@ -219,6 +223,7 @@ export class World {
       core,
     )
     this.store.durable = batch => this.broker.durable(batch)
+    if (options.load !== undefined) this.store.kept = options.load
     this.broker.start()
   }
 

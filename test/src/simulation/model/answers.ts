@@ -148,7 +148,7 @@ export class Answers {
     })
     for (const record of records) {
       const isNow = record.certainFrom === facts.at && record.certainUntil === NEVER
-      if (isNow && record.wantsRetained) retained.oweRetained(facts, connection, record)
+      if (isNow && record.mustHaveRetained) retained.oweRetained(facts, connection, record)
     }
   }
 

@@ -48,7 +48,9 @@ export interface SubscriptionRecord {
   readonly noLocal: boolean
   readonly retainAsPublished: boolean
   readonly identifier: number
+  /** It may be handed what is retained; that is sure only if `mustHaveRetained`. */
   readonly wantsRetained: boolean
+  readonly mustHaveRetained: boolean
   /** The granted QoS may be less. */
   granted: QoS
   readonly possibleFrom: number
@@ -141,6 +143,8 @@ export interface ConnectionRecord {
   readonly owed: Map<string, Publication>
   /** Retained messages that a new subscription has to get. */
   readonly retainedOwed: Map<string, Publication>
+  /** When retained messages were handed out to it, by key. */
+  readonly replayed: Map<string, number>
   /** The last retained or live message of a topic that is retained, by topic and QoS. */
   readonly newest: Map<string, Publication>
   /** Messages of QoS 0 and 1, how often. */
@@ -183,6 +187,8 @@ export class Facts {
   readonly groupsOwed: GroupDebt[] = []
   /** Limits are so small that retained messages may be refused or lost. */
   retainedMayBeLost = false
+  /** The store takes nothing more. */
+  isFull = false
   /** Messages of QoS 0 that were not written, by client and topic. */
   readonly missing: Map<string, Publication[]> = new Map()
 

@@ -227,6 +227,7 @@ export class Observer {
       owed: new Map(),
       retainedOwed: new Map(),
       newest: new Map(),
+      replayed: new Map(),
       counts: new Map(),
       incomingAliases: new Map(),
       outgoingAliases: new Map(),
@@ -351,8 +352,11 @@ export class Observer {
     for (const request of packet.subscriptions) {
       const { filter, qos, noLocal, retainAsPublished, retainHandling } = request
       const shared = parseSharedFilter(filter)
-      const isKnown = life.records.some(
+      const known = life.records.filter(
         record => record.filter === filter && record.possibleUntil > facts.at,
+      )
+      const isKnown = known.some(
+        record => record.certainFrom < facts.at && record.certainUntil > facts.at,
       )
       this.#leave(connection, filter)
       const wantsRetained =
@@ -367,6 +371,7 @@ export class Observer {
         retainAsPublished,
         identifier: packet.properties.subscriptionIdentifiers?.[0] ?? 0,
         wantsRetained,
+        mustHaveRetained: wantsRetained && (retainHandling === 0 || known.length === 0),
         granted: qos,
         possibleFrom: facts.at,
         certainFrom: NEVER,

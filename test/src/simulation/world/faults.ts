@@ -13,6 +13,7 @@ const RECENT_LINKS = 12
 export class Faults {
   /** Told when the wall clock has jumped. */
   jumped: () => void = () => undefined
+  filled: (isFull: boolean) => void = () => undefined
   readonly #plan: Plan
   readonly #schedule: Schedule
   readonly #random: SeededRandom
@@ -117,10 +118,12 @@ export class Faults {
     if (store === null) return
     this.#history.note('the disk is full')
     store.full = true
+    this.filled(true)
     store.congested = this.#random.chance(0.3)
     this.#schedule.after(this.#random.between(100, 5000), () => {
       store.full = false
       store.congested = false
+      this.filled(false)
       this.#history.note('the disk has room')
     })
   }

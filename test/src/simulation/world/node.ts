@@ -240,6 +240,7 @@ export class BrokerNode {
       subscribed: ignore,
       unsubscribed: ignore,
       dropped: ignore,
+      flapping: ignore,
     }
   }
 }

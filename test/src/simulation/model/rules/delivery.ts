@@ -74,6 +74,8 @@ export function acknowledge(facts: Facts, publication: Publication): void {
 
 /** A message of QoS 0 has come: who is connected and subscribed gets it in this turn. */
 export function oweAtOnce(facts: Facts, publication: Publication): void {
+  // One that is to be retained and cannot be is refused as a whole.
+  if (publication.retain && facts.retainedMayBeLost) return
   for (const life of facts.lives.values()) {
     const connection = life.connection
     if (connection === null || connection.isClosed || connection.openAt >= facts.at) continue

@@ -17,7 +17,7 @@ const OWNED: ReadonlySet<string> = new Set([
   'RetainedWalk',
 ])
 /** Remembered routes and lists that are reused keep what they last pointed at. */
-const PASSING: ReadonlySet<string> = new Set(['routes', 'found', 'ports'])
+const PASSING: ReadonlySet<string> = new Set(['routes', 'found', 'ports', 'sweep'])
 
 export function checkEmpty(broker: Broker, stored: StoredState): void {
   const left = census(broker)

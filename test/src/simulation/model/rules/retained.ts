@@ -31,6 +31,8 @@ export function oweRetained(
     const last = definite(list)
     if (last === null || last.isEmpty || last.acknowledgedAt >= record.possibleFrom) continue
     if (last.expirySeconds >= 0 || facts.retainedMayBeLost) continue
+    // It may come before SUBACK, which waits for the disk.
+    if ((connection.replayed.get(last.key) ?? -1) >= record.possibleFrom) continue
     connection.retainedOwed.set(topic, last)
   }
 }
@@ -48,7 +50,10 @@ export function writeRetained(
   const stream = `${publication.topic} ${packet.qos}`
   const newest = connection.newest.get(stream)
   const isReplay = packet.retain && !records.some(record => record.retainAsPublished)
-  if (packet.retain) connection.retainedOwed.delete(publication.topic)
+  if (packet.retain) {
+    connection.retainedOwed.delete(publication.topic)
+    connection.replayed.set(publication.key, facts.at)
+  }
   if (isReplay) {
     const what = `${life.clientId} gets ${describe(publication)} as retained`
     if (newest !== undefined && newest.firstAt > publication.lastAt) {

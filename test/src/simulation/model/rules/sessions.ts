@@ -34,7 +34,9 @@ export function open(
   life.connection = connection
   const asked = expiryOf(connect, legacyExpirySeconds)
   const seconds = packet.properties.sessionExpiryInterval ?? asked
-  life.expirySecondsMin = seconds
+  // A full disk takes no new session; MQTT before 5.0 cannot say so.
+  const mayBeBrief = facts.isFull && connect.protocolLevel < 5
+  life.expirySecondsMin = mayBeBrief ? 0 : seconds
   life.expirySecondsMax = seconds
   life.connectExpirySeconds = seconds
   connection.life = life
@@ -101,6 +103,7 @@ export function detach(facts: Facts, connection: ConnectionRecord, isGoodbye: bo
   life.leftMsMax = facts.nowMs
   forgetGroups(life)
   if (life.expirySecondsMax === 0) facts.endLife(life)
+  else if (life.expirySecondsMin === 0) makeUnsure(facts, life)
 }
 
 /** What a member of a shared group did not finish goes back to the group. */

@@ -1,0 +1,154 @@
+// What the simulation (test/src/simulation) has found, each as the shortest way to the fault.
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { PacketType } from '@godwit/packet'
+import { connectPacket, text, World } from '../testing/harness.ts'
+import type { StoreReader } from './ports.ts'
+
+const NEVER = 0xffff_ffff
+
+test('an expired message that waits in a group goes to no member, whatever its QoS [MQTT-3.3.2-5]', () => {
+  const world = new World()
+  const slow = world.connect({ clientId: 'slow', properties: { receiveMaximum: 1 } })
+  slow.subscribe('$share/g/t', 1)
+  const publisher = world.connect({ clientId: 'publisher' })
+  publisher.publish('t', 'first', { qos: 1 })
+  publisher.publish('t', 'late', { qos: 1, packetId: 2, properties: { messageExpiryInterval: 1 } })
+  assert.deepEqual(slow.takePublishes().map(text), ['first'])
+  world.advance(2000)
+  const member = world.connect({ clientId: 'member' })
+  member.subscribe('$share/g/t', 0)
+  assert.deepEqual(member.takePublishes(), [])
+  assert.equal(world.broker.ledger.totalOf('expired'), 1)
+})
+
+test('groups keep their ids over a restart: none is written anew while members are read', () => {
+  const world = restored(reader => {
+    for (const id of [1, 2]) {
+      reader.session(session(id))
+      reader.subscription({ sessionId: id, filter: `$share/g${id}/t`, options: 1, identifier: 0 })
+    }
+    reader.group(1, 'g2', 't')
+    reader.group(2, 'g1', 't')
+  })
+  assert.deepEqual(
+    world.store.records.filter(([name]) => name === 'putGroup'),
+    [],
+  )
+})
+
+test('a group whose members have all ended with the process ends as well', () => {
+  const world = restored(reader => reader.group(7, 'g', 't'))
+  assert.equal(world.broker.groups.count, 0)
+  assert.deepEqual(
+    world.store.records.filter(([name]) => name === 'removeGroup'),
+    [['removeGroup', 7]],
+  )
+})
+
+test('a session that lasts as long as its connection has ended with the process [MQTT-4.1.0-2]', () => {
+  const world = restored(reader => reader.session({ ...session(1), sessionExpirySeconds: 0 }))
+  const client = world.open()
+  const [connack] = client.ask(connectPacket({ clientId: 'c1', cleanStart: false }))
+  assert.ok(connack?.type === PacketType.CONNACK && !connack.sessionPresent)
+  assert.deepEqual(world.store.records[0], ['removeSession', 1])
+})
+
+test('a retained message that came live is not sent again when a slow subscriber has room', () => {
+  const world = new World()
+  const publisher = world.connect({ clientId: 'publisher' })
+  publisher.publish('a', 'old', { retain: true })
+  const client = world.connect({ clientId: 'slow', properties: { receiveMaximum: 1 } })
+  client.subscribe('live', 1)
+  publisher.publish('live', 'fills the window', { qos: 1 })
+  client.subscribe('a', 0)
+  client.subscribe('#', 0)
+  publisher.publish('b', 'live', { retain: true })
+  const before = client.takePublishes()
+  const after = client.acknowledge(PacketType.PUBACK, 1)
+  const all = [...before, ...after].flatMap(packet =>
+    packet.type === PacketType.PUBLISH ? [text(packet)] : [],
+  )
+  assert.deepEqual(all, ['live', 'old', 'old'])
+})
+
+test('a retained message that was replaced while it waited is not sent after the newer one', () => {
+  const world = new World()
+  const publisher = world.connect({ clientId: 'publisher' })
+  publisher.publish('a', 'old', { retain: true })
+  const client = world.connect({ clientId: 'slow', properties: { receiveMaximum: 1 } })
+  client.subscribe('live', 1)
+  publisher.publish('live', 'fills the window', { qos: 1 })
+  const early = client.takePublishes()
+  client.send({
+    type: PacketType.SUBSCRIBE,
+    packetId: 9,
+    subscriptions: [
+      { filter: 'a', qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 0 },
+    ],
+    properties: {},
+  })
+  publisher.publish('a', 'new', { retain: true })
+  const later = client.acknowledge(PacketType.PUBACK, early[0]?.packetId ?? 0)
+  const payloads = later.flatMap(packet => (packet.type === PacketType.PUBLISH ? [text(packet)] : []))
+  assert.deepEqual(payloads, ['new'])
+})
+
+test("a client's own will does not come back to it where it asked for No Local [MQTT-3.8.3-3]", () => {
+  const world = new World()
+  const options = {
+    clientId: 'c',
+    cleanStart: false,
+    properties: { sessionExpiryInterval: 60 },
+    will: { topic: 't', payload: new Uint8Array([1]), qos: 1, retain: false, properties: {} },
+  } as const
+  const client = world.connect(options)
+  client.subscribe('t', 1, { noLocal: true })
+  const other = world.connect({ clientId: 'other' })
+  other.subscribe('t', 1)
+  client.cut()
+  assert.equal(other.takePublishes().length, 1)
+  const again = world.connect({ ...options, will: null })
+  assert.deepEqual(again.early, [])
+})
+
+test('a process that stood still takes nothing from the expiry of a session', () => {
+  const world = new World()
+  const properties = { sessionExpiryInterval: 3 }
+  const client = world.connect({ clientId: 'c', properties })
+  world.monotonicMs += 2900
+  world.wallMs += 2900
+  client.disconnect()
+  world.advance(1000)
+  const again = world.connect({ clientId: 'c', cleanStart: false, properties })
+  assert.equal(again.connack?.sessionPresent, true)
+})
+
+test('a process that stood still does not take its clients for silent', () => {
+  const world = new World()
+  const client = world.connect({ clientId: 'c', keepAliveSeconds: 2 })
+  world.monotonicMs += 60_000
+  world.broker.tick()
+  world.settle()
+  assert.equal(client.ended, false)
+  world.advance(2900)
+  assert.equal(client.ended, false)
+  world.advance(200)
+  assert.equal(client.ended, true)
+})
+
+/** A world whose broker has started on what `load` gives it. */
+function restored(load: (reader: StoreReader) => void): World {
+  return new World({ load })
+}
+
+function session(id: number): Parameters<StoreReader['session']>[0] {
+  return {
+    id,
+    clientId: `c${id}`,
+    protocolLevel: 5,
+    sessionExpirySeconds: NEVER,
+    disconnectedAtMs: 1,
+  }
+}
