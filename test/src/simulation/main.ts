@@ -22,7 +22,9 @@ const { values, positionals } = parseArgs({
 const first = Number(positionals[0] ?? values.from)
 const count = values.seeds === undefined ? 1 : Number(values.seeds)
 if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) {
-  throw new Error(`expected a seed, or --seeds and a number, got ${process.argv.slice(2).join(' ')}`)
+  throw new Error(
+    `expected a seed, or --seeds and a number, got ${process.argv.slice(2).join(' ')}`,
+  )
 }
 
 let failures = 0

@@ -1,5 +1,5 @@
-// Payloads that say who they are: a key that no two messages share, and filler that follows from it,
-// so that a payload which was cut, mixed or invented shows.
+// Payloads that say who they are: a key that no two messages share, and filler that follows from
+// it, so that a payload which was cut, mixed or invented shows.
 
 import { decodeUtf8, encodeUtf8 } from '@godwit/packet'
 

@@ -80,18 +80,16 @@ export function planOf(random: SeededRandom): Plan {
       idle: random.between(0, 5),
     },
     topics: subset(random, TOPICS, 2),
-    filters: [...subset(random, FILTERS, 2), ...(random.chance(0.5) ? subset(random, SHARED, 1) : [])],
+    filters: [
+      ...subset(random, FILTERS, 2),
+      ...(random.chance(0.5) ? subset(random, SHARED, 1) : []),
+    ],
   }
 }
 
 function clientsOf(random: SeededRandom): ClientPlan[] {
   const count = random.between(2, 7)
-  const levels: readonly ProtocolLevel[] = random.pick([
-    [5],
-    [5, 5, 4, 3],
-    [4, 3],
-    [5, 5, 5, 4],
-  ])
+  const levels: readonly ProtocolLevel[] = random.pick([[5], [5, 5, 4, 3], [4, 3], [5, 5, 5, 4]])
   return Array.from({ length: count }, (_, index) => ({
     id: `c${index}`,
     level: random.pick(levels),

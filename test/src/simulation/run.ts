@@ -79,8 +79,8 @@ class Simulation {
         limits.legacySessionExpirySeconds,
         limits.sessionExpirySecondsMax,
       ),
-      retainedMayBeLost: limits.retainedMessagesMax < 1000 || limits.retainedBytesMax < 1_000_000 ||
-        plan.fullMs > 0,
+      retainedMayBeLost:
+        limits.retainedMessagesMax < 1000 || limits.retainedBytesMax < 1_000_000 || plan.fullMs > 0,
       neverCrashes: plan.crashMs === 0,
       willDelaySecondsMax: limits.willDelaySecondsMax,
       note: (direction, link, packet) => this.history.packet(direction, link, packet),

@@ -91,7 +91,9 @@ test('a retained message that was replaced while it waited is not sent after the
   })
   publisher.publish('a', 'new', { retain: true })
   const later = client.acknowledge(PacketType.PUBACK, early[0]?.packetId ?? 0)
-  const payloads = later.flatMap(packet => (packet.type === PacketType.PUBLISH ? [text(packet)] : []))
+  const payloads = later.flatMap(packet =>
+    packet.type === PacketType.PUBLISH ? [text(packet)] : [],
+  )
   assert.deepEqual(payloads, ['new'])
 })
 

@@ -16,7 +16,15 @@ import {
 import { Broker, type CoreOptions } from '../core/broker.ts'
 import type { Connection } from '../core/connection.ts'
 import { DEFAULT_LIMITS, type Limits } from '../core/limits.ts'
-import type { AuthenticationVerdict, Guard, Origin, Store, StoreReader, Trace, Wire } from '../core/ports.ts'
+import type {
+  AuthenticationVerdict,
+  Guard,
+  Origin,
+  Store,
+  StoreReader,
+  Trace,
+  Wire,
+} from '../core/ports.ts'
 
 function ignore(): void {
   // What a test does not look at.

@@ -1,4 +1,4 @@
-// What a client keeps of its session when its connection is gone: messages that are not finished, in
+// What a client keeps of its session when its connection is gone: what is not finished, in
 // both directions. It never forgets by itself; what the server says about the session decides.
 
 import type { Properties, QoS } from '@godwit/packet'

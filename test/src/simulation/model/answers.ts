@@ -1,4 +1,4 @@
-// What the broker writes, packet by packet: the facts that follow from it and the rules it is under.
+// What the broker writes, packet by packet: the facts that follow and the rules it is under.
 
 import {
   type AckPacket,
@@ -10,8 +10,8 @@ import {
   type SubackPacket,
 } from '@godwit/packet'
 import { readPayload } from '../payload.ts'
-import { broken } from './failure.ts'
 import { type ConnectionRecord, type Facts, NEVER, type SubscriptionRecord } from './facts.ts'
+import { broken } from './failure.ts'
 import { takePending, takeReleased } from './rules/acknowledgements.ts'
 import * as delivery from './rules/delivery.ts'
 import { writeInOrder } from './rules/order.ts'

@@ -5,8 +5,8 @@ import {
   Decoder,
   type Packet,
   PacketType,
-  parseSharedFilter,
   type PublishPacket,
+  parseSharedFilter,
   readPacket,
   type SubscribePacket,
 } from '@godwit/packet'
@@ -14,7 +14,6 @@ import { readPayload } from '../payload.ts'
 import type { Link } from '../world/link.ts'
 import type { Between } from '../world/node.ts'
 import { Answers } from './answers.ts'
-import { broken } from './failure.ts'
 import {
   type ConnectionRecord,
   Facts,
@@ -23,6 +22,7 @@ import {
   type SubscriptionRecord,
   type WillRecord,
 } from './facts.ts'
+import { broken } from './failure.ts'
 import * as delivery from './rules/delivery.ts'
 import * as retained from './rules/retained.ts'
 import * as sessions from './rules/sessions.ts'
@@ -109,7 +109,8 @@ export class Observer {
       return
     }
     const waiting = facts.connecting.get(clientId)?.shift()
-    if (waiting !== undefined) sessions.ghost(facts, waiting, this.#options.legacySessionExpirySeconds)
+    if (waiting !== undefined)
+      sessions.ghost(facts, waiting, this.#options.legacySessionExpirySeconds)
   }
 
   closed(link: Link): void {
@@ -314,12 +315,7 @@ export class Observer {
     return key
   }
 
-  #newPublication(
-    key: string,
-    publisher: string,
-    topic: string,
-    byteLength: number,
-  ): Publication {
+  #newPublication(key: string, publisher: string, topic: string, byteLength: number): Publication {
     return {
       key,
       publisher,

@@ -1,7 +1,7 @@
 // Questions to the facts that several rules ask: who receives a message, may a session still exist.
 
 import { topicMatches } from '@godwit/packet'
-import { type Facts, type Publication, type SessionLife, type SubscriptionRecord } from './facts.ts'
+import type { Facts, Publication, SessionLife, SubscriptionRecord } from './facts.ts'
 
 /** A tick, a stale clock within a turn, and what rounding may add. */
 export const SLACK_MS = 450

@@ -1,5 +1,5 @@
-// What goes wrong: connections that break, go silent or are read slowly, a process that dies, stands
-// still, has no room on its disk, and a wall clock that jumps.
+// What goes wrong: connections that break, go silent or are read slowly, a process that dies or
+// stands still, has no room on its disk, and a wall clock that jumps.
 
 import type { Plan } from '../plan.ts'
 import type { History } from './history.ts'

@@ -1,5 +1,5 @@
 // One network connection: bytes both ways, cut anywhere, late, and lost when it breaks. The broker
-// holds one end as its Wire, a client the other. What was written is not copied before it leaves, so
+// holds one end as its Wire, a client the other. What was written is not copied before it goes, so
 // a broker that used its buffers again too early would send nonsense.
 
 import type { Origin, Wire } from '@godwit/broker/core/ports'
@@ -221,7 +221,7 @@ export class Link implements Wire {
     this.#tellBroker(this.#delay(), 'the network failed')
   }
 
-  /** Nothing passes any more and nobody is told; the broker learns of it after so long, if at all. */
+  /** Nothing passes any more, nobody is told; the broker learns of it later, if at all. */
   freeze(brokerLearnsMs: number, clientLearnsMs: number): void {
     this.#down.frozen = true
     this.#up.frozen = true

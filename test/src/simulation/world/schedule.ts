@@ -1,5 +1,5 @@
-// All that will happen, in the order of simulated time; what is due at one time happens in the order
-// in which it was asked for. Nothing here waits: time is what the next event says.
+// All that will happen, in the order of simulated time; what is due at one time happens in the
+// order in which it was asked for. Nothing here waits: time is what the next event says.
 
 interface Event {
   readonly atMs: number

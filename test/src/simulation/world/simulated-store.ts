@@ -37,12 +37,7 @@ export class SimulatedStore implements Store {
   #writing: Change[] | null = null
   #dead = false
 
-  constructor(
-    state: StoredState,
-    schedule: Schedule,
-    random: SeededRandom,
-    options: StoreOptions,
-  ) {
+  constructor(state: StoredState, schedule: Schedule, random: SeededRandom, options: StoreOptions) {
     this.#state = state
     this.#schedule = schedule
     this.#random = random

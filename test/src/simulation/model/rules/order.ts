@@ -1,4 +1,4 @@
-// Messages of one publisher, topic and QoS reach a session in the order in which they came. MQTT 5.0
+// Messages of one publisher, topic and QoS reach a session in the order of their coming. MQTT 5.0
 // section 4.6. A message that its publisher has repeated may come late: the first copy may be lost.
 
 import type { PublishPacket } from '@godwit/packet'

@@ -71,12 +71,8 @@ function wasThere(facts: Facts, connection: ConnectionRecord, old: SessionLife):
   return connection.connectMs >= facts.lastCrashMs && mustExist(facts, old)
 }
 
-/** MQTT 3.1 has no Session Present: what is not sure is taken for the same, with nothing certain. */
-function assumed(
-  facts: Facts,
-  connection: ConnectionRecord,
-  old: SessionLife | null,
-): boolean {
+/** MQTT 3.1 has no Session Present: what is not sure is taken for the same, nothing certain. */
+function assumed(facts: Facts, connection: ConnectionRecord, old: SessionLife | null): boolean {
   if (connection.connect.cleanStart || old === null) return false
   if (facts.ghosts.has(old.clientId)) {
     makeUnsure(facts, old)

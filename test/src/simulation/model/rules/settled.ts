@@ -105,7 +105,9 @@ function settleGroups(facts: Facts, ledger: readonly LedgerEntry[]): void {
 /** What such a member has begun with may be gone with it. */
 function isUnsteady(member: SubscriptionRecord): boolean {
   return (
-    member.granted === 0 || member.life.isOver || member.certainUntil !== NEVER ||
+    member.granted === 0 ||
+    member.life.isOver ||
+    member.certainUntil !== NEVER ||
     member.certainFrom === NEVER
   )
 }
