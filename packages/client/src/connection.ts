@@ -184,7 +184,7 @@ export class Connection implements TransportHandler {
       this.owner.deliver(reader, topic, incoming)
       return
     }
-    if (!incoming.begin(reader.packetId, reader.qos)) return
+    if (!incoming.begin(reader.packetId, reader.qos, reader.dup)) return
     this.owner.deliver(reader, topic, incoming)
     incoming.end()
   }

@@ -21,7 +21,13 @@ import { sendAuth, sendConnect, sendDisconnect, sendPing } from './control.ts'
 import { closeError, connectError, messageOf } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { ConnectionRefusedError, MqttError, reasonText } from './errors.ts'
-import { connectPacket, type Negotiated, negotiate, sendLimits } from './handshake.ts'
+import {
+  connectPacket,
+  expectsSession,
+  type Negotiated,
+  negotiate,
+  sendLimits,
+} from './handshake.ts'
 import type { Incoming } from './incoming.ts'
 import { Link, LinkAction, LinkState } from './link.ts'
 import type { Attempt, Settings } from './options.ts'
@@ -29,6 +35,7 @@ import { Outflow, type OutflowPort } from './outflow.ts'
 import { type TurnEnd, turnEndOf } from './output.ts'
 import { PacketWatch } from './packet-watch.ts'
 import type { PublishReader } from './publish-reader.ts'
+import { Reading } from './reading.ts'
 import { Retired } from './retired.ts'
 import { mayRetry } from './retry.ts'
 import { Router } from './router.ts'
@@ -72,7 +79,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   private prepared: Prepared | null = null
   private lastError: MqttError | null = null
   private turnPending = false
-  private readonly held = new Set<object>()
+  private readonly reading: Reading
 
   constructor(
     platform: Platform,
@@ -93,6 +100,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.cleanStart = settings.cleanStart
     const { connectTimeoutMs, closeTimeoutMs, given } = settings
     this.link = new Link({ connectTimeoutMs, closeTimeoutMs, ...reconnect })
+    this.reading = new Reading(this.link, platform)
     this.turn = turnEndOf(platform)
     this.ticker = tickerOf(platform)
     this.store =
@@ -134,7 +142,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     if (this.store !== null) {
       try {
         const records = await this.store.open()
-        this.session.restore(records, this.settings.packetBytesMax)
+        this.session.restore(records)
       } catch (cause) {
         this.finish(new MqttError('store-failed', 'the session store cannot be read', { cause }))
         return
@@ -157,7 +165,9 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       this.finish(null)
       return
     }
-    sendDisconnect(connection, reasonCode, properties, this)
+    // Before MQTT 5.0 there are no reason codes: without a DISCONNECT the server publishes the will.
+    const wantsWill = reasonCode !== 0 && connection.level < 5
+    if (!wantsWill) sendDisconnect(connection, reasonCode, properties, this)
     this.session.close(new MqttError('closed', 'the client is closed'))
     this.link.closing(this.platform.nowMs())
     this.plan()
@@ -166,7 +176,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   /** Ends everything because of an error. */
   fail(error: MqttError): void {
-    if (!this.isOver) this.finish(error)
+    this.finish(error)
   }
 
   private get isClosing(): boolean {
@@ -188,15 +198,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   /** Stops or resumes reading for the sake of one reader. */
   holdReading(who: object, hold: boolean): void {
-    const before = this.held.size > 0
-    if (hold) this.held.add(who)
-    else this.held.delete(who)
-    const now = this.held.size > 0
-    const transport = this.connection?.transport
-    if (before === now || transport == null) return
-    if (now) transport.pause()
-    else transport.resume()
-    this.link.setPaused(now, this.platform.nowMs())
+    this.reading.hold(who, hold)
     this.plan()
   }
 
@@ -211,8 +213,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   plan(): void {
     this.ticker.plan(this.dueMs)
   }
-
-  // Ticking
 
   get dueMs(): number {
     return Math.min(this.link.dueMs, this.retired.dueMs, this.answerDueMs, this.owner.dueMs)
@@ -252,8 +252,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     }
   }
 
-  // SessionPorts
-
   writer(): Writer {
     if (this.connection === null) throw new Error('there is no connection to write to')
     return this.connection.writer()
@@ -261,6 +259,10 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   roomFreed(): void {
     this.wantsTurnEnd()
+  }
+
+  crowded(now: boolean): void {
+    this.holdReading(this.session, now)
   }
 
   // ConnectionOwner
@@ -376,11 +378,15 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     connection.transport?.end() // [MQTT-3.14.4-1] [MQTT-3.14.4-2]
   }
 
+  unread(now: boolean): void {
+    this.holdReading(this.outflow, now)
+    if (now) this.expectAnswer()
+    else this.answered()
+  }
+
   storeFailed(cause: Error): void {
     this.finish(new MqttError('store-failed', `the session store: ${cause.message}`, { cause }))
   }
-
-  // Authentication
 
   /** Sends AUTH. MQTT 5.0 section 3.15. */
   sendAuth(reasonCode: number, properties: Properties): void {
@@ -438,7 +444,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       protocolError('an authentication method in CONNACK that was not asked for')
     }
     const { level } = connection
-    const expected = this.expectsSession(level)
+    const expected = expectsSession(level, this.negotiated, this.cleanStart)
     const negotiated = negotiate(settings, level, this.clientId, packet)
     this.negotiated = negotiated
     this.clientId = negotiated.clientId // [MQTT-3.2.2-16]
@@ -450,25 +456,17 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     if (level === 5) this.cleanStart = false
     const nowMs = this.platform.nowMs()
     this.link.connected(nowMs, negotiated.keepAliveSeconds)
-    if (this.held.size > 0) {
-      connection.transport?.pause()
-      this.link.setPaused(true, nowMs)
-    }
+    this.reading.attach(connection.transport)
     const kept = packet.sessionPresent
     const forgotten = !kept && expected && this.session.hasState
-    this.session.connectionOpened(sendLimits(settings, negotiated), kept)
+    const canPause = connection.transport?.canPause === true
+    this.session.connectionOpened(sendLimits(settings, negotiated, canPause), kept)
     this.plan()
     this.owner.connected(negotiated)
     if (forgotten) this.owner.event({ type: 'session-lost' })
     this.owner.event({ type: 'connected', sessionPresent: kept })
     if (first) this.owner.ready()
     this.wantsTurnEnd()
-  }
-
-  /** Whether the server has promised to keep the session, or was asked for an older one. */
-  private expectsSession(level: ProtocolLevel): boolean {
-    if (level < 5 || this.negotiated === null) return !this.cleanStart
-    return this.negotiated.sessionExpirySeconds > 0
   }
 
   private refused(connection: Connection, packet: ConnackPacket): void {
@@ -503,8 +501,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   private answered(): void {
     this.answerDueMs = NEVER
-    const waiting = this.session.subscribing.askedCount > 0
-    if (waiting || this.authentication?.isRenewing === true) this.expectAnswer()
+    const asked = this.session.subscribing.askedCount > 0 || this.outflow.isUnread
+    if (asked || this.authentication?.isRenewing === true) this.expectAnswer()
     if (this.session.subscribing.isDirty) this.wantsTurnEnd()
   }
 
@@ -531,9 +529,11 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       }
       this.drop(connection)
     }
-    this.answerDueMs = NEVER
     this.authentication?.cancel(error)
     this.session.connectionLost()
+    this.reading.attach(null)
+    this.outflow.reset()
+    this.answerDueMs = NEVER
     if (closing) {
       this.finish(null)
       return
@@ -579,6 +579,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.generation++
     const { connection } = this
     this.link.closed()
+    this.answerDueMs = NEVER
     this.ticker.remove(this)
     this.connection = null
     if (connection !== null) {
@@ -589,7 +590,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     const why = error ?? new MqttError('closed', 'the client is closed')
     this.authentication?.cancel(why)
     this.session.close(why)
-    this.held.clear()
+    this.reading.attach(null)
     this.owner.closed(error)
   }
 }

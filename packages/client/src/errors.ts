@@ -45,12 +45,15 @@ export class MqttError extends Error {
   readonly reasonCode: number
   /** The server's own words, empty when it had none. */
   readonly reasonString: string
+  /** Another server that the client may use, empty when none was named. */
+  readonly serverReference: string
 
   constructor(code: MqttErrorCode, message: string, details: MqttErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined)
     this.code = code
     this.reasonCode = details.reasonCode ?? -1
     this.reasonString = details.reasonString ?? ''
+    this.serverReference = details.serverReference ?? ''
   }
 }
 
@@ -61,8 +64,6 @@ export class MqttError extends Error {
 export class ConnectionRefusedError extends MqttError {
   override readonly name = 'ConnectionRefusedError'
   readonly returnCode: number
-  /** Another server that the client may use, empty when none was named. */
-  readonly serverReference: string
 
   constructor(sent: number, level: number, details: MqttErrorDetails = {}) {
     const reasonCode = level === 5 ? sent : (ReturnCodeReasons[sent] ?? UNSPECIFIED)
@@ -73,7 +74,6 @@ export class ConnectionRefusedError extends MqttError {
       reasonCode,
     })
     this.returnCode = level === 5 ? -1 : sent
-    this.serverReference = details.serverReference ?? ''
   }
 }
 

@@ -6,12 +6,14 @@ import {
   encodeUtf8,
   NO_PROPERTIES,
   PACKET_BYTES_MAX,
+  PACKET_ID_MAX,
   PacketType,
   type Properties,
   type ProtocolLevel,
   type QoS,
   type Will,
 } from '@godwit/packet'
+import { Limits } from './limits.ts'
 import { type Credentials, readMessageProperties, readPayload, type Settings } from './options.ts'
 import type { SendLimits } from './session.ts'
 
@@ -125,11 +127,17 @@ export function negotiate(
 }
 
 /** The same as the session wants it. */
-export function sendLimits(settings: Settings, negotiated: Negotiated): SendLimits {
+export function sendLimits(
+  settings: Settings,
+  negotiated: Negotiated,
+  canPause: boolean,
+): SendLimits {
+  const unannounced = canPause ? PACKET_ID_MAX : Limits.unannouncedMessages
   return {
     level: negotiated.protocolVersion,
     receiveMaximum: Math.min(settings.inflightMax, negotiated.receiveMaximum), // [MQTT-4.9.0-1]
     packetBytesMax: negotiated.packetBytesMax,
+    incomingMax: negotiated.protocolVersion === 5 ? settings.receiveMaximum : unannounced,
     maximumQoS: negotiated.maximumQoS,
     retainAvailable: negotiated.retainAvailable,
     topicAliasMaximum: settings.topicAliases ? negotiated.topicAliasMaximum : 0,
@@ -138,4 +146,16 @@ export function sendLimits(settings: Settings, negotiated: Negotiated): SendLimi
     shared: negotiated.sharedSubscriptions || negotiated.protocolVersion < 5,
     identifiers: negotiated.subscriptionIdentifiers,
   }
+}
+
+/**
+ * Whether the server should have a session: it has promised to keep it, or was asked for one of
+ * before. @param before what the connection before has agreed on
+ */
+export function expectsSession(
+  level: ProtocolLevel,
+  before: Negotiated | null,
+  cleanStart: boolean,
+): boolean {
+  return level < 5 || before === null ? !cleanStart : before.sessionExpirySeconds > 0
 }

@@ -15,6 +15,8 @@ export interface AckPort {
   /** The application has a message of QoS 2: remembered across a restart. */
   remember(packetId: number): void
   forget(packetId: number): void
+  /** There are as many unacknowledged messages as the application takes, or fewer again. */
+  crowded(now: boolean): void
 }
 
 /** One message of QoS 1 or 2 and how many takers still hold it. */
@@ -53,8 +55,13 @@ export class Incoming {
   receiveMaximum: number
   /** How many of them this connection has. */
   windowUsed = 0
-  /** Whether going over the window is an error; before MQTT 5.0 nobody told the server. */
-  strict = true
+  /**
+   * Beyond how many of them the server has broken its promise. Before MQTT 5.0 nobody has told it
+   * the receive maximum: there reading stops instead, and this is where that did not help.
+   */
+  windowMax: number
+  /** Reading has stopped because of that. */
+  isCrowded = false
   private readonly port: AckPort
   /** In order of arrival on this connection; what lies before `head` is done. */
   private line: Receipt[] = []
@@ -70,6 +77,7 @@ export class Incoming {
   constructor(port: AckPort, receiveMaximum: number) {
     this.port = port
     this.receiveMaximum = receiveMaximum
+    this.windowMax = receiveMaximum
   }
 
   /** Messages that wait for the application. */
@@ -86,9 +94,9 @@ export class Incoming {
    * @returns whether it is to be delivered; then `end` must follow
    * @throws PacketError when the server sends more than it may
    */
-  begin(packetId: number, qos: number): boolean {
+  begin(packetId: number, qos: number, dup: boolean): boolean {
     const known = this.held === null ? undefined : this.held.get(packetId)
-    if (known !== undefined) {
+    if (known !== undefined && (known.armed || known.qos === 2 || dup)) {
       if (!known.armed) this.rearm(known)
       return false // [MQTT-4.3.3-10]
     }
@@ -96,11 +104,15 @@ export class Incoming {
       this.port.acknowledge(PUBREC, packetId, 0)
       return false // [MQTT-4.3.3-10] [MQTT-4.3.3-2 v3]
     }
-    if (this.windowUsed >= this.receiveMaximum && this.strict) {
-      const text = `more than ${this.receiveMaximum} unacknowledged messages`
+    if (this.windowUsed >= this.windowMax) {
+      const text = `more than ${this.windowMax} unacknowledged messages`
       throw new PacketError('protocol-error', RECEIVE_MAXIMUM_EXCEEDED, text)
     }
     this.windowUsed++
+    if (this.windowUsed === this.receiveMaximum && this.windowMax > this.receiveMaximum) {
+      this.port.crowded(true)
+      this.isCrowded = true
+    }
     this.packetId = packetId
     this.qos = qos
     this.current = null
@@ -151,7 +163,7 @@ export class Incoming {
       return
     }
     this.unreleased?.delete(packetId)
-    if (counted) this.windowUsed--
+    if (counted) this.left()
     this.port.forget(packetId)
     this.port.acknowledge(PUBCOMP, packetId, 0) // [MQTT-4.3.3-11]
   }
@@ -162,6 +174,7 @@ export class Incoming {
     this.head = 0
     this.windowUsed = 0
     this.current = null
+    if (this.isCrowded) this.uncrowd()
     if (this.held !== null) for (const receipt of this.held.values()) receipt.armed = false
     if (this.unreleased !== null) {
       for (const packetId of this.unreleased.keys()) this.unreleased.set(packetId, false)
@@ -182,6 +195,16 @@ export class Incoming {
   restore(packetId: number): void {
     this.unreleased ??= new Map()
     this.unreleased.set(packetId, false)
+  }
+
+  private left(): void {
+    this.windowUsed--
+    if (this.isCrowded && this.windowUsed * 2 <= this.receiveMaximum) this.uncrowd()
+  }
+
+  private uncrowd(): void {
+    this.isCrowded = false
+    this.port.crowded(false)
   }
 
   private rearm(receipt: Receipt): void {
@@ -212,12 +235,12 @@ export class Incoming {
 
   private answer(packetId: number, qos: number, reasonCode: number): void {
     if (qos === 1) {
-      this.windowUsed--
+      this.left()
       this.port.acknowledge(PUBACK, packetId, reasonCode) // [MQTT-4.3.2-4] [MQTT-4.6.0-2]
       return
     }
     if (reasonCode >= 0x80) {
-      this.windowUsed-- // [MQTT-4.3.3-9]
+      this.left() // [MQTT-4.3.3-9]
     } else {
       this.unreleased ??= new Map()
       this.unreleased.set(packetId, true)

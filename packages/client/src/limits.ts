@@ -6,6 +6,10 @@ export const Limits = {
   packetBytes: 1_048_576,
   /** QoS 1 and 2 messages from the server that wait for their acknowledgement. */
   receiveMaximum: 256,
+  /** The same before MQTT 5.0, where nobody tells the server, if reading cannot be stopped. */
+  unannouncedMessages: 4096,
+  /** Bytes of acknowledgements that a server does not read before we read no more of it. */
+  unreadBytes: 1_048_576,
   /** QoS 1 and 2 messages to the server in flight, unless it allows fewer. */
   inflightMax: 1024,
   /** Messages and bytes that wait for a connection or for room in the window. */

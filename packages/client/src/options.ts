@@ -3,14 +3,18 @@
 import {
   isTopicName,
   type Packet,
+  PacketType,
   type Properties,
   type ProtocolLevel,
   type QoS,
   type UserProperty,
+  Writer,
+  writeProperties,
 } from '@godwit/packet'
 import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import { Limits } from './limits.ts'
+import { isWellFormed } from './publish-writer.ts'
 import type { SessionStore } from './store.ts'
 import type { TlsOptions } from './transport.ts'
 
@@ -238,13 +242,20 @@ function checkWill(will: WillOptions | undefined): void {
 
 /** A payload as the codec takes it. @throws MqttError `invalid-argument` */
 export function readPayload(payload: Payload | undefined): Uint8Array | string {
-  if (typeof payload === 'string' || payload instanceof Uint8Array) return payload
+  if (payload instanceof Uint8Array) return payload
+  if (typeof payload === 'string') {
+    if (isWellFormed(payload)) return payload
+    throw invalidArgument('a payload of text with a lone surrogate')
+  }
   if (payload === undefined) return ''
   if (payload instanceof ArrayBuffer) return new Uint8Array(payload)
   throw invalidArgument('a payload is a string, a Uint8Array or an ArrayBuffer')
 }
 
-/** The properties of a message as the codec takes them, null when there are none. */
+/**
+ * The properties of a message as the codec takes them, null when there are none.
+ * @throws PacketError `invalid-packet`
+ */
 export function readMessageProperties(options: MessageProperties): Properties | null {
   const found: Record<string, unknown> = {}
   let some = false
@@ -254,8 +265,15 @@ export function readMessageProperties(options: MessageProperties): Properties | 
     found[property] = name === 'utf8' ? (value ? 1 : 0) : value
     some = true
   }
-  return some ? (found as Properties) : null
+  if (!some) return null
+  // Now, and not when a part of the packet is written already.
+  checker ??= new Writer()
+  checker.reset()
+  writeProperties(checker, found, PacketType.PUBLISH, 5)
+  return found
 }
+
+let checker: Writer | null = null
 
 const MessagePropertyNames: readonly (readonly [keyof MessageProperties, keyof Properties])[] = [
   ['messageExpirySeconds', 'messageExpiryInterval'],

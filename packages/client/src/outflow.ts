@@ -2,7 +2,7 @@
 // goes to the transport in one write. It also says when the transport wants no more.
 
 import type { Connection } from './connection.ts'
-import { HIGH_WATER_BYTES } from './limits.ts'
+import { HIGH_WATER_BYTES, Limits } from './limits.ts'
 import type { Session } from './session.ts'
 import type { StoreWriter } from './store-writer.ts'
 
@@ -15,6 +15,8 @@ export interface OutflowPort {
   /** All that was collected is with the transport. */
   written(connection: Connection): void
   storeFailed(cause: Error): void
+  /** The server does not read what it is sent, or does so again. */
+  unread(now: boolean): void
   wantsTurnEnd(): void
 }
 
@@ -22,6 +24,8 @@ export class Outflow {
   private readonly session: Session
   private readonly store: StoreWriter | null
   private readonly port: OutflowPort
+  /** The server does not read its answers. */
+  isUnread = false
 
   constructor(session: Session, store: StoreWriter | null, port: OutflowPort) {
     this.session = session
@@ -61,9 +65,15 @@ export class Outflow {
     const connection = port.current
     if (connection === null || !session.connected) return
     if (connection.bufferedBytes > HIGH_WATER_BYTES) return
+    this.mark(false)
     session.writable = true
     session.pump()
     port.wantsTurnEnd()
+  }
+
+  /** The connection is gone, and what it had not sent with it. */
+  reset(): void {
+    this.mark(false)
   }
 
   private write(): void {
@@ -78,6 +88,14 @@ export class Outflow {
         else session.writable = false
       }
     }
+    // PUBLISH waits for room; these are answers to what the server goes on to send.
+    if (connection.bufferedBytes > Limits.unreadBytes) this.mark(true)
     port.written(connection)
+  }
+
+  private mark(unread: boolean): void {
+    if (this.isUnread === unread) return
+    this.isUnread = unread
+    this.port.unread(unread)
   }
 }

@@ -24,6 +24,9 @@ const ALIAS_ID = 0x23
 const LOOP_BYTES = 24
 const NO_BYTES = new Uint8Array(0)
 
+const LONE_SURROGATE = /\p{Surrogate}/u
+const nativeIsWellFormed = (String.prototype as { isWellFormed?: () => boolean }).isWellFormed
+
 const encodedTopics = new Map<string, Uint8Array>()
 let lastTopic = ''
 let lastEncoded: Uint8Array = NO_BYTES
@@ -36,7 +39,7 @@ export function encodeTopic(topic: string): Uint8Array {
   if (topic === lastTopic) return lastEncoded
   let encoded = encodedTopics.get(topic)
   if (encoded === undefined) {
-    if (typeof topic !== 'string' || !isTopicName(topic)) {
+    if (typeof topic !== 'string' || !isTopicName(topic) || !isWellFormed(topic)) {
       // [MQTT-3.3.2-2] [MQTT-4.7.1-1 v3] [MQTT-4.7.3-1]
       throw invalidArgument(`not a topic name: ${JSON.stringify(String(topic).slice(0, 40))}`)
     }
@@ -49,6 +52,13 @@ export function encodeTopic(topic: string): Uint8Array {
   lastTopic = topic
   lastEncoded = encoded
   return encoded
+}
+
+/** Whether a text can be written as UTF-8. Found out first: half a packet cannot be taken back. */
+export function isWellFormed(text: string): boolean {
+  return nativeIsWellFormed === undefined
+    ? !LONE_SURROGATE.test(text)
+    : nativeIsWellFormed.call(text)
 }
 
 export function payloadByteLength(payload: Uint8Array | string): number {

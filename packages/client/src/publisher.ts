@@ -2,8 +2,8 @@
 // Messages from the application to the session: the promise of each, and the publishers that wait
 // until there is room. Nothing waits without bound.
 
-import { NO_PROPERTIES, type Properties, type QoS } from '@godwit/packet'
-import { MqttError } from './errors.ts'
+import { NO_PROPERTIES, PacketError, type Properties, type QoS } from '@godwit/packet'
+import { invalidArgument, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
 import {
   type MessageProperties,
@@ -142,7 +142,7 @@ export class Publisher {
       }
       return this.publishLater(topic, body, qos, properties, options)
     } catch (error) {
-      return this.refused(error as MqttError)
+      return this.refused(argumentError(error))
     }
   }
 
@@ -157,7 +157,21 @@ export class Publisher {
     const qos = options.qos ?? 0
     if (port.refuses !== null || this.waiting.length > 0) return false
     if (qos === 0 ? !session.isClear : !session.hasRoom) return false
-    const body = readPayload(payload)
+    try {
+      return this.sendNow(topic, readPayload(payload), qos, options)
+    } catch (error) {
+      throw argumentError(error)
+    }
+  }
+
+  private sendNow(
+    topic: string,
+    body: Uint8Array | string,
+    qos: QoS,
+    options: PublishOptions,
+  ): boolean {
+    const { port } = this
+    const { session } = port
     const properties = options === PLAIN ? null : readMessageProperties(options)
     port.watched(topic, qos)
     if (qos === 0) {
@@ -165,16 +179,12 @@ export class Publisher {
       if (error !== null) throw error
       return true
     }
-    const bytes = encodeTopic(topic).length + payloadByteLength(body) + MESSAGE_OVERHEAD
-    const message = new Outgoing(
-      topic,
-      body,
-      qos,
-      options.retain === true,
-      properties,
-      bytes,
-      new Unwatched(port),
-    )
+    const retain = options.retain === true
+    const error = session.check(topic, body, qos, retain, properties)
+    if (error !== null) throw error
+    const done = new Unwatched(port)
+    const bytes = bytesOf(topic, body)
+    const message = new Outgoing(topic, body, qos, retain, properties, bytes, done)
     return session.publish(message, false) === Accepted.SENT
   }
 
@@ -230,7 +240,7 @@ export class Publisher {
     }
     const { signal, timeoutMs } = options
     if (signal?.aborted === true) return this.refused(aborted(signal))
-    const bytes = encodeTopic(topic).length + payloadByteLength(body) + MESSAGE_OVERHEAD
+    const bytes = bytesOf(topic, body)
     const publication = new Publication(port)
     const retain = options.retain === true
     const message = new Outgoing(topic, body, qos, retain, properties, bytes, publication)
@@ -312,6 +322,17 @@ class Unwatched implements PublishDone {
 /** The error of an aborted operation, with the signal's reason as its cause. */
 export function aborted(signal: AbortSignal | undefined): MqttError {
   return new MqttError('aborted', 'the operation was aborted', { cause: signal?.reason })
+}
+
+function bytesOf(topic: string, body: Uint8Array | string): number {
+  return encodeTopic(topic).length + payloadByteLength(body) + MESSAGE_OVERHEAD
+}
+
+/** What the codec cannot write was wrong already when we got it. */
+function argumentError(error: unknown): MqttError {
+  if (error instanceof MqttError) return error
+  if (error instanceof PacketError) return invalidArgument(error.message, error)
+  throw error
 }
 
 function settle(message: Outgoing, error: MqttError): void {

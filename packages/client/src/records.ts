@@ -4,6 +4,7 @@ import {
   Decoder,
   hasNoProperties,
   NO_PROPERTIES,
+  PACKET_BYTES_MAX,
   PacketType,
   type PublishPacket,
   readServerPacket,
@@ -33,14 +34,13 @@ export function encodeReleased(sequence: number): Uint8Array {
   return writer.finish()
 }
 
-/** @throws PacketError when the bytes are no record */
-export function decodeRecord(bytes: Uint8Array, packetBytesMax: number): Outgoing {
+/** @throws Error when the bytes are no record */
+export function decodeRecord(bytes: Uint8Array): Outgoing {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (bytes.length < HEADER_BYTES || view.getUint8(0) !== VERSION) {
     throw new Error('a record of the session store cannot be read')
   }
-  const packet =
-    bytes.length === HEADER_BYTES ? EMPTY_PUBLISH : decodePublish(bytes, packetBytesMax)
+  const packet = bytes.length === HEADER_BYTES ? EMPTY_PUBLISH : decodePublish(bytes)
   const { topic, payload, qos, retain } = packet
   const properties = hasNoProperties(packet.properties) ? null : packet.properties
   const message = new Outgoing(topic, payload, qos, retain, properties, bytes.length, null)
@@ -60,8 +60,8 @@ const EMPTY_PUBLISH: PublishPacket = {
   properties: NO_PROPERTIES,
 }
 
-function decodePublish(bytes: Uint8Array, packetBytesMax: number): PublishPacket {
-  const decoder = new Decoder(packetBytesMax)
+function decodePublish(bytes: Uint8Array): PublishPacket {
+  const decoder = new Decoder(PACKET_BYTES_MAX)
   decoder.push(bytes.subarray(HEADER_BYTES))
   if (!decoder.next()) throw new Error('a record of the session store ends too early')
   const { first, bytes: frame, bodyStart, end } = decoder

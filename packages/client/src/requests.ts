@@ -157,6 +157,7 @@ export class Requests {
       pending.failed(error)
     }
     try {
+      if (core.refuses !== null) throw core.refuses
       if (signal?.aborted === true) throw aborted(signal)
       this.listen()
       if (this.pending.size >= Limits.requests) {

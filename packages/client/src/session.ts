@@ -47,12 +47,16 @@ export interface SessionPorts {
   sent: ((packet: Packet) => void) | null
   /** There may be room again for what was refused. */
   roomFreed(): void
+  /** Reading should stop, or may go on: the application has more than it asked for. */
+  crowded(now: boolean): void
 }
 
 /** What the server allows on this connection. MQTT 5.0 section 3.2.2.3. */
 export interface SendLimits extends SubscribeLimits {
   readonly level: ProtocolLevel
   readonly receiveMaximum: number
+  /** Unacknowledged messages that the server may send. */
+  readonly incomingMax: number
   readonly maximumQoS: number
   readonly retainAvailable: boolean
   readonly topicAliasMaximum: number
@@ -67,6 +71,7 @@ export interface SessionOptions {
 const NOT_CONNECTED: SendLimits = {
   level: 5,
   receiveMaximum: 0,
+  incomingMax: 0,
   packetBytesMax: 0,
   maximumQoS: 2,
   retainAvailable: true,
@@ -147,7 +152,7 @@ export class Session implements AckPort {
     retain: boolean,
     properties: Properties | null,
   ): MqttError | null {
-    const error = this.refusal(topic, payload, 0, retain, properties)
+    const error = this.check(topic, payload, 0, retain, properties)
     if (error === null) this.write(retain ? 1 : 0, topic, 0, payload, properties)
     return error
   }
@@ -231,7 +236,7 @@ export class Session implements AckPort {
     this.connected = true
     this.writable = true
     this.windowUsed = 0
-    this.incoming.strict = limits.level === 5
+    this.incoming.windowMax = limits.incomingMax
     if (present) this.resumeOutgoing()
     else this.sessionLost()
     this.subscribing.connectionOpened(limits, present)
@@ -275,18 +280,18 @@ export class Session implements AckPort {
   }
 
   /** Takes up what a store has kept of the session. */
-  restore(records: readonly StoredRecord[], packetBytesMax: number): void {
+  restore(records: readonly StoredRecord[]): void {
     const queued: [number, Outgoing][] = []
     for (const { key, value } of records) {
       if (key >= RecordKind.QUEUED) {
-        const message = decodeRecord(value, packetBytesMax)
+        const message = decodeRecord(value)
         message.storeKey = key - RecordKind.QUEUED
         queued.push([key, message])
         this.nextStoreKey = Math.max(this.nextStoreKey, message.storeKey + 1)
       } else if (key >= RecordKind.INCOMING) {
         this.incoming.restore(key - RecordKind.INCOMING)
       } else {
-        const message = decodeRecord(value, packetBytesMax)
+        const message = decodeRecord(value)
         this.sequence = Math.max(this.sequence, message.sequence)
         this.inflight.restore(message, key)
       }
@@ -319,9 +324,14 @@ export class Session implements AckPort {
     this.ports.store?.delete(RecordKind.INCOMING + packetId)
   }
 
+  /** AckPort: too much waits for the application. */
+  crowded(now: boolean): void {
+    this.ports.crowded(now)
+  }
+
   private send(message: Outgoing): void {
     const { topic, payload, qos, retain, properties } = message
-    const error = this.refusal(topic, payload, qos, retain, properties)
+    const error = this.check(topic, payload, qos, retain, properties)
     if (error !== null) {
       fail(message, error)
       return
@@ -342,8 +352,8 @@ export class Session implements AckPort {
     this.write(flags, topic, message.packetId, payload, properties)
   }
 
-  /** What the server has said it would not take. */
-  private refusal(
+  /** Whether the server has said that it would not take such a message. @returns why, or null */
+  check(
     topic: string,
     payload: Uint8Array | string,
     qos: number,

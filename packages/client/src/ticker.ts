@@ -50,7 +50,8 @@ export class Ticker {
     let earliest = NEVER
     for (const member of this.members) {
       if (member.dueMs <= nowMs) member.tick(nowMs)
-      if (member.dueMs < earliest) earliest = member.dueMs
+      // It may have left just now.
+      if (member.dueMs < earliest && this.members.has(member)) earliest = member.dueMs
     }
     if (earliest < NEVER) this.plan(Math.max(earliest, nowMs + GAP_MS))
   }
