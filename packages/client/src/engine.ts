@@ -165,7 +165,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       this.finish(null)
       return
     }
-    // Before MQTT 5.0 there are no reason codes: without a DISCONNECT the server publishes the will.
+    // Before MQTT 5.0 there are no reason codes: no DISCONNECT is what publishes the will.
     const wantsWill = reasonCode !== 0 && connection.level < 5
     if (!wantsWill) sendDisconnect(connection, reasonCode, properties, this)
     this.session.close(new MqttError('closed', 'the client is closed'))

@@ -97,9 +97,9 @@ test('properties of a message are written, and none are length 0 [MQTT-2.2.2-1]'
 })
 
 for (const protocolVersion of [5, 4] as const) {
-  const v = protocolVersion === 5 ? '' : ' v3'
-  const ids = protocolVersion === 5 ? '[MQTT-4.3.2-1] [MQTT-4.3.2-2] [MQTT-4.3.2-3]' : ''
-  test(`QoS 1 is done at PUBACK ${ids} [MQTT-4.3.2-1${v}]`.trim(), async () => {
+  const ids =
+    protocolVersion === 5 ? '[MQTT-4.3.2-1] [MQTT-4.3.2-2] [MQTT-4.3.2-3]' : '[MQTT-4.3.2-1 v3]'
+  test(`QoS 1 is done at PUBACK ${ids}`, async () => {
     const world = new World()
     const client = await world.connected({ protocolVersion })
     const seen = publish(client, 'a', 'x', 1)
@@ -271,7 +271,7 @@ const Sized: readonly (readonly [string, number, 0 | 1, Properties])[] = [
 ]
 
 for (const [name, overhead, qos, { contentType }] of Sized) {
-  test(`a packet of the Maximum Packet Size leaves, one of a byte more does not [MQTT-3.2.2-15]: ${name}`, async () => {
+  test(`${name}: the Maximum Packet Size is kept to the byte [MQTT-3.2.2-15]`, async () => {
     const world = new World()
     const client = await world.connected({}, { properties: { maximumPacketSize: 100 } })
     const options = { qos, ...(contentType !== undefined && { contentType }) }
@@ -545,7 +545,7 @@ test('a transport that is full holds back PUBLISH until it drains', async () => 
   assert.equal(client.tryPublish('a', '4'), true)
 })
 
-test('tryPublish in a loop stops at the bound of the transport, not at the end of the turn', async () => {
+test('tryPublish in a loop stops at the bound of the transport', async () => {
   const world = new World()
   const client = await world.connected()
   const { peer } = world

@@ -1,5 +1,5 @@
-// Whether the connection is read. Anybody may ask that it is not for a while; the link is told, since
-// then the server's silence says nothing.
+// Whether the connection is read. Anybody may ask that it is not for a while; the link is told,
+// since then the server's silence says nothing.
 
 import type { Link } from './link.ts'
 import type { Platform, Transport } from './transport.ts'
