@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { field } from '../testing/bytes.ts'
 import { ProxyHeaderError, ProxyHeaderReader, V2_BYTES_MAX } from './proxy-protocol.ts'
 
-fc.configureGlobal({ seed: 20_260_724 })
+fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
 
 const SIGNATURE = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a]
 const IPV4 = [192, 0, 2, 1, 198, 51, 100, 2, 0xdc, 0x04, 0x01, 0xbb]
