@@ -17,6 +17,7 @@ const ClientTexts: Readonly<Record<string, string>> = {
   sub: 'print the messages of topics',
   rr: 'publish a request and print its response',
   replay: 'publish a recording of sub --record',
+  bench: 'load testers: ping, load, many, compare, report, compare-brokers',
 }
 
 const ServeHelp = `

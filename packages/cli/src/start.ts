@@ -1,5 +1,6 @@
 // Where the command `godwit` starts: pub, sub, rr and replay have Mosquitto's options and their own
-// parser, everything else is commander's. Nothing is loaded that a command does not need.
+// parser, bench has a table of its own, everything else is commander's. Nothing is loaded that a
+// command does not need.
 
 import { CommandFailure } from './failure.ts'
 import type { ClientCommand } from './options/choice.ts'
@@ -14,6 +15,8 @@ async function main(): Promise<number> {
       return runClient(command, words)
     case 'replay':
       return runClient('pub', replayWords(words))
+    case 'bench':
+      return (await import('./bench/command.ts')).bench(words)
     case '--version':
       console.log(VERSION)
       return 0

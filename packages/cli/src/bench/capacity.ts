@@ -1,0 +1,80 @@
+// The highest rate that meets a goal: doubled until it is missed, then halved in between. Pure but
+// for the trials that it asks for.
+
+import type { CapacityResult, CapacityStep, TrialResult } from './result.ts'
+import type { CapacityGoal } from './run.ts'
+import type { LoadSettings } from './settings.ts'
+import { checkSlo } from './slo.ts'
+
+const FIRST_RATE = 1_000
+const RATE_MAX = 20_000_000
+/** The search ends when the bounds are this close. */
+const PRECISION = 0.05
+const STEPS_MAX = 30
+/** A broker that takes less than this of what is offered is beyond its capacity. */
+const SENT_SHARE_MIN = 0.95
+
+export async function findCapacity(
+  settings: LoadSettings,
+  goal: CapacityGoal,
+  run: (settings: LoadSettings) => Promise<TrialResult>,
+  signal: AbortSignal,
+): Promise<{ capacity: CapacityResult; trials: TrialResult[] }> {
+  const first = settings.arrivals?.kind === 'burst' ? FIRST_RATE : settings.arrivals?.perSecond
+  const steps: CapacityStep[] = []
+  const passed: TrialResult[] = []
+  let low = 0
+  let high = Number.POSITIVE_INFINITY
+  let rate = first ?? FIRST_RATE
+  let limit = 'the highest rate that is tried'
+  while (steps.length < STEPS_MAX && rate <= RATE_MAX && !signal.aborted) {
+    const trial = await run(stepSettings(settings, goal, rate))
+    const step = judgeStep(trial, goal, rate)
+    steps.push(step)
+    if (step.passed) {
+      low = rate
+      passed.push(trial)
+    } else {
+      high = rate
+      limit = `at ${Math.round(rate)}/s: ${step.why}`
+    }
+    if (high / Math.max(low, 1) < 1 + PRECISION || (low === 0 && rate < 2)) break
+    rate = high === Number.POSITIVE_INFINITY ? rate * 2 : low === 0 ? rate / 4 : (low + high) / 2
+  }
+  if (signal.aborted) limit = 'interrupted'
+  const best = passed.at(-1)
+  return {
+    capacity: { slo: goal.slo.text, steps, found: low, limit },
+    trials: best === undefined ? [] : [best],
+  }
+}
+
+function stepSettings(settings: LoadSettings, goal: CapacityGoal, rate: number): LoadSettings {
+  const kind = settings.arrivals?.kind === 'poisson' ? 'poisson' : 'constant'
+  return {
+    ...settings,
+    arrivals: { kind, perSecond: rate },
+    durationMs: goal.stepMs,
+    warmupMs: goal.stepMs / 5,
+    messages: 0,
+    // A backlog beyond the capacity takes as long to drain as it took to build: that is known by
+    // then.
+    drainMs: Math.min(settings.drainMs, 1000),
+    slos: [goal.slo],
+  }
+}
+
+export function judgeStep(trial: TrialResult, goal: CapacityGoal, rate: number): CapacityStep {
+  const { value, met } = checkSlo(goal.slo, trial)
+  const { delivery, counts, rates, tester } = trial
+  const why = !met
+    ? `${goal.slo.text} is missed`
+    : counts.sent < counts.offered * SENT_SHARE_MIN
+      ? `only ${Math.round((100 * counts.sent) / counts.offered)} % could be sent`
+      : delivery.lost > 0
+        ? `${delivery.lost} messages were lost`
+        : tester.isSaturated
+          ? `the tester was saturated: ${tester.reasons.join(', ')}`
+          : ''
+  return { rate, achieved: rates.received, value, passed: why === '', why }
+}

@@ -1,0 +1,181 @@
+// The report of a run as text, one paragraph per trial. Plain: colours are the terminal's business.
+
+import type { LatencySummary } from './histogram.ts'
+import {
+  formatBytes,
+  formatCount,
+  formatPercent,
+  formatRate,
+  formatSeconds,
+  formatUs,
+  table,
+} from './numbers.ts'
+import type {
+  CapacityResult,
+  ConnectResult,
+  LatencyName,
+  RunResult,
+  TrialResult,
+} from './result.ts'
+import { isTime } from './slo.ts'
+
+const LABEL_WIDTH = 12
+
+const LatencyTexts: Readonly<Record<LatencyName, string>> = {
+  response: 'from the intended time of sending to arrival',
+  service: 'from the actual time of sending to arrival',
+  ack: 'from publish to its acknowledgement',
+  connect: 'from connect to CONNACK',
+  slip: 'how late the schedule was served',
+}
+
+export function connectLine(connect: ConnectResult, latency: LatencySummary | null): string {
+  const { connected, wanted, seconds, perSecond } = connect
+  const [p50, p99, max] = [latency?.p50, latency?.p99, latency?.max].map(formatUs)
+  const times = latency === null ? '' : `   p50 ${p50}  p99 ${p99}  max ${max}`
+  const rate = `${formatRate(perSecond)}/s`
+  return line('connect', `${connected}/${wanted} in ${formatSeconds(seconds)}  ${rate}${times}`)
+}
+
+/** Everything of one trial. */
+export function trialLines(result: RunResult, trial: TrialResult, number: number): string[] {
+  const lines: string[] = []
+  if (result.trials.length > 1) lines.push(`trial ${number} of ${result.trials.length}`)
+  lines.push(...originLines(trial), '', ...latencyLines(trial, result.isOpenLoop))
+  if (result.isOpenLoop) lines.push('', ...rateLines(trial))
+  lines.push('', ...deliveryLines(trial))
+  for (const note of trial.notes) lines.push(line('note', note))
+  for (const slo of trial.slos) lines.push(line('slo', sloText(slo)))
+  lines.push(...testerLines(trial))
+  if (trial.wasInterrupted) lines.push(line('note', 'interrupted: the figures are up to then'))
+  return lines
+}
+
+/** What the Go programs printed. */
+function originLines(trial: TrialResult): string[] {
+  const { counts, elapsedSeconds, measuredSeconds, connect, rates } = trial
+  const { response } = trial.latencies
+  const lines = [
+    line('connect', `time to establish connections: ${formatSeconds(connect.seconds)}`),
+    line('elapsed', `${formatSeconds(elapsedSeconds)}, measured ${formatSeconds(measuredSeconds)}`),
+    line('messages', `${formatCount(counts.received)} received, ${formatCount(counts.sent)} sent`),
+    line('rate', `${formatCount(rates.received)} messages/sec`),
+  ]
+  if (response !== undefined) {
+    const { min, max, mean, stddev } = response.summary
+    const times = [min, max, mean, stddev].map(formatUs).join(' / ')
+    lines.push(line('latency', `min/max/mean/stddev ${times}`))
+  }
+  return lines
+}
+
+function latencyLines(trial: TrialResult, isOpenLoop: boolean): string[] {
+  const head = ['latency', 'count', 'p50', 'p90', 'p99', 'p99.9', 'p99.99', 'max']
+  const names = (['response', 'service', 'ack', 'connect'] as const).filter(
+    // In a closed loop every message is sent when it is meant to be.
+    name => trial.latencies[name] !== undefined && (isOpenLoop || name !== 'service'),
+  )
+  if (names.length === 0) return []
+  const rows = names.map(name => {
+    const summary = trial.latencies[name]?.summary
+    const times = (['p50', 'p90', 'p99', 'p99.9', 'p99.99', 'max'] as const).map(key =>
+      formatUs(summary?.[key]),
+    )
+    return [`  ${name}`, formatCount(summary?.count ?? 0), ...times]
+  })
+  const texts = ['', ...names.map(name => LatencyTexts[name])]
+  const lines = table([head, ...rows]).map((row, i) => `${row}   ${texts[i] ?? ''}`.trimEnd())
+  if (!isOpenLoop) {
+    lines.push('  (closed loop: a slow broker slows the tester down, and its latency stays low)')
+  }
+  return lines
+}
+
+function rateLines(trial: TrialResult): string[] {
+  const { rates, counts } = trial
+  const missed = counts.offered === 0 ? 0 : counts.missed / counts.offered
+  return table([
+    ['rate', 'offered', 'sent', 'acked', 'received', 'never sent'],
+    [
+      '  per second',
+      formatCount(rates.offered),
+      formatCount(rates.sent),
+      counts.acked === 0 ? '-' : formatCount(rates.acked),
+      formatCount(rates.received),
+      `${formatCount(counts.missed)} (${formatPercent(missed)})`,
+    ],
+  ])
+}
+
+function deliveryLines(trial: TrialResult): string[] {
+  const { delivery, verdict, counts } = trial
+  const { expected, lost, duplicated, reordered, foreign } = delivery
+  const numbers = [
+    `expected ${formatCount(expected)}`,
+    `lost ${formatCount(lost)}`,
+    `duplicated ${formatCount(duplicated)}`,
+    `reordered ${formatCount(reordered)}`,
+    ...(foreign > 0 ? [`foreign ${formatCount(foreign)}`] : []),
+  ]
+  const lines = [line('delivery', `${numbers.join('  ')}   ${verdict.text}`)]
+  if (counts.unverified > 0) {
+    const of = `${formatCount(counts.unverified)} messages`
+    lines.push(line('', `${of} without a header of this run: counted, not verified`))
+  }
+  if (counts.brokenConnections > 0 || counts.reconnects > 0) {
+    const { brokenConnections, reconnects } = counts
+    lines.push(line('connections', `broken ${brokenConnections}  reconnected ${reconnects}`))
+  }
+  if (trial.slowReceived > 0) {
+    const count = formatCount(trial.slowReceived)
+    lines.push(line('slow', `${count} messages went to the slow subscribers, which are not judged`))
+  }
+  return lines
+}
+
+function testerLines(trial: TrialResult): string[] {
+  const { tester } = trial
+  const { processes, busy, loopDelayP99Ms, gcShare, slipP99Us, memoryBytes } = tester
+  const facts = [
+    `${processes} ${processes === 1 ? 'process' : 'processes'}`,
+    `busy ${(busy * 100).toFixed(0)} %`,
+    `loop delay p99 ${loopDelayP99Ms.toFixed(1)} ms`,
+    `gc ${(gcShare * 100).toFixed(1)} %`,
+    `schedule slip p99 ${formatUs(slipP99Us)}`,
+    formatBytes(memoryBytes),
+  ]
+  const verdict = tester.isSaturated
+    ? `the tester was SATURATED: ${tester.reasons.join(', ')}`
+    : 'the tester was not the bottleneck'
+  return [line('tester', facts.join('  ')), line('', verdict)]
+}
+
+function sloText({ text, value, met }: TrialResult['slos'][number]): string {
+  const [metric = ''] = text.split(/\s*[<>=!]/)
+  const shown = value === null ? 'not measured' : isTime(metric) ? formatUs(value) : plain(value)
+  return `${text}   ${shown}   ${met ? 'PASS' : 'FAIL'}`
+}
+
+function plain(value: number): string {
+  return Number.isInteger(value) ? formatCount(value) : String(Number(value.toPrecision(4)))
+}
+
+export function capacityLines(capacity: CapacityResult): string[] {
+  const rows = capacity.steps.map(({ rate, achieved, value, passed, why }) => [
+    `  ${formatRate(rate)}/s`,
+    `${formatRate(achieved)}/s`,
+    value === null ? '-' : formatUs(value),
+    passed ? 'PASS' : 'FAIL',
+    why,
+  ])
+  return [
+    ...table([['rate', 'received', capacity.slo, '', ''], ...rows]),
+    line('capacity', `${formatRate(capacity.found)}/s messages within ${capacity.slo}`),
+    line('', capacity.limit),
+  ]
+}
+
+/** A label and what belongs to it. */
+export function line(label: string, text: string): string {
+  return `${label.padEnd(LABEL_WIDTH)}${text}`.trimEnd()
+}

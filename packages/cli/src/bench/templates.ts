@@ -1,0 +1,87 @@
+// Topics and payloads with variables: {client}, {random:N}, and in payloads {seq} and {time}.
+// A variable that nobody knows is an error where the option is read, not a strange topic.
+
+import { usage } from '../failure.ts'
+import type { Random } from './random.ts'
+
+const VARIABLE = /\{([^{}]*)\}/g
+const RANDOM_TOPICS_MAX = 100_000
+
+export interface PayloadValues {
+  readonly client: number
+  readonly sequence: number
+  readonly random: Random
+}
+
+/** @throws CommandFailure when a variable is unknown */
+export function checkTopicTemplate(option: string, template: string): void {
+  for (const [, name = ''] of template.matchAll(VARIABLE)) {
+    if (name !== 'client' && !/^random:[1-9]\d*$/.test(name)) {
+      usage(`${option} knows {client} and {random:N}, not {${name}}`)
+    }
+  }
+  if (/[+#\0]/.test(template) || template === '') {
+    usage(`${option} is where messages are published: ${JSON.stringify(template)} is no topic`)
+  }
+  const count = randomCount(template)
+  if (count > RANDOM_TOPICS_MAX) {
+    usage(`${option} has ${count} topics, at most ${RANDOM_TOPICS_MAX} are possible`)
+  }
+}
+
+/** Each topic of a client, the random ones one after the other. */
+export function topicsOf(template: string, client: number): string[] {
+  const forClient = template.replaceAll('{client}', String(client))
+  let topics = [forClient]
+  for (;;) {
+    const match = /\{random:(\d+)\}/.exec(topics[0] ?? '')
+    if (match === null) return topics
+    const count = Number(match[1])
+    topics = topics.flatMap(topic =>
+      Array.from({ length: count }, (_, i) => topic.replace(match[0], String(i))),
+    )
+  }
+}
+
+/** How many topics each client has. */
+export function randomCount(template: string): number {
+  let count = 1
+  for (const [, n] of template.matchAll(/\{random:(\d+)\}/g)) count *= Number(n)
+  return count
+}
+
+/** The filter for what a client publishes, or, without a client, for what all publish. */
+export function filterOf(template: string, client: number | null): string {
+  const named = client === null ? template : template.replaceAll('{client}', String(client))
+  return named
+    .split('/')
+    .map(level => (level.includes('{') ? '+' : level))
+    .join('/')
+}
+
+/** @throws CommandFailure when a variable is unknown */
+export function checkPayloadTemplate(option: string, template: string): void {
+  // A payload is often JSON: only words in braces are variables.
+  for (const [, name = ''] of template.matchAll(/\{([a-z]+(?::[^{}]*)?)\}/g)) {
+    if (!/^(?:client|seq|time|random:[1-9]\d*)$/.test(name)) {
+      usage(`${option} knows {client}, {seq}, {time} and {random:N}, not {${name}}`)
+    }
+  }
+}
+
+export function expandPayload(template: string, values: PayloadValues): string {
+  return template.replace(/\{([a-z]+)(?::(\d+))?\}/g, (whole, name: string, n: string) => {
+    switch (name) {
+      case 'client':
+        return String(values.client)
+      case 'seq':
+        return String(values.sequence)
+      case 'time':
+        return String(Date.now())
+      case 'random':
+        return String(values.random.below(Number(n)))
+      default:
+        return whole
+    }
+  })
+}

@@ -1,0 +1,29 @@
+// The program of a process that a run has beside its first: an engine that is called through the
+// pipe to its parent, and ends with it.
+
+import { Engine } from './engine.ts'
+import { type Answer, type Call, callEngine, type WorkerStart } from './parts.ts'
+
+let engine: Engine | null = null
+
+process.on('message', message => {
+  if (engine !== null) {
+    void serve(engine, message as Call)
+    return
+  }
+  const { settings, worker, run } = message as WorkerStart
+  engine = new Engine(settings, worker, run)
+})
+process.on('disconnect', () => process.exit())
+// Ctrl-C reaches all processes of a terminal: the parent says what happens then.
+process.on('SIGINT', () => undefined)
+
+async function serve(target: Engine, { id, method, args }: Call): Promise<void> {
+  let answer: Answer
+  try {
+    answer = { id, value: await callEngine(target, method, args), error: null }
+  } catch (error) {
+    answer = { id, value: null, error: (error as Error).message }
+  }
+  process.send?.(answer)
+}
