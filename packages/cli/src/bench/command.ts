@@ -93,6 +93,8 @@ async function run(
     case 'ping':
     case 'load':
       return await runTester(command, parsed, commandLineOf(args))
+    case 'many':
+      return await runMany(parsed, commandLineOf(args))
     case 'report':
       return await runReport(parsed)
     case 'compare': {
@@ -127,6 +129,17 @@ async function runTester(
         }
   return await guarded(settings.output, async (progress, signal) => {
     const { result, lines } = await runLoad(settings, capacity, progress, signal)
+    return await deliver(result, lines, settings.output)
+  })
+}
+
+async function runMany(parsed: ParsedFlags, commandLine: string): Promise<number> {
+  const { manySettings } = await import('./options.ts')
+  const many = await import('./many.ts')
+  const settings = manySettings(parsed, commandLine)
+  const hasPreflight = !isSet(parsed.values, 'no-preflight')
+  return await guarded(settings.output, async (progress, signal) => {
+    const { result, lines } = await many.runMany(settings, hasPreflight, progress, signal)
     return await deliver(result, lines, settings.output)
   })
 }

@@ -69,6 +69,7 @@ const Groups: Readonly<Record<string, readonly Row[]>> = {
     ['--no-spin', 'sleep between messages: less exact, an idle core', PACED],
     ['--pace <seconds>', 'a session publishes so often, 0 is never (default: 60)', ['many']],
     ['--pace-jitter <percent>', 'give or take (default: 25%)', ['many']],
+    ['--no-preflight', 'do not ask first whether so many fit here', ['many']],
     ['--wait <ms>', 'between two connects (default: 10)', ['many']],
     ['--drain <time>', 'what is missing so long after the last arrival is lost (5s)', PACED],
     ['--timeout <time>', 'closed loop: send the next after so long (default: 5s)', PACED],

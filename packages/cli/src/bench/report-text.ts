@@ -133,7 +133,7 @@ function deliveryLines(trial: TrialResult): string[] {
   return lines
 }
 
-function testerLines(trial: TrialResult): string[] {
+export function testerLines(trial: TrialResult): string[] {
   const { tester } = trial
   const { processes, busy, loopDelayP99Ms, gcShare, slipP99Us, memoryBytes } = tester
   const facts = [

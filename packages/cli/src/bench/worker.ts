@@ -2,9 +2,10 @@
 // pipe to its parent, and ends with it.
 
 import { Engine } from './engine.ts'
-import { type Answer, type Call, callEngine, type WorkerStart } from './parts.ts'
+import { ManyEngine } from './many-engine.ts'
+import type { Answer, Call, WorkerStart } from './remote.ts'
 
-let engine: Engine | null = null
+let engine: Engine | ManyEngine | null = null
 
 process.on('message', message => {
   if (engine !== null) {
@@ -12,16 +13,18 @@ process.on('message', message => {
     return
   }
   const { settings, worker, run } = message as WorkerStart
-  engine = new Engine(settings, worker, run)
+  engine =
+    settings.kind === 'many' ? new ManyEngine(settings, worker) : new Engine(settings, worker, run)
 })
 process.on('disconnect', () => process.exit())
 // Ctrl-C reaches all processes of a terminal: the parent says what happens then.
 process.on('SIGINT', () => undefined)
 
-async function serve(target: Engine, { id, method, args }: Call): Promise<void> {
+async function serve(target: Engine | ManyEngine, { id, method, args }: Call): Promise<void> {
   let answer: Answer
   try {
-    answer = { id, value: await callEngine(target, method, args), error: null }
+    const call = Reflect.get(target, method) as (...all: readonly unknown[]) => unknown
+    answer = { id, value: await call.apply(target, [...args]), error: null }
   } catch (error) {
     answer = { id, value: null, error: (error as Error).message }
   }

@@ -2,8 +2,8 @@
 
 import type { TrialWatcher } from '../bench/coordinator.ts'
 import { parseFlags } from '../bench/flags.ts'
-import { loadSettings, pingSettings } from '../bench/options.ts'
-import type { LoadSettings } from '../bench/settings.ts'
+import { loadSettings, manySettings, pingSettings } from '../bench/options.ts'
+import type { LoadSettings, ManySettings } from '../bench/settings.ts'
 
 /** What somebody would type after `godwit bench load`. */
 export function loadOf(port: number, options: string): LoadSettings {
@@ -13,6 +13,11 @@ export function loadOf(port: number, options: string): LoadSettings {
 /** What somebody would type after `godwit bench ping`. */
 export function pingOf(port: number, options: string): LoadSettings {
   return pingSettings(parseFlags('ping', words(port, options)), `ping ${options}`)
+}
+
+/** What somebody would type after `godwit bench many`. */
+export function manyOf(port: number, options: string): ManySettings {
+  return manySettings(parseFlags('many', words(port, options)), `many ${options}`)
 }
 
 export const SILENT: TrialWatcher = {

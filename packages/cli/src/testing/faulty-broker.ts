@@ -29,6 +29,8 @@ export interface Faults {
   readonly connack?: (number: number) => number
   /** Reason code of PUBACK and PUBREC. */
   readonly ack?: (number: number) => number
+  /** From this message on pings and messages get no answer. */
+  readonly deafFrom?: number
   /** The connection that sends this message is broken instead. */
   readonly breakAt?: number
 }
@@ -68,6 +70,10 @@ export class FaultyBroker {
   async close(): Promise<void> {
     for (const client of this.clients) client.socket.destroy()
     await new Promise(resolve => this.server.close(resolve))
+  }
+
+  get isDeaf(): boolean {
+    return this.messages > (this.faults.deafFrom ?? Number.POSITIVE_INFINITY)
   }
 
   connackFor(number: number): number {
@@ -197,7 +203,7 @@ class FaultyClient {
         this.acknowledge(PacketType.PUBCOMP, packet.packetId, 0)
         break
       case PacketType.PINGREQ:
-        this.send({ type: PacketType.PINGRESP })
+        if (!this.broker.isDeaf) this.send({ type: PacketType.PINGRESP })
         break
       case PacketType.DISCONNECT:
         this.socket.end()
@@ -208,7 +214,7 @@ class FaultyClient {
   private take(packet: PublishPacket): void {
     const reasonCode = this.broker.publish(packet)
     if (reasonCode === null) this.socket.destroy()
-    else if (packet.qos > 0) {
+    else if (packet.qos > 0 && !this.broker.isDeaf) {
       const type = packet.qos === 1 ? PacketType.PUBACK : PacketType.PUBREC
       this.acknowledge(type, packet.packetId, reasonCode)
     }

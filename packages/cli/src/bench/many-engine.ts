@@ -1,0 +1,569 @@
+// hot
+// One process's sessions of `many`: numbers in tables instead of objects, one small socket each.
+// Each connects, subscribes if told to, and says something at its pace; what it says is answered,
+// or the session is dead.
+
+import {
+  Decoder,
+  encodePacket,
+  encodeUtf8,
+  NO_PROPERTIES,
+  PACKET_BYTES_MAX,
+  PacketType,
+  type Properties,
+  type QoS,
+  readServerPacket,
+} from '@godwit/packet'
+import { nowUs } from './clock.ts'
+import type { ConnectReport } from './engine-reports.ts'
+import { Health, type HealthReport } from './health.ts'
+import { Latencies } from './histogram.ts'
+import { elapsedUs, wrapped } from './message.ts'
+import { openAll, type Timer } from './opener.ts'
+import { PaceWheel } from './pacing.ts'
+import { Random } from './random.ts'
+import { type Link, type LinkOwner, openLink } from './session-link.ts'
+import type { ManySettings } from './settings.ts'
+
+const State = { DOWN: 0, CONNECTING: 1, UP: 2, LEFT: 3 } as const
+const TICK_MS = 20
+const PING_AFTER = 0.7
+const PINGREQ: Uint8Array = new Uint8Array([0xc0, 0])
+const DISCONNECT: Uint8Array = new Uint8Array([0xe0, 0])
+const PUBREL: Uint8Array = new Uint8Array([0x62, 2, 0, 1])
+
+const CLOSE_MS = 3_000
+/** Without a limit so many places are made at first. */
+const FIRST_PLACES = 1024
+
+export interface ManyInterval {
+  readonly fromSeconds: number
+  readonly toSeconds: number
+  readonly up: number
+  readonly published: number
+  readonly answered: number
+  readonly received: number
+  readonly ack: string
+  readonly loopDelayMs: number
+  readonly memoryBytes: number
+}
+
+export interface ManyReport {
+  readonly published: number
+  readonly answered: number
+  readonly received: number
+  readonly broken: number
+  readonly reconnects: number
+  /** Connects that failed after the first round. */
+  readonly failedReconnects: number
+  /** Sessions that gave no answer in time and were given up. */
+  readonly dead: number
+  /** Sessions that answered the last roll call, and those that should have. */
+  readonly alive: number
+  readonly sessions: number
+  readonly refused: number
+  readonly ack: string
+  readonly connect: string
+  /** Bytes that a session costs this process. */
+  readonly bytesPerSession: number
+  readonly health: HealthReport
+  readonly errors: readonly (readonly [text: string, count: number])[]
+}
+
+type Done = (failure: Error | null) => void
+
+export class ManyEngine implements LinkOwner {
+  private readonly settings: ManySettings
+  private readonly worker: number
+  private readonly random: Random
+  /** How many sessions there are to be; 0 until something is exhausted. */
+  private readonly wanted: number
+  private count = 0
+  private readonly links: (Link | null)[] = []
+  private states = new Uint8Array(FIRST_PLACES)
+  /** What is to be answered was sent then; 0: nothing is. */
+  private askedUs = new Uint32Array(FIRST_PLACES)
+  private readonly opening = new Map<number, { fromUs: number; done: Done }>()
+  /** Of sessions whose last chunk ended within a packet. */
+  private readonly partial = new Map<number, Decoder>()
+  private decoder = new Decoder(PACKET_BYTES_MAX)
+  private readonly down: number[] = []
+  private pace: PaceWheel | null = null
+  private pings: PaceWheel | null = null
+  private ticker: NodeJS.Timeout | null = null
+  private readonly health = new Health()
+  private readonly connecting = new Latencies()
+  private readonly ack = new Latencies()
+  private readonly errors = new Map<string, number>()
+  private readonly timer: Timer = { nowUs, after: (ms, act) => void setTimeout(act, ms) }
+  private up = 0
+  private published = 0
+  private answered = 0
+  private received = 0
+  private broken = 0
+  private reconnects = 0
+  private failedReconnects = 0
+  private dead = 0
+  private refused = 0
+  private memoryBefore = 0
+  private memoryPerSession = 0
+  private startUs = 0
+  private intervalUs = 0
+  private isReconnecting = false
+  private isStorming = false
+  private isRollCall = false
+  private connack: Properties = {}
+
+  constructor(settings: ManySettings, worker: number) {
+    this.settings = settings
+    this.worker = worker
+    this.random = new Random(settings.seed).fork(worker)
+    const { sessions, processes } = settings
+    const share = Math.floor(sessions / processes)
+    this.wanted = sessions === 0 ? 0 : share + (worker < sessions % processes ? 1 : 0)
+  }
+
+  /** Opens all sessions, or as many as possible. */
+  async connect(): Promise<ConnectReport> {
+    const startUs = nowUs()
+    this.health.start()
+    this.startUs = startUs
+    this.intervalUs = startUs
+    this.memoryBefore = process.memoryUsage.rss()
+    if (this.wanted === 0) await this.openUntilExhausted()
+    else await this.openSome(Array.from({ length: this.wanted }, (_, i) => i))
+    const used = process.memoryUsage.rss() - this.memoryBefore
+    this.memoryPerSession = this.up === 0 ? 0 : used / this.up
+    return {
+      wanted: this.wanted === 0 ? this.up : this.wanted,
+      connected: this.up,
+      seconds: (nowUs() - startUs) / 1e6,
+      encoded: this.connecting.encoded(),
+      errors: [...this.errors],
+      connack: this.connack,
+    }
+  }
+
+  /** Sessions say something from now on. */
+  hold(): void {
+    const { paceMs, paceJitter, connection } = this.settings
+    const now = nowUs()
+    this.health.begin()
+    const keepAliveMs = connection.keepAliveSeconds * 1e3
+    if (paceMs > 0) {
+      this.pace = new PaceWheel(this.count, paceMs * 1e3, paceJitter, now, this.random.fork(1))
+    }
+    const isQuiet = paceMs === 0 || paceMs * (1 + paceJitter) > keepAliveMs * PING_AFTER
+    if (isQuiet && keepAliveMs > 0) {
+      const everyUs = keepAliveMs * PING_AFTER * 1e3
+      this.pings = new PaceWheel(this.count, everyUs, 0.1, now, this.random.fork(2))
+    }
+    for (let session = 0; session < this.count; session++) {
+      this.pace?.begin(session, now)
+      this.pings?.begin(session, now)
+    }
+    this.ticker = setInterval(this.tick, TICK_MS)
+  }
+
+  /** Cuts a part of the sessions and brings them back. */
+  async storm(share: number): Promise<void> {
+    const cut: number[] = []
+    for (let session = 0; session < this.count; session++) {
+      if (this.states[session] !== State.UP || this.random.unit() >= share) continue
+      this.links[session]?.cut()
+      this.fell(session)
+      cut.push(session)
+    }
+    this.isStorming = true
+    const failed = await this.openSome(cut)
+    this.isStorming = false
+    this.reconnects += cut.length - failed.length
+    this.failedReconnects += failed.length
+    this.down.push(...failed)
+  }
+
+  interval(): ManyInterval {
+    const toUs = nowUs()
+    const fromUs = this.intervalUs
+    this.intervalUs = toUs
+    return {
+      fromSeconds: (fromUs - this.startUs) / 1e6,
+      toSeconds: (toUs - this.startUs) / 1e6,
+      up: this.up,
+      published: this.published,
+      answered: this.answered,
+      received: this.received,
+      ack: this.ack.takeInterval(),
+      loopDelayMs: this.health.loopDelayMs,
+      memoryBytes: process.memoryUsage.rss(),
+    }
+  }
+
+  /** Asks every session whether it is there, and reports. */
+  async report(): Promise<ManyReport> {
+    if (this.ticker !== null) clearInterval(this.ticker)
+    this.ticker = null
+    const health = this.health.report()
+    const alive = await this.rollCall()
+    return {
+      published: this.published,
+      answered: this.answered,
+      received: this.received,
+      broken: this.broken,
+      reconnects: this.reconnects,
+      failedReconnects: this.failedReconnects,
+      dead: this.dead,
+      alive,
+      sessions: this.count,
+      refused: this.refused,
+      ack: this.ack.encoded(),
+      connect: this.connecting.encoded(),
+      bytesPerSession: this.memoryPerSession,
+      health,
+      errors: [...this.errors],
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.ticker !== null) clearInterval(this.ticker)
+    this.health.stop()
+    let open = 0
+    for (let session = 0; session < this.count; session++) {
+      const link = this.links[session]
+      if (this.states[session] === State.UP) {
+        link?.finish(DISCONNECT)
+        open++
+      } else link?.cut()
+      this.states[session] = State.LEFT
+    }
+    this.up = open
+    const untilUs = nowUs() + CLOSE_MS * 1e3
+    while (this.up > 0 && nowUs() < untilUs) await pause(TICK_MS)
+  }
+
+  linkOpened(session: number): void {
+    const { level, keepAliveSeconds, username, password } = this.settings.connection
+    const login = { clientId: this.clientId(session), username, password, will: null }
+    const type = PacketType.CONNECT
+    const rest = { cleanStart: true, bridge: false, keepAliveSeconds, properties: NO_PROPERTIES }
+    this.links[session]?.send(
+      encodePacket({ type, protocolLevel: level, ...login, ...rest }, level),
+    )
+  }
+
+  linkReceived(session: number, bytes: Uint8Array, length: number): void {
+    const decoder = this.partial.get(session) ?? this.decoder
+    try {
+      decoder.push(bytes.subarray(0, length))
+      while (decoder.next()) this.onFrame(session, decoder)
+    } catch (error) {
+      this.links[session]?.cut()
+      this.linkClosed(session, error as Error)
+      return
+    }
+    if (decoder.pendingBytes === 0) {
+      if (decoder !== this.decoder) this.partial.delete(session)
+    } else if (decoder === this.decoder) {
+      this.partial.set(session, decoder)
+      this.decoder = new Decoder(PACKET_BYTES_MAX)
+    }
+  }
+
+  linkClosed(session: number, error: Error | null): void {
+    if (this.states[session] === State.LEFT) {
+      this.up--
+      return
+    }
+    const wasUp = this.states[session] === State.UP
+    this.fell(session)
+    this.settle(session, error ?? new Error('the broker closed the connection'))
+    if (!wasUp) return
+    this.broken++
+    this.note(error?.message ?? 'the broker closed the connection')
+    this.down.push(session)
+  }
+
+  private onFrame(session: number, decoder: Decoder): void {
+    const { level } = this.settings.connection
+    switch (decoder.first >> 4) {
+      case PacketType.PUBLISH:
+        this.onMessage(session, decoder)
+        break
+      case PacketType.PUBREC:
+        this.links[session]?.send(PUBREL)
+        break
+      case PacketType.PUBACK:
+      case PacketType.PUBCOMP:
+        if (decoder.end - decoder.bodyStart > 2 && decoder.bytes[decoder.bodyStart + 2]! >= 0x80) {
+          this.refused++
+          this.askedUs[session] = 0
+        } else this.onAnswer(session)
+        break
+      case PacketType.PINGRESP:
+        this.onAnswer(session)
+        break
+      default: {
+        const { first, bytes, bodyStart, end } = decoder
+        const packet = readServerPacket(first, bytes, bodyStart, end, level)
+        if (packet.type === PacketType.CONNACK) this.onConnack(session, packet)
+        else if (packet.type === PacketType.SUBACK) this.onSuback(session, packet.reasonCodes)
+        else if (packet.type === PacketType.DISCONNECT) {
+          this.note(`the broker says DISCONNECT 0x${packet.reasonCode.toString(16)}`)
+        }
+      }
+    }
+  }
+
+  private onConnack(session: number, packet: { reasonCode: number; properties: Properties }): void {
+    if (packet.reasonCode !== 0) {
+      this.links[session]?.cut()
+      this.linkClosed(session, new Error(`CONNACK says 0x${packet.reasonCode.toString(16)}`))
+      return
+    }
+    this.connack = packet.properties
+    const { subscribe, qos, connection } = this.settings
+    if (subscribe === '') {
+      this.rose(session)
+      return
+    }
+    const filter = subscribe.replaceAll('{client}', String(this.numberOf(session)))
+    const options = { qos, noLocal: false, retainAsPublished: false, retainHandling: 0 } as const
+    const subscriptions = [{ filter, ...options }]
+    const properties = NO_PROPERTIES
+    const packetToSend = { type: PacketType.SUBSCRIBE, packetId: 1, subscriptions, properties }
+    this.links[session]?.send(encodePacket(packetToSend, connection.level))
+  }
+
+  private onSuback(session: number, reasonCodes: readonly number[]): void {
+    const refused = reasonCodes.find(code => code >= 0x80)
+    if (refused === undefined) this.rose(session)
+    else {
+      this.links[session]?.cut()
+      this.linkClosed(session, new Error(`SUBACK says 0x${refused.toString(16)}`))
+    }
+  }
+
+  private onMessage(session: number, decoder: Decoder): void {
+    const { bytes, first, bodyStart } = decoder
+    const qos = (first >> 1) & 3
+    this.received++
+    if (qos === 0) return
+    const at = bodyStart + 2 + ((bytes[bodyStart]! << 8) | bytes[bodyStart + 1]!)
+    const type = qos === 1 ? 0x40 : 0x50
+    this.links[session]?.send(new Uint8Array([type, 2, bytes[at]!, bytes[at + 1]!]))
+  }
+
+  private onAnswer(session: number): void {
+    const askedUs = this.askedUs[session]!
+    if (askedUs === 0) return
+    this.askedUs[session] = 0
+    // All at once they wait for one another: that is no figure of the broker at this pace.
+    if (this.isRollCall) return
+    this.answered++
+    this.ack.record(elapsedUs(nowUs(), askedUs))
+  }
+
+  private readonly tick = (): void => {
+    const now = nowUs()
+    this.pace?.due(now, session => {
+      this.speak(session, now)
+      this.pace?.again(session, now)
+    })
+    this.pings?.due(now, session => {
+      if (this.states[session] === State.UP && this.askedUs[session] === 0) this.ask(session, now)
+      this.pings?.again(session, now)
+    })
+    if (this.down.length > 0 && !this.isReconnecting && !this.isStorming) void this.bringBack()
+  }
+
+  /** A session says its message; at QoS 0 a ping behind it asks for the answer. */
+  private speak(session: number, now: number): void {
+    if (this.states[session] !== State.UP) return
+    const asked = this.askedUs[session]!
+    if (asked !== 0) {
+      if (elapsedUs(now, asked) > this.settings.connection.connectTimeoutMs * 1e3)
+        this.bury(session)
+      return
+    }
+    const { qos, connection } = this.settings
+    this.links[session]?.send(this.messageOf(session, qos))
+    this.published++
+    if (qos === 0) this.ask(session, now)
+    else this.askedUs[session] = wrapped(now) || 1
+    if (connection.dump) process.stderr.write(`${this.clientId(session)} publishes\n`)
+  }
+
+  private ask(session: number, now: number): void {
+    this.links[session]?.send(PINGREQ)
+    this.askedUs[session] = wrapped(now) || 1
+  }
+
+  private messageOf(session: number, qos: QoS): Uint8Array {
+    const number = String(this.numberOf(session))
+    const { topic, message, connection } = this.settings
+    const payload = encodeUtf8(message.replaceAll('{client}', number))
+    const name = topic.replaceAll('{client}', number)
+    const packet = {
+      type: PacketType.PUBLISH,
+      topic: name,
+      payload,
+      qos,
+      packetId: qos > 0 ? 1 : 0,
+    }
+    const rest = { retain: false, dup: false, properties: NO_PROPERTIES }
+    return encodePacket({ ...packet, ...rest }, connection.level)
+  }
+
+  /** A session that does not answer is dead, whatever its connection looks like. */
+  private bury(session: number): void {
+    this.dead++
+    this.links[session]?.cut()
+    this.linkClosed(session, new Error('a session gave no answer in time'))
+  }
+
+  private async bringBack(): Promise<void> {
+    this.isReconnecting = true
+    const sessions = this.down.splice(0)
+    const failed = await this.openSome(sessions)
+    this.reconnects += sessions.length - failed.length
+    this.failedReconnects += failed.length
+    // Not at once: a broker that refuses would be asked without a pause.
+    if (failed.length > 0) await pause(1000)
+    this.down.push(...failed)
+    this.isReconnecting = false
+  }
+
+  /** @returns the sessions that failed */
+  private async openSome(sessions: readonly number[]): Promise<number[]> {
+    const failed: number[] = []
+    const last = sessions.reduce((highest, session) => Math.max(highest, session), -1)
+    this.makePlaces(last + 1)
+    await openAll(sessions.length, this.openerOptions, this.timer, (index, done) => {
+      const session = sessions[index]!
+      this.openOne(session, failure => {
+        if (failure !== null) failed.push(session)
+        done()
+      })
+    })
+    return failed
+  }
+
+  /** One after the other, until the first that fails. */
+  private async openUntilExhausted(): Promise<void> {
+    const { connectConcurrency } = this.settings.connection
+    for (;;) {
+      const from = this.count
+      const batch = Array.from({ length: connectConcurrency }, (_, i) => from + i)
+      const failed = await this.openSome(batch)
+      if (failed.length > 0) return
+    }
+  }
+
+  private openOne(session: number, done: Done): void {
+    const { targets, sourceAddresses, tls, connectTimeoutMs } = this.settings.connection
+    const number = this.numberOf(session)
+    const target = targets[number % targets.length]!
+    const turn = Math.floor(number / targets.length)
+    const source = sourceAddresses[turn % Math.max(1, sourceAddresses.length)] ?? null
+    const timer = setTimeout(() => {
+      this.links[session]?.cut()
+      this.linkClosed(session, new Error(`no CONNACK within ${connectTimeoutMs} ms`))
+    }, connectTimeoutMs)
+    this.opening.set(session, {
+      fromUs: nowUs(),
+      done: failure => {
+        clearTimeout(timer)
+        if (failure !== null) this.note(failure.message)
+        done(failure)
+      },
+    })
+    this.states[session] = State.CONNECTING
+    this.links[session] = openLink(session, target, source, tls, this)
+  }
+
+  private rose(session: number): void {
+    if (this.states[session] === State.UP) return
+    this.states[session] = State.UP
+    this.askedUs[session] = 0
+    this.up++
+    this.connecting.record(nowUs() - (this.opening.get(session)?.fromUs ?? nowUs()))
+    this.settle(session, null)
+  }
+
+  private fell(session: number): void {
+    if (this.states[session] === State.UP) this.up--
+    this.states[session] = State.DOWN
+    this.links[session] = null
+    this.askedUs[session] = 0
+    this.partial.delete(session)
+  }
+
+  private settle(session: number, failure: Error | null): void {
+    const opening = this.opening.get(session)
+    this.opening.delete(session)
+    opening?.done(failure)
+  }
+
+  /** @returns how many answered */
+  private async rollCall(): Promise<number> {
+    const now = nowUs()
+    this.isRollCall = true
+    for (let session = 0; session < this.count; session++) {
+      if (this.states[session] === State.UP && this.askedUs[session] === 0) this.ask(session, now)
+    }
+    const silent = (): number => {
+      let count = 0
+      for (let session = 0; session < this.count; session++) {
+        if (this.states[session] !== State.UP || this.askedUs[session] !== 0) count++
+      }
+      return count
+    }
+    const untilUs = now + this.settings.connection.connectTimeoutMs * 1e3
+    let left = silent()
+    while (left > this.count - this.up && nowUs() < untilUs) {
+      await pause(TICK_MS)
+      left = silent()
+    }
+    return this.count - left
+  }
+
+  private makePlaces(count: number): void {
+    if (count <= this.count) return
+    this.count = count
+    if (count <= this.states.length) return
+    const places = Math.max(count, this.states.length * 2)
+    const states = new Uint8Array(places)
+    const askedUs = new Uint32Array(places)
+    states.set(this.states)
+    askedUs.set(this.askedUs)
+    this.states = states
+    this.askedUs = askedUs
+  }
+
+  private get openerOptions(): { perSecond: number; concurrency: number } {
+    const { connectsPerSecond, connectConcurrency } = this.settings.connection
+    const { processes } = this.settings
+    return {
+      perSecond: connectsPerSecond / processes,
+      concurrency: Math.max(1, Math.ceil(connectConcurrency / processes)),
+    }
+  }
+
+  /** Sessions of the processes take turns, so that each process has every target and address. */
+  private numberOf(session: number): number {
+    const { processes, connection } = this.settings
+    return connection.startNumber + session * processes + this.worker
+  }
+
+  private clientId(session: number): string {
+    return `${this.settings.connection.clientIdPrefix}${this.numberOf(session)}`
+  }
+
+  private note(text: string): void {
+    this.errors.set(text, (this.errors.get(text) ?? 0) + 1)
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}
