@@ -3,6 +3,7 @@
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): void | Promise<void> }>>> = {
   codec: () => import('./codec.ts'),
   matching: () => import('./matching.ts'),
+  start: () => import('./start.ts'),
 }
 
 const name = process.argv[2]

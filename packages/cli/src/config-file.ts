@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs'
 import { type BrokerOptions, DEFAULT_LIMITS, type ListenOptions, OptionError } from '@godwit/broker'
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
 import * as z from 'zod'
+import { storeOf } from './data-place.ts'
 import { CommandFailure, USAGE } from './failure.ts'
 import { LOG_LEVELS, type LogFormat, type LogLevel } from './log-levels.ts'
+import type { PasswordChoice } from './serve-passwords.ts'
 
 /** All that the command `serve` can be told. */
 export interface ServeConfig {
@@ -14,6 +16,8 @@ export interface ServeConfig {
   readonly broker: BrokerOptions
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
   readonly drainSeconds: number
+  /** Null: everybody may come in. */
+  readonly passwords: PasswordChoice | null
 }
 
 /** Tells where in a file an option stands, for errors that come later. */
@@ -101,6 +105,8 @@ const Config = z.strictObject({
     })
     .optional(),
   limits: Limits.optional(),
+  passwordFile: z.string().min(1).optional(),
+  allowAnonymous: z.boolean().optional(),
 })
 
 /** What holds without a file. */
@@ -148,19 +154,16 @@ export function located(error: unknown, source: ConfigSource): unknown {
 }
 
 function toConfig(file: z.infer<typeof Config>): ServeConfig {
-  const { listeners = [], log, drainSeconds, data = DEFAULT_DATA, ...broker } = file
+  const { listeners = [], log, drainSeconds, data = DEFAULT_DATA, ...others } = file
+  const { passwordFile, allowAnonymous = false, ...broker } = others
   return {
     // Fields that are undefined are as absent to the broker as those that are not there.
     listeners: listeners as readonly ListenOptions[],
     broker: { ...(broker as BrokerOptions), store: storeOf(data) },
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
     drainSeconds: drainSeconds ?? DEFAULT_DRAIN_SECONDS,
+    passwords: passwordFile === undefined ? null : { file: passwordFile, allowAnonymous },
   }
-}
-
-/** What `--data` and `data:` stand for. */
-export function storeOf(data: string): NonNullable<BrokerOptions['store']> {
-  return data === 'none' ? 'none' : { directory: data }
 }
 
 function describe(issue: z.core.$ZodIssue, source: ConfigSource, path: string): string[] {

@@ -1,9 +1,11 @@
 // The flags of `godwit serve` and what they change in the configuration.
 
 import type { BrokerOptions, CertificateOptions, Limits, ListenOptions } from '@godwit/broker'
-import { type ServeConfig, storeOf } from './config-file.ts'
+import type { ServeConfig } from './config-file.ts'
+import { storeOf } from './data-place.ts'
 import { usage } from './failure.ts'
 import { LOG_LEVELS, type LogLevel } from './log-levels.ts'
+import type { PasswordChoice } from './serve-passwords.ts'
 import {
   parseAddress,
   parseCount,
@@ -35,6 +37,8 @@ export interface ServeFlags {
   readonly proxyProtocol?: boolean
   readonly data?: string
   readonly salvage?: boolean
+  readonly passwordFile?: string
+  readonly allowAnonymous?: boolean
   readonly dump?: boolean
   readonly statsInterval?: string
   readonly nodeName?: string
@@ -133,7 +137,20 @@ export function applyFlags(config: ServeConfig, flags: ServeFlags): ServeConfig 
     log: { level, format: flags.json === true ? 'json' : config.log.format },
     drainSeconds:
       flags.drain === undefined ? config.drainSeconds : parseSeconds('--drain', flags.drain),
+    passwords: passwordsOf(config.passwords, flags),
   }
+}
+
+function passwordsOf(
+  given: PasswordChoice | null,
+  { passwordFile, allowAnonymous }: ServeFlags,
+): PasswordChoice | null {
+  const file = passwordFile ?? given?.file
+  if (file === undefined) {
+    if (allowAnonymous === true) usage('--allow-anonymous needs --password-file')
+    return null
+  }
+  return { file, allowAnonymous: allowAnonymous ?? given?.allowAnonymous ?? false }
 }
 
 function brokerOf(broker: BrokerOptions, flags: ServeFlags): BrokerOptions {

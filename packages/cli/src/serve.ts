@@ -9,6 +9,7 @@ import {
   createBroker,
   type ListeningAddress,
   type ListenOptions,
+  type PasswordFile,
   StoreError,
   VERSION,
 } from '@godwit/broker'
@@ -22,6 +23,7 @@ import {
 import { CommandFailure, StoreExit } from './failure.ts'
 import { openLog } from './log.ts'
 import { applyFlags, type ServeFlags } from './serve-flags.ts'
+import { checkPasswords, openPasswords, reloadPasswords, tellPasswords } from './serve-passwords.ts'
 
 type Log = Awaited<ReturnType<typeof openLog>>
 
@@ -34,12 +36,18 @@ export async function serve(flags: ServeFlags): Promise<number> {
   const config = applyFlags(loaded.config, flags)
   checkConfig(config, loaded)
   if (flags.check === true) {
+    if (config.passwords !== null) checkPasswords(config.passwords)
     console.log(`${flags.config ?? 'the configuration'} is valid`)
     return 0
   }
   const log = await openLog(config.log.level, config.log.format)
+  const passwords = config.passwords === null ? null : openPasswords(config.passwords)
+  if (passwords !== null) tellPasswords(passwords, log)
   const broker = createBroker({
     ...config.broker,
+    ...(passwords === null
+      ? {}
+      : { hooks: { authenticate: client => passwords.authenticate(client) } }),
     dump: config.broker.dump ? line => log.info(line) : false,
     log,
   })
@@ -64,7 +72,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
   exitCode = 0
   greet(broker.addresses, config.broker, log)
   const stopped = stopOnSignals(broker, config.drainSeconds, log)
-  reloadOnHangup(broker, log)
+  reloadOnHangup(broker, passwords, log)
   await broker.closed
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
@@ -185,8 +193,9 @@ function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): ()
   return () => stopping
 }
 
-function reloadOnHangup(broker: BrokerServer, log: Log): void {
+function reloadOnHangup(broker: BrokerServer, passwords: PasswordFile | null, log: Log): void {
   process.on('SIGHUP', () => {
+    if (passwords !== null) reloadPasswords(passwords, log)
     try {
       broker.reloadCertificates()
       log.info('certificates were read again')

@@ -39,7 +39,7 @@ export type {
   Subscription,
   WhenFull,
 } from './subscription.ts'
-export type { SubscribeOptions } from './subscriptions.ts'
+export type { SubscribeOptions, UnclaimedOptions, UnsubscribeOptions } from './subscriptions.ts'
 export type { TopicParams } from './topic-template.ts'
 export type { Dial, TlsOptions, Transport, TransportHandler } from './transport.ts'
 export { connect } from './transports/browser.ts'

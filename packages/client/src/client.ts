@@ -17,7 +17,7 @@ import {
 import type { PublishOptions, PublishResult } from './publisher.ts'
 import { type Answer, type RequestManyOptions, type RequestOptions, Requests } from './requests.ts'
 import type { Subscription } from './subscription.ts'
-import type { SubscribeOptions } from './subscriptions.ts'
+import type { SubscribeOptions, UnclaimedOptions, UnsubscribeOptions } from './subscriptions.ts'
 import type { TopicParams } from './topic-template.ts'
 import type { Dial, Platform } from './transport.ts'
 
@@ -166,8 +166,22 @@ export class Client {
    * Messages that match no subscription: of a resumed session, before anybody has subscribed. They
    * are held for a while (`unclaimedTimeoutMs`) even if nobody asks.
    */
-  unclaimed(): Subscription {
-    return this.core.subscriptions.addFallback()
+  unclaimed(options: UnclaimedOptions = {}): Subscription {
+    return this.core.subscriptions.addFallback(options)
+  }
+
+  /**
+   * Unsubscribes from filters that an earlier client has left in this session; a subscription of
+   * this one is ended by its own `unsubscribe`. Resolves when the server has answered.
+   * @throws MqttError `unsubscribe-refused`, `invalid-argument`
+   */
+  async unsubscribe(
+    filters: string | readonly string[],
+    options: UnsubscribeOptions = {},
+  ): Promise<void> {
+    const { core } = this
+    if (core.refuses !== null) throw core.refuses
+    await core.subscriptions.forget(typeof filters === 'string' ? [filters] : filters, options)
   }
 
   /**

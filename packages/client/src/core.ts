@@ -1,7 +1,7 @@
 // What is behind a client: it joins the engine with publishers, subscriptions and events, and knows
 // how a client ends. The public face is client.ts.
 
-import type { QoS } from '@godwit/packet'
+import type { QoS, UserProperty } from '@godwit/packet'
 import type { ResolveTarget } from './attempt.ts'
 import { Engine } from './engine.ts'
 import type { EngineOwner } from './engine-owner.ts'
@@ -26,6 +26,7 @@ export interface CloseOptions {
   readonly reasonString?: string
   /** Changes how long the server keeps the session. MQTT 5.0. */
   readonly sessionExpirySeconds?: number
+  readonly userProperties?: readonly UserProperty[]
 }
 
 export interface DrainOptions {
@@ -118,7 +119,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
 
   /** @throws MqttError `invalid-argument` */
   async close(options: CloseOptions): Promise<void> {
-    const { reasonCode = 0, reasonString, sessionExpirySeconds } = options
+    const { reasonCode = 0, reasonString, sessionExpirySeconds, userProperties } = options
     if (reasonCode !== 0 && reasonCode < 0x80 && reasonCode !== WITH_WILL) {
       throw invalidArgument(`not a reason code of DISCONNECT: ${reasonCode}`)
     }
@@ -133,6 +134,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
     this.engine.close(reasonCode, {
       ...(reasonString !== undefined && { reasonString }),
       ...(sessionExpirySeconds !== undefined && { sessionExpiryInterval: sessionExpirySeconds }),
+      ...(userProperties !== undefined && { userProperties }),
     })
     await this.closedPromise
   }

@@ -70,11 +70,12 @@ export function connectPacket(settings: Settings, parts: ConnectParts): ConnectP
 
 function connectProperties(settings: Settings, parts: ConnectParts): Properties {
   const { sessionExpirySeconds, topicAliasMaximum, given } = settings
-  const { authenticator, userProperties } = given
+  const { authenticator, userProperties, problemInformation, responseInformation } = given
   return {
     receiveMaximum: settings.receiveMaximum,
     maximumPacketSize: settings.packetBytesMax,
-    requestResponseInformation: 1,
+    ...(responseInformation !== false && { requestResponseInformation: 1 }),
+    ...(problemInformation === false && { requestProblemInformation: 0 }),
     ...(sessionExpirySeconds > 0 && { sessionExpiryInterval: sessionExpirySeconds }),
     ...(topicAliasMaximum > 0 && { topicAliasMaximum }),
     ...(userProperties && { userProperties }),

@@ -115,6 +115,10 @@ export interface ConnectOptions {
   readonly credentials?: (attempt: Attempt) => Credentials | Promise<Credentials>
   readonly authenticator?: Authenticator
   readonly userProperties?: readonly UserProperty[]
+  /** false: the server sends no reason strings and the like. MQTT 5.0 section 3.1.2.11.7. */
+  readonly problemInformation?: boolean
+  /** false: the server is not asked where answers may go. MQTT 5.0 section 3.1.2.11.6. */
+  readonly responseInformation?: boolean
   readonly tls?: TlsOptions
   /** Further HTTP headers of a WebSocket's request. Node only. */
   readonly headers?: Readonly<Record<string, string>>

@@ -126,6 +126,27 @@ export class Subscribing {
     this.dirty = true
   }
 
+  /** Whether somebody here wants this filter. */
+  isUsed(filter: string): boolean {
+    return (this.wanted?.get(filter)?.users ?? 0) > 0
+  }
+
+  /** Gives up a filter that nobody here wants, but an earlier client of the session may have. */
+  forget(filter: string, properties: Properties | null, left: SubscribeDone): void {
+    this.wanted ??= new Map()
+    let wanted = this.wanted.get(filter)
+    if (wanted === undefined) {
+      const request = { filter, qos: 0, noLocal: false, retainAsPublished: false } as const
+      wanted = new Wanted({ ...request, retainHandling: 0 }, 0, null)
+      wanted.known = true
+      wanted.state = WantedState.LEAVING
+      this.wanted.set(filter, wanted)
+    }
+    wanted.leaveProperties = properties
+    wanted.leaving.push(left)
+    this.dirty = true
+  }
+
   connectionOpened(limits: SubscribeLimits, present: boolean): void {
     this.limits = limits
     if (this.wanted === null) return
@@ -271,8 +292,9 @@ export class Subscribing {
       const size = wanted.filter.length * BYTES_PER_UNIT_MAX + FILTER_OVERHEAD
       const alike =
         first === undefined ||
-        stage === Stage.UNSUBSCRIBED ||
-        (first.identifier === wanted.identifier && first.properties === wanted.properties)
+        (stage === Stage.UNSUBSCRIBED
+          ? first.leaveProperties === wanted.leaveProperties
+          : first.identifier === wanted.identifier && first.properties === wanted.properties)
       const full = bytes + size > limits.packetBytesMax || group.length === FILTERS_PER_PACKET
       if (group.length > 0 && (full || !alike)) {
         this.askGroup(group, stage, limits)
@@ -294,7 +316,9 @@ export class Subscribing {
     }
     this.askedCount++
     const leaving = stage === Stage.UNSUBSCRIBED
-    const packet = leaving ? unsubscribeOf(packetId, group) : subscribeOf(packetId, group, limits)
+    const packet = leaving
+      ? unsubscribeOf(packetId, group, limits)
+      : subscribeOf(packetId, group, limits)
     if (packet.type === UNSUBSCRIBE) writeUnsubscribe(this.ports.writer(), packet, limits.level)
     else writeSubscribe(this.ports.writer(), packet, limits.level)
     for (const wanted of group) {
@@ -339,9 +363,15 @@ function subscribeOf(
   return { type: SUBSCRIBE, packetId, subscriptions, properties: used }
 }
 
-function unsubscribeOf(packetId: number, group: readonly Wanted[]): UnsubscribePacket {
+function unsubscribeOf(
+  packetId: number,
+  group: readonly Wanted[],
+  limits: SubscribeLimits,
+): UnsubscribePacket {
   const filters = group.map(({ filter }) => filter)
-  return { type: UNSUBSCRIBE, packetId, filters, properties: NO_PROPERTIES }
+  const own = group[0]?.leaveProperties ?? NO_PROPERTIES
+  const properties = limits.level === 5 ? own : NO_PROPERTIES
+  return { type: UNSUBSCRIBE, packetId, filters, properties }
 }
 
 function mismatch(name: string, packet: { reasonCodes: readonly number[] }, asked: number): never {

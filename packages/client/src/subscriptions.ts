@@ -26,6 +26,7 @@ import type { SubscribeDone, Wanted } from './wanted.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 const IDENTIFIER_MAX = 268_435_455
+const REFUSED = 0x80
 const SHARE_NAME = /^[^/+#\0]+$/
 
 /** How messages are subscribed to. MQTT 5.0 section 3.8.3.1. */
@@ -46,8 +47,19 @@ export interface SubscribeOptions<P = Readonly<Record<string, string>>> {
   /** Called at once for each message, instead of a buffer and an iterator. */
   readonly listener?: (message: Message<P>) => void
   readonly userProperties?: readonly UserProperty[]
+  /** A subscription identifier of your own, which the server sends with each message. MQTT 5.0. */
+  readonly identifier?: number
+  /** Of several filters: goes on when the server refuses some of them. Default: false. */
+  readonly partial?: boolean
   /** Ends the subscription. */
   readonly signal?: AbortSignal
+}
+
+/** How messages that match no subscription are taken. */
+export type UnclaimedOptions = Pick<SubscribeOptions, 'ack' | 'buffer' | 'listener'>
+
+export interface UnsubscribeOptions {
+  readonly userProperties?: readonly UserProperty[]
 }
 
 /** What is done for one filter of a subscription. */
@@ -89,6 +101,10 @@ export class Subscriptions implements SubscriptionHost {
     const { engine } = this.port
     const templates = filters.map(filter => readFilter(filter, share))
     if (templates.length === 0) throw invalidArgument('a subscription needs a filter')
+    const { identifier } = options
+    if (identifier !== undefined && !(identifier >= 1 && identifier <= IDENTIFIER_MAX)) {
+      throw invalidArgument(`identifier: expected 1 to ${IDENTIFIER_MAX}, got ${identifier}`)
+    }
     if (options.noLocal === true && templates.some(({ filter }) => filter.startsWith('$share/'))) {
       throw invalidArgument('a shared subscription cannot be noLocal') // [MQTT-3.8.3-4]
     }
@@ -113,12 +129,12 @@ export class Subscriptions implements SubscriptionHost {
   }
 
   /** Takes all messages that match no other subscription. */
-  addFallback(): AnySubscription {
+  addFallback(options: UnclaimedOptions): AnySubscription {
     const subscription: AnySubscription = new Subscription(this, {
       templates: [],
-      ack: 'processed',
-      buffer: readBuffer({}),
-      listener: null,
+      ack: options.ack ?? 'processed',
+      buffer: readBuffer(options.buffer ?? {}),
+      listener: options.listener ?? null,
     })
     this.all.set(subscription, [])
     this.port.engine.router.fallback = subscription
@@ -208,6 +224,27 @@ export class Subscriptions implements SubscriptionHost {
     this.port.engine.wantsTurnEnd()
   }
 
+  /** Unsubscribes from filters that an earlier client of this session has left. */
+  forget(filters: readonly string[], options: UnsubscribeOptions): Promise<void> {
+    const { engine } = this.port
+    const { subscribing } = engine.session
+    const all = filters.map(filter => readFilter(filter, undefined).filter)
+    for (const filter of all) {
+      if (!subscribing.isUsed(filter)) continue
+      throw invalidArgument(`${filter} belongs to a subscription of this client: end that`)
+    }
+    const { userProperties } = options
+    const properties = userProperties === undefined ? null : { userProperties }
+    const left = all.map(filter => {
+      return new Promise<void>((resolve, reject) => {
+        const told: SubscribeDone = error => (error === null ? resolve() : reject(error))
+        subscribing.forget(filter, properties, told)
+      })
+    })
+    engine.wantsTurnEnd()
+    return Promise.all(left).then(ignore)
+  }
+
   private enter(
     subscription: AnySubscription,
     templates: readonly TopicTemplate[],
@@ -220,13 +257,14 @@ export class Subscriptions implements SubscriptionHost {
       options.userProperties === undefined ? null : { userProperties: options.userProperties }
     const members = templates.map(({ filter }, index): Member => {
       const told: SubscribeDone = (error, reasonCode) => {
-        codes[index] = reasonCode
-        if (error !== null) this.refused(subscription, error)
-        else if (!codes.includes(-1)) {
+        codes[index] = error === null ? reasonCode : Math.max(reasonCode, REFUSED)
+        if (error !== null && (options.partial !== true || codes.every(isRefusal))) {
+          this.refused(subscription, error)
+        } else if (!codes.includes(-1)) {
           subscription.granted({ qos: lowest(codes), reasonCodes: codes.slice() })
         }
       }
-      const identifier = this.identifierFor(filter)
+      const identifier = options.identifier ?? this.identifierFor(filter)
       return {
         wanted: subscribing.add(requestOf(filter, options), identifier, properties, told),
         told,
@@ -314,8 +352,13 @@ function readBuffer(buffer: Partial<BufferOptions>): BufferOptions {
   }
 }
 
+/** Of those that were granted. */
 function lowest(codes: readonly number[]): QoS {
-  return Math.min(...codes) as QoS
+  return Math.min(...codes.filter(code => !isRefusal(code))) as QoS
+}
+
+function isRefusal(code: number): boolean {
+  return code >= REFUSED
 }
 
 function ignore(): void {

@@ -32,6 +32,8 @@ export class Wanted {
   /** A subscription identifier, 0 for none. */
   identifier: number
   properties: Properties | null
+  /** Of UNSUBSCRIBE. */
+  leaveProperties: Properties | null = null
   state: number = WantedState.NEW
   /** How many subscriptions of the application use it. */
   users = 0

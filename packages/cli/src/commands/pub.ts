@@ -20,7 +20,9 @@ export async function publish(choice: ClientChoice): Promise<number> {
   const say = sayer(choice)
   let link: Link
   try {
-    link = await openLink(choice)
+    const { source, wait } = choice
+    const reconnects = wait || ['lines', 'json', 'replay'].includes(source.kind)
+    link = await openLink(choice, { reconnects, needsPacketIds: false })
   } catch (error) {
     return report(error, choice, say)
   }

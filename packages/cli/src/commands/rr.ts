@@ -12,7 +12,7 @@ import { WRONG } from '../options/option.ts'
 import { bytesOf } from '../output/format.ts'
 import { lines } from '../output/lines.ts'
 import { Output } from '../output/output.ts'
-import { printer } from '../output/printer.ts'
+import { needsPacketIds, printer } from '../output/printer.ts'
 import { reasonText } from '../output/texts.ts'
 
 const FAILURE_CODE = 0x80
@@ -46,7 +46,10 @@ export async function request(choice: ClientChoice): Promise<number> {
     process.once('SIGTERM', () => resolve(ExitCode.OK))
   })
   try {
-    const link = await Promise.race([openLink(choice), timedOut])
+    const link = await Promise.race([
+      openLink(choice, { reconnects: false, needsPacketIds: needsPacketIds(choice) }),
+      timedOut,
+    ])
     if (typeof link === 'number') return ended(link, say)
     const exchange = new Exchange(choice, link, topic, responseTopic, output, say)
     const code = await Promise.race([exchange.run(payloads), timedOut, lost(link)])
@@ -93,24 +96,21 @@ class Exchange {
     this.output = output
     this.say = say
     this.print = printer(choice, output, say)
-    link.onMessage = message => this.take(message)
+    link.onMessage = message => {
+      this.take(message)
+      return true
+    }
   }
 
   async run(payloads: AsyncIterable<Uint8Array>): Promise<number> {
     const { choice, link } = this
     const isV5 = choice.level === 5
-    const codes = await link.subscribe(
-      [
-        {
-          filter: this.responseTopic,
-          qos: choice.qos,
-          noLocal: false,
-          retainAsPublished: isV5 && choice.retainAsPublished,
-          retainHandling: isV5 ? choice.retainHandling : 0,
-        },
-      ],
-      choice.properties.subscribe,
-    )
+    const codes = await link.subscribe([this.responseTopic], {
+      qos: choice.qos,
+      retainAsPublished: isV5 && choice.retainAsPublished,
+      retainHandling: isV5 ? choice.retainHandling : 0,
+      properties: choice.properties.subscribe,
+    })
     const code = codes[0] ?? 0
     if (code >= FAILURE_CODE) {
       this.say(reasonText(code))

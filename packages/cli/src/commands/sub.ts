@@ -1,11 +1,11 @@
 // The command `godwit sub`: prints the messages of topics until it has had enough.
 
-import { type PublishPacket, type SubscriptionRequest, topicMatches } from '@godwit/packet'
+import { type PublishPacket, topicMatches } from '@godwit/packet'
 import { ExitCode, report, type Say, sayer } from '../network/ending.ts'
 import { type Link, LinkError, openLink } from '../network/link.ts'
 import type { ClientChoice } from '../options/choice.ts'
 import { Output } from '../output/output.ts'
-import { printer, Recorder } from '../output/printer.ts'
+import { needsPacketIds, printer, Recorder } from '../output/printer.ts'
 
 const FAILURE_CODE = 0x80
 /** The broker shall publish the will all the same, as mosquitto_sub asks when a signal ends it. */
@@ -77,9 +77,13 @@ class Run {
     process.once('SIGINT', () => this.end(INTERRUPTED))
     process.once('SIGTERM', () => this.end(INTERRUPTED))
     try {
-      const link = await Promise.race([openLink(choice), this.ended])
+      const link = await Promise.race([
+        openLink(choice, { reconnects: true, needsPacketIds: needsPacketIds(choice) }),
+        this.ended,
+      ])
       if (!('publish' in link)) return link
       link.onMessage = message => this.take(link, message)
+      if (!choice.cleanSession) link.takeUnclaimed()
       const end = await Promise.race([this.subscribed(link, say), this.ended, lost(link)])
       await Promise.allSettled(this.clearing)
       await link.close(end.reasonCode)
@@ -90,10 +94,16 @@ class Run {
   }
 
   private async subscribed(link: Link, say: Say): Promise<End> {
-    const { topics, unsubscribes, properties, exitAfterSubscribe } = this.choice
+    const { choice } = this
+    const { topics, unsubscribes, properties, exitAfterSubscribe } = choice
+    const isV5 = choice.level === 5
     if (topics.length > 0) {
-      const requests = topics.map(filter => this.request(filter))
-      const codes = await link.subscribe(requests, properties.subscribe)
+      const codes = await link.subscribe(topics, {
+        qos: choice.qos,
+        retainAsPublished: isV5 && choice.retainAsPublished,
+        retainHandling: isV5 ? choice.retainHandling : 0,
+        properties: properties.subscribe,
+      })
       const refused = codes.filter(code => code >= FAILURE_CODE)
       if (refused.length === codes.length) {
         say('All subscription requests were denied.')
@@ -107,31 +117,21 @@ class Run {
     return exitAfterSubscribe ? ENOUGH : await this.ended
   }
 
-  private request(filter: string): SubscriptionRequest {
-    const { qos, level, retainAsPublished, retainHandling } = this.choice
-    const isV5 = level === 5
-    return {
-      filter,
-      qos,
-      noLocal: false,
-      retainAsPublished: isV5 && retainAsPublished,
-      retainHandling: isV5 ? retainHandling : 0,
-    }
-  }
-
-  private take(link: Link, message: PublishPacket): void {
+  /** @returns whether it has arrived */
+  private take(link: Link, message: PublishPacket): boolean {
     const { choice } = this
-    if (this.isOver) return
+    if (this.isOver) return false
     if (choice.retainedOnly && !message.retain) {
       this.end(ENOUGH)
-      return
+      return true
     }
-    if (message.retain && choice.noRetained) return
-    if (choice.filterOuts.some(filter => topicMatches(filter, message.topic))) return
+    if (message.retain && choice.noRetained) return true
+    if (choice.filterOuts.some(filter => topicMatches(filter, message.topic))) return true
     if (choice.removeRetained && message.retain) this.clear(link, message.topic)
     this.sink.print(message)
     this.printed++
     if (choice.count > 0 && this.printed >= choice.count) this.end(ENOUGH)
+    return true
   }
 
   private clear(link: Link, topic: string): void {

@@ -28,12 +28,18 @@ export async function ticktock(flags: TicktockFlags): Promise<number> {
   const say = sayer(choice)
   const output = new Output()
   try {
-    const link = await openLink(choice)
-    link.onMessage = printer(choice, output, say)
-    await link.subscribe(
-      [{ filter: TOPIC, qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 0 }],
-      {},
-    )
+    const link = await openLink(choice, { reconnects: true, needsPacketIds: false })
+    const print = printer(choice, output, say)
+    link.onMessage = message => {
+      print(message)
+      return true
+    }
+    await link.subscribe([TOPIC], {
+      qos: 0,
+      retainAsPublished: false,
+      retainHandling: 0,
+      properties: {},
+    })
     const tick = (): void => {
       const payload = Buffer.from(`${who} at ${new Date().toISOString()}`)
       // A tick that is lost with its connection is noticed there.

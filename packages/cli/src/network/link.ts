@@ -1,12 +1,31 @@
-// What pub, sub and rr ask of a connection, and how they get one. It is all that they know of the
-// network.
+// What the commands ask of a connection, and how they get one from @godwit/client. It is all that
+// they know of the network.
 
-import type { Properties, PublishPacket, QoS, SubscriptionRequest } from '@godwit/packet'
-import { encodeUtf8, NO_PROPERTIES, type Will } from '@godwit/packet'
-import { BrokerConnection, ConnectionError } from '../connection.ts'
+import {
+  type Authenticator,
+  type Client,
+  ConnectionRefusedError,
+  type ConnectOptions,
+  connect,
+  type Message,
+  type MessageProperties,
+  MqttError,
+  type Subscription,
+  type TlsOptions,
+  type WillOptions,
+} from '@godwit/client'
+import {
+  encodeUtf8,
+  type Packet,
+  PacketType,
+  type Properties,
+  type PublishPacket,
+  type QoS,
+} from '@godwit/packet'
 import { type ClientChoice, NOT_SET } from '../options/choice.ts'
 import { dial, placeOf } from './dial.ts'
 import { fetchPassword } from './password.ts'
+import { tlsSettings, wantsTls } from './tls-settings.ts'
 
 /** Why there is no connection, or no more. */
 export class LinkError extends Error {
@@ -31,17 +50,52 @@ export interface OutgoingMessage {
   readonly properties: Properties
 }
 
+/** How to subscribe. */
+export interface SubscribeWishes {
+  readonly qos: QoS
+  readonly retainAsPublished: boolean
+  readonly retainHandling: 0 | 1 | 2
+  readonly properties: Properties
+}
+
+export interface LinkWishes {
+  /** Connects again when a connection is lost. */
+  readonly reconnects: boolean
+  /** The packet identifier of each message is wanted. */
+  readonly needsPacketIds: boolean
+}
+
+const RECONNECT_MS = 1000
+const RECONNECT_MS_MAX = 30_000
+const RECEIVE_MAXIMUM_DEFAULT = 20
+const FAILURE_CODE = 0x80
+const Handlings = ['always', 'new', 'never'] as const
+const NOTHING = new Uint8Array(0)
+
 export class Link {
-  /** Called for each message that comes. */
-  onMessage: (message: PublishPacket) => void = () => undefined
+  /**
+   * Called for each message that comes. It is acknowledged unless the answer is false; its payload
+   * is only valid meanwhile.
+   */
+  onMessage: (message: PublishPacket) => boolean = () => true
   /** Resolves at the end: null after `close`, else why. */
   readonly closed: Promise<LinkError | null>
-  private readonly connection: BrokerConnection
+  private readonly client: Client
+  private readonly choice: ClientChoice
+  private readonly watch: PacketIdWatch | null
 
-  constructor(connection: BrokerConnection) {
-    this.connection = connection
-    connection.onMessage = message => this.onMessage(message)
-    this.closed = connection.closed.then(error => (error === null ? null : wrapped(error)))
+  constructor(client: Client, choice: ClientChoice, watch: PacketIdWatch | null) {
+    this.client = client
+    this.choice = choice
+    this.watch = watch
+    this.closed = client.closed.then(({ error }) => {
+      return error === null ? null : linkError(choice, error)
+    })
+  }
+
+  /** The client id, also one that the broker has assigned. */
+  get clientId(): string {
+    return this.client.clientId
   }
 
   /**
@@ -50,87 +104,244 @@ export class Link {
    * @throws LinkError
    */
   async publish({ topic, payload, qos, retain, properties }: OutgoingMessage): Promise<number> {
-    return await this.connection
-      .publish(topic, payload, qos, retain, properties)
-      .catch((error: unknown) => {
-        throw linkError(error)
-      })
+    try {
+      const options = { qos, retain, ...messageProperties(properties) }
+      return (await this.client.publish(topic, payload, options)).reasonCode
+    } catch (error) {
+      if (error instanceof MqttError && error.code === 'publish-refused') return error.reasonCode
+      throw linkError(this.choice, error)
+    }
   }
 
-  /** @returns the reason code of each filter */
-  subscribe(
-    subscriptions: readonly SubscriptionRequest[],
-    properties: Properties,
-  ): Promise<readonly number[]> {
-    return this.connection.subscribe(subscriptions, properties)
+  /** Messages of filters that this client has not subscribed to: an earlier one has. */
+  takeUnclaimed(): void {
+    this.client.unclaimed({ ack: 'manual', listener: message => this.take(message) })
   }
 
-  unsubscribe(filters: readonly string[], properties: Properties): Promise<void> {
-    return this.connection.unsubscribe(filters, properties)
+  /** @returns the reason code of each filter @throws LinkError */
+  async subscribe(filters: readonly string[], wishes: SubscribeWishes): Promise<number[]> {
+    const { qos, retainAsPublished, retainHandling, properties } = wishes
+    const [identifier] = properties.subscriptionIdentifiers ?? []
+    const { userProperties } = properties
+    const subscription: Subscription = this.client.subscribe<string>(filters, {
+      qos,
+      retainAsPublished,
+      retainHandling: Handlings[retainHandling],
+      partial: true,
+      ...(identifier === undefined ? {} : { identifier }),
+      ...(userProperties === undefined ? {} : { userProperties }),
+      // Of what the command has not taken the broker must not think that it has arrived.
+      ack: qos === 0 ? 'received' : 'manual',
+      listener: message => this.take(message),
+    })
+    try {
+      return [...(await subscription.ready).reasonCodes]
+    } catch (error) {
+      const isRefusal = error instanceof MqttError && error.reasonCode >= FAILURE_CODE
+      if (isRefusal && error.code === 'subscribe-refused') {
+        return filters.map(() => error.reasonCode)
+      }
+      throw linkError(this.choice, error)
+    }
+  }
+
+  /** @throws LinkError */
+  async unsubscribe(filters: readonly string[], { userProperties }: Properties): Promise<void> {
+    try {
+      await this.client.unsubscribe(filters, userProperties === undefined ? {} : { userProperties })
+    } catch (error) {
+      const isRefusal = error instanceof MqttError && error.code === 'unsubscribe-refused'
+      if (!isRefusal) throw linkError(this.choice, error)
+    }
   }
 
   /** Says goodbye and waits until all that was sent has gone. */
-  close(reasonCode = 0): Promise<void> {
-    return this.connection.disconnect(reasonCode)
+  async close(reasonCode = 0): Promise<void> {
+    const { sessionExpiryInterval, userProperties } = this.choice.properties
+      .disconnect as Properties
+    await this.client.close({
+      reasonCode,
+      ...(sessionExpiryInterval === undefined
+        ? {}
+        : { sessionExpirySeconds: sessionExpiryInterval }),
+      ...(userProperties === undefined ? {} : { userProperties }),
+    })
+  }
+
+  private take(message: Message): void {
+    const { topic, payload, qos, retain, dup, properties } = message
+    const packetId = qos === 0 ? 0 : (this.watch?.last ?? 0)
+    const type = PacketType.PUBLISH
+    const taken = this.onMessage({ type, topic, payload, qos, retain, dup, properties, packetId })
+    if (taken) message.ack()
+  }
+}
+
+/** The packet identifier of the message that is being delivered: the client keeps it to itself. */
+class PacketIdWatch {
+  last = 0
+
+  see(direction: 'sent' | 'received', packet: Packet): void {
+    if (direction === 'received' && packet.type === PacketType.PUBLISH) this.last = packet.packetId
   }
 }
 
 /** Connects as the options say. @throws LinkError, CommandFailure */
-export async function openLink(choice: ClientChoice): Promise<Link> {
-  const { passwordPlace, properties, level, cleanSession, sessionExpirySeconds } = choice
-  const password =
-    passwordPlace === null
-      ? choice.password === null
-        ? null
-        : encodeUtf8(choice.password)
-      : await fetchPassword(passwordPlace)
-  const expires = level === 5 && sessionExpirySeconds !== NOT_SET
-  let socket: Awaited<ReturnType<typeof dial>>
-  try {
-    socket = await dial(choice, new AbortController().signal)
-  } catch (error) {
-    throw unreachable(choice, error)
+export async function openLink(choice: ClientChoice, wishes: LinkWishes): Promise<Link> {
+  const password = await passwordOf(choice)
+  const watch = wishes.needsPacketIds ? new PacketIdWatch() : null
+  const stop = new AbortController()
+  const options = {
+    ...connectOptions(choice),
+    ...(password === null ? {} : { password }),
+    reconnect: wishes.reconnects
+      ? { initialDelayMs: RECONNECT_MS, maxDelayMs: RECONNECT_MS_MAX }
+      : false,
+    ...(watch === null
+      ? {}
+      : {
+          onPacket: (direction: 'sent' | 'received', packet: Packet) =>
+            watch.see(direction, packet),
+        }),
   }
   try {
-    return new Link(
-      await BrokerConnection.open({
-        socket,
-        level,
-        clientId: choice.id ?? '',
-        cleanStart: cleanSession,
-        keepAliveSeconds: choice.keepAliveSeconds,
-        username: choice.username,
-        password,
-        will: willOf(choice),
-        inflightMax: choice.inflightMax,
-        dump: choice.dump ? line => void process.stderr.write(`${line}\n`) : null,
-        disconnectProperties: properties.disconnect,
-        properties: {
-          ...(expires ? { sessionExpiryInterval: sessionExpirySeconds } : {}),
-          ...properties.connect,
-        },
-      }),
-    )
+    const target = choice.webSocket ? webSocketUrl(choice) : () => dial(choice, stop.signal)
+    const client = await connect(target, options)
+    return new Link(client, choice, watch)
   } catch (error) {
-    throw linkError(error)
+    stop.abort()
+    throw linkError(choice, error)
   }
 }
 
-function willOf(choice: ClientChoice): Will | null {
-  const { willTopic, willPayload, willQos, willRetain, level, properties } = choice
+function connectOptions(choice: ClientChoice): ConnectOptions {
+  const { level, properties, sessionExpirySeconds } = choice
+  const given = properties.connect as Properties
+  const will = willOf(choice)
+  const expiry =
+    sessionExpirySeconds === NOT_SET ? given.sessionExpiryInterval : sessionExpirySeconds
+  const authenticator = authenticatorOf(given)
+  // As many as are wanted, so that what comes after them stays with the broker.
+  const few = choice.count > 0 && choice.count < RECEIVE_MAXIMUM_DEFAULT
+  const receiveMaximum = given.receiveMaximum ?? (few ? choice.count : undefined)
+  return {
+    protocolVersion: level,
+    ...clientIdOf(choice),
+    cleanStart: choice.cleanSession,
+    keepAliveSeconds: choice.keepAliveSeconds,
+    inflightMax: choice.inflightMax,
+    responseInformation: given.requestResponseInformation === 1,
+    problemInformation: given.requestProblemInformation !== 0,
+    ...(choice.username === null ? {} : { username: choice.username }),
+    ...(expiry === undefined || level < 5 ? {} : { sessionExpirySeconds: expiry }),
+    ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
+    ...(given.maximumPacketSize === undefined ? {} : { packetBytesMax: given.maximumPacketSize }),
+    ...(given.topicAliasMaximum === undefined
+      ? {}
+      : { topicAliasMaximum: given.topicAliasMaximum }),
+    ...(given.userProperties === undefined ? {} : { userProperties: given.userProperties }),
+    ...(authenticator === null ? {} : { authenticator }),
+    ...(will === null ? {} : { will }),
+    ...(choice.webSocket ? webSocketTls(choice) : {}),
+    ...(choice.dump ? { dump: (line: string) => void process.stderr.write(`${line}\n`) } : {}),
+  }
+}
+
+/** In MQTT 5.0 the broker gives one to who has none; before, a random one is the client's. */
+function clientIdOf({ id, level }: ClientChoice): { clientId?: string } {
+  if (id !== null) return { clientId: id }
+  return level === 5 ? { clientId: '' } : {}
+}
+
+function willOf(choice: ClientChoice): WillOptions | null {
+  const { willTopic, willPayload, willQos, willRetain, properties } = choice
   if (willTopic === null) return null
+  const { willDelayInterval } = properties.will as Properties
   return {
     topic: willTopic,
-    payload: encodeUtf8(willPayload ?? ''),
+    payload: willPayload ?? NOTHING,
     qos: willQos,
     retain: willRetain,
-    properties: level === 5 ? properties.will : NO_PROPERTIES,
+    ...messageProperties(properties.will as Properties),
+    ...(willDelayInterval === undefined ? {} : { delaySeconds: willDelayInterval }),
   }
 }
 
-/** In Mosquitto's words where it has some. */
-function unreachable(choice: ClientChoice, error: unknown): unknown {
-  if (!(error instanceof Error) || error.name === 'CommandFailure') return error
+/** `-D connect authentication-method`: its data goes as it is, and no challenge can be answered. */
+function authenticatorOf({
+  authenticationMethod,
+  authenticationData,
+}: Properties): Authenticator | null {
+  if (authenticationMethod === undefined) return null
+  return {
+    method: authenticationMethod,
+    start: () => authenticationData,
+    next: () => {
+      throw new Error(`the broker wants a further step of ${authenticationMethod}`)
+    },
+  }
+}
+
+function messageProperties(properties: Properties): MessageProperties {
+  const { payloadFormatIndicator, messageExpiryInterval, contentType } = properties
+  const { responseTopic, correlationData, userProperties } = properties
+  return {
+    ...(payloadFormatIndicator === undefined ? {} : { utf8: payloadFormatIndicator === 1 }),
+    ...(messageExpiryInterval === undefined ? {} : { messageExpirySeconds: messageExpiryInterval }),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(responseTopic === undefined ? {} : { responseTopic }),
+    ...(correlationData === undefined ? {} : { correlationData }),
+    ...(userProperties === undefined ? {} : { userProperties }),
+  }
+}
+
+async function passwordOf(choice: ClientChoice): Promise<Uint8Array | null> {
+  if (choice.passwordPlace !== null) return fetchPassword(choice.passwordPlace)
+  return choice.password === null ? null : encodeUtf8(choice.password)
+}
+
+function webSocketUrl(choice: ClientChoice): string {
+  const { host, port } = placeOf(choice)
+  const name = host.includes(':') ? `[${host}]` : host
+  return `${wantsTls(choice) ? 'wss' : 'ws'}://${name}:${port}/mqtt`
+}
+
+function webSocketTls(choice: ClientChoice): { tls?: TlsOptions; localAddress?: string } {
+  const { bindAddress } = choice
+  const { ca, cert, key, ciphers } = wantsTls(choice) ? tlsSettings(choice) : {}
+  const tls = {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(choice.insecure ? { verify: false } : {}),
+  } as TlsOptions
+  return { tls, ...(bindAddress === null ? {} : { localAddress: bindAddress }) }
+}
+
+/** In Mosquitto's words where it has some. What is not about the connection stays as it is. */
+function linkError(choice: ClientChoice, error: unknown): LinkError {
+  if (error instanceof ConnectionRefusedError) {
+    const code = error.returnCode >= 0 ? error.returnCode : error.reasonCode
+    return new LinkError('refused', error.message, code, error)
+  }
+  if (!(error instanceof MqttError)) throw error
+  const { cause } = error
+  if (cause instanceof Error && cause.name === 'CommandFailure') throw cause
+  switch (error.code) {
+    case 'connect-failed':
+    case 'connect-timeout':
+      return unreachable(choice, cause instanceof Error ? cause : error)
+    case 'server-disconnected':
+      return new LinkError('lost', `Error: ${error.message}`, error.reasonCode, error)
+    case 'connection-lost':
+      return new LinkError('lost', 'Error: The connection was lost.', 0, error)
+    default:
+      return new LinkError('lost', `Error: ${error.message}`, 0, error)
+  }
+}
+
+function unreachable(choice: ClientChoice, error: Error): LinkError {
   const { code, message } = error as NodeJS.ErrnoException
   const { host, port } = placeOf(choice)
   const where = choice.unix ?? `${host}:${port}`
@@ -143,13 +354,4 @@ function unreachable(choice: ClientChoice, error: unknown): unknown {
     return new LinkError('unreachable', text, 0, error)
   }
   return new LinkError('unreachable', `Error: ${message || code} (${where})`, 0, error)
-}
-
-function linkError(error: unknown): unknown {
-  return error instanceof ConnectionError ? wrapped(error) : error
-}
-
-function wrapped(error: ConnectionError): LinkError {
-  const kind = error.reasonCode === 0 ? 'lost' : 'refused'
-  return new LinkError(kind, `Error: ${error.message}`, error.reasonCode, error)
 }

@@ -10,6 +10,11 @@ import { toJsonLine } from './json-lines.ts'
 import { momentNow } from './moment.ts'
 import type { Output } from './output.ts'
 
+/** Whether what is printed has packet identifiers in it. */
+export function needsPacketIds({ format }: ClientChoice): boolean {
+  return format !== null && /%[^%]*[mjJ]/.test(format)
+}
+
 /** @param warn told of messages that cannot be printed */
 export function printer(
   choice: ClientChoice,

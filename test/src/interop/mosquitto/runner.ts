@@ -88,7 +88,9 @@ function describe({ topic, payload, qos, retain, properties }: PublishedMessage)
   // rr adds these to each request, ours of its own making.
   const request = topic.startsWith('service/') || topic === 'nobody'
   const more = request ? {} : { responseTopic, correlationData: correlationData?.toString() }
-  return JSON.stringify({ topic, bytes, qos, retain, ...others, ...more })
+  const all = { topic, bytes, qos, retain, ...others, ...more }
+  // Properties may come in any order.
+  return JSON.stringify(all, Object.keys(all).sort())
 }
 
 function publishLater(broker: BrokerServer, { after = [], filters = 1 }: Script): void {
