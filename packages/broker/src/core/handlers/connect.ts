@@ -182,7 +182,12 @@ function accept(
   // A session that ends with its connection ends now if there is one: it is taken over.
   const known = sessions.byClientId.get(clientId) ?? null
   const sessionPresent = known?.persistent === true && !packet.cleanStart // [MQTT-3.2.2-2]
-  const expirySeconds = expirySecondsOf(broker, packet, sessionPresent)
+  const expirySeconds = expirySecondsOf(broker, packet)
+  if (ports.store.full && expirySeconds > 0 && !sessionPresent) {
+    const text = 'the disk is full: no session can be kept'
+    refuseConnect(broker, connection, ReasonCode.QUOTA_EXCEEDED, text)
+    return
+  }
   negotiate(broker, connection, packet)
   const properties = connackProperties(broker, connection, packet, expirySeconds, verdict)
   const connack = connackBytes(connection, sessionPresent, properties)
@@ -260,11 +265,8 @@ function hasRoomForSession(broker: Broker): boolean {
   return broker.sessions.byClientId.size < broker.limits.sessionsMax
 }
 
-/** @param isKept its session is in the store already */
-function expirySecondsOf(broker: Broker, packet: ConnectPacket, isKept: boolean): number {
-  const { limits, ports } = broker
-  // A full disk keeps no new session; it lasts as long as its connection.
-  if (ports.store.full && !isKept) return 0
+function expirySecondsOf(broker: Broker, packet: ConnectPacket): number {
+  const { limits } = broker
   const legacySeconds = packet.cleanStart ? 0 : limits.legacySessionExpirySeconds
   const asked = packet.properties.sessionExpiryInterval ?? 0
   const seconds = packet.protocolLevel === 5 ? asked : legacySeconds
