@@ -361,6 +361,16 @@ test('a retained message that is older than the last acknowledged one is found',
   assertFound(round.crash().audit({ r: '1' }), /^retained: 1 on r, where 2 should be/)
 })
 
+test('a retained message at QoS 1 that is sent again comes after one at QoS 2', () => {
+  const begin = (again: number): Round => {
+    const round = Round.begun().tries('1', 'r', 1, RETAINED).tries('2', 'r', again, RETAINED)
+    round.tries('1', 'r', 1, RETAINED).tries('2', 'r', again, RETAINED).ack('1').ack('2')
+    return round.audit({ r: '1' })
+  }
+  assertClean(begin(2))
+  assertFound(begin(1), /^retained: 1 on r, where 2 should be/)
+})
+
 test('a retained message that was cleared and comes back is found', () => {
   const round = Round.begun().published('1', 'r', 1, RETAINED)
   round.published('2', 'r', 1, { retain: true, clears: true }).crash()

@@ -228,9 +228,11 @@ class Checker {
   /** The last acknowledged value or a later one. @returns the message that is there */
   private judgeTopic(topic: string, writes: readonly Message[], audit: Audit): Message | null {
     const tried = writes.filter(one => one.tryAt < audit.to)
-    const last = tried.findLastIndex(one => one.ackAt !== NONE && one.ackAt < audit.from)
-    const base = this.carry.retained.get(topic) ?? null
-    const possible: (Message | null)[] = last >= 0 ? tried.slice(last) : [base, ...tried]
+    const sure = tried.filter(one => one.ackAt !== NONE && one.ackAt < audit.from)
+    const possible: (Message | null)[] = tried.filter(
+      one => !sure.some(other => isReplaced(one, other)),
+    )
+    if (sure.length === 0) possible.push(this.carry.retained.get(topic) ?? null)
     const id = audit.values.get(topic)
     if (id === undefined) {
       const mayBeAbsent = possible.some(
@@ -290,6 +292,14 @@ function owes(message: Message, interval: Interval): boolean {
  */
 function cameLate(message: Message, by: Interval): boolean {
   return message.tries > 1 && (!by.persistent || by.sure > message.tryAt)
+}
+
+/**
+ * Whether the acknowledged `other` came after all attempts of `one`. At QoS 1 each attempt counts,
+ * at QoS 2 only the first that arrived.
+ */
+function isReplaced(one: Message, other: Message): boolean {
+  return (other.qos === 2 ? other.tryAt : other.lastTryAt) > one.lastTryAt
 }
 
 function mayBeExpired({ expirySeconds, tryMs }: Message, nowMs: number): boolean {

@@ -27,6 +27,8 @@ export interface Message {
   /** The line of the first attempt. */
   readonly tryAt: number
   readonly tryMs: number
+  /** The line and time of the last one. */
+  lastTryAt: number
   lastTryMs: number
   tries: number
   /** The line of the acknowledgement; of a will: that of the end of its connection. */
@@ -230,7 +232,7 @@ export class Model {
     const message = {
       ...{ id: will.id, publisher: client, topic: will.topic, qos: will.qos, retain: false },
       ...{ clears: false, expirySeconds: -1, isWill: true, refused: false },
-      ...{ tryAt: at, tryMs: ms, lastTryMs: ms, tries: 1, ackAt: NONE },
+      ...{ tryAt: at, tryMs: ms, lastTryAt: at, lastTryMs: ms, tries: 1, ackAt: NONE },
     }
     this.messages.set(will.id, message)
   }
@@ -345,13 +347,15 @@ export class Model {
     const known = this.messages.get(entry.id)
     if (known !== undefined) {
       known.tries++
+      known.lastTryAt = at
       known.lastTryMs = entry.ms
       return
     }
     const { id, client, topic, qos, retain, clears, expirySeconds, ms } = entry
     this.messages.set(id, {
       ...{ id, publisher: client, topic, qos, retain, clears, expirySeconds, isWill: false },
-      ...{ refused: false, tryAt: at, tryMs: ms, lastTryMs: ms, tries: 1, ackAt: NONE },
+      ...{ refused: false, tryAt: at, tryMs: ms, lastTryAt: at, lastTryMs: ms },
+      ...{ tries: 1, ackAt: NONE },
     })
   }
 
