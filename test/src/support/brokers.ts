@@ -58,3 +58,19 @@ export function until(condition: () => boolean, what: string): Promise<void> {
 export function untilEmpty(broker: BrokerServer): Promise<void> {
   return until(() => broker.stats().connections === 0, 'no connection is left')
 }
+
+/**
+ * What `promise` gives, or `otherwise` when that takes longer than `limitMs`: for what may never
+ * come, so that the test can say so.
+ */
+export async function within<T>(limitMs: number, promise: Promise<T>, otherwise: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<T>(resolve => {
+    timer = setTimeout(() => resolve(otherwise), limitMs)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
