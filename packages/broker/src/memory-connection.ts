@@ -14,6 +14,7 @@ interface Receiver {
 /** Ends what its client does not close by itself. */
 interface Linger {
   add(wire: Wire): void
+  delete(wire: Wire): void
 }
 
 const CLOSED_BY_CLIENT = 'the client closed the connection'
@@ -52,6 +53,7 @@ class ClientStream extends Duplex {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.wire?.close(error?.message ?? CLOSED_BY_CLIENT)
+    this.wire?.gone()
     done(error)
   }
 }
@@ -131,6 +133,11 @@ class MemoryWire implements Wire {
       this.receiver?.bytes(chunk.slice())
       done()
     })
+  }
+
+  /** The stream is closed, for whoever had one. */
+  gone(): void {
+    this.linger.delete(this)
   }
 
   /** The client reads on. */

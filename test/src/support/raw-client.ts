@@ -152,3 +152,23 @@ export function publishPacket(
     ...options,
   }
 }
+
+/** Writes byte by byte, one each `everyMs`, until the stream is closed or all is written. */
+export function dribble(client: RawClient, bytes: Uint8Array, everyMs: number): void {
+  let at = 0
+  const timer = setInterval(() => {
+    if (at === bytes.length || client.stream.destroyed) clearInterval(timer)
+    else client.stream.write(bytes.subarray(at, ++at))
+  }, everyMs)
+  void client.closed.then(() => clearInterval(timer))
+}
+
+/** Writes as fast as the stream takes it. Resolves when all is written, or the stream closed. */
+export async function pour(client: RawClient, pieces: Iterable<Uint8Array>): Promise<void> {
+  const { stream } = client
+  for (const piece of pieces) {
+    if (stream.destroyed) return
+    if (stream.write(piece)) continue
+    await Promise.race([new Promise(resolve => stream.once('drain', resolve)), client.closed])
+  }
+}

@@ -6,36 +6,42 @@ export interface Lingering {
   destroy(): void
 }
 
-interface Entry {
-  readonly what: Lingering
-  readonly dueMs: number
-}
-
 /** How long a peer may take for the last bytes and for its own end of the connection. */
 export const LINGER_MS = 5000
 
 export class Linger {
   private readonly lingerMs: number
-  private entries: Entry[] = []
+  /** When each is due. All wait equally long, so the first that came is the first that is due. */
+  private readonly entries = new Map<Lingering, number>()
   private timer: NodeJS.Timeout | null = null
 
   constructor(lingerMs: number = LINGER_MS) {
     this.lingerMs = lingerMs
   }
 
-  /** Destroys it when the time is over; destroying what has ended does nothing. */
+  get count(): number {
+    return this.entries.size
+  }
+
+  /** Destroys it when the time is over, unless it has ended by then. */
   add(what: Lingering): void {
-    this.entries.push({ what, dueMs: performance.now() + this.lingerMs })
+    if (this.entries.has(what)) return
+    this.entries.set(what, performance.now() + this.lingerMs)
     if (this.timer === null) this.arm(this.lingerMs)
+  }
+
+  /** It has ended by itself: it is held no longer. */
+  delete(what: Lingering): void {
+    this.entries.delete(what)
   }
 
   /** Cuts off all that are left. */
   destroyAll(): void {
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
-    const entries = this.entries
-    this.entries = []
-    for (const { what } of entries) what.destroy()
+    const all = [...this.entries.keys()]
+    this.entries.clear()
+    for (const what of all) what.destroy()
   }
 
   private arm(delayMs: number): void {
@@ -46,12 +52,13 @@ export class Linger {
   private sweep(): void {
     this.timer = null
     const nowMs = performance.now()
-    // All wait equally long, so they are due in the order in which they came.
-    const firstLater = this.entries.findIndex(entry => entry.dueMs > nowMs)
-    const due = firstLater === -1 ? this.entries : this.entries.slice(0, firstLater)
-    this.entries = firstLater === -1 ? [] : this.entries.slice(firstLater)
-    for (const { what } of due) what.destroy()
-    const next = this.entries[0]
-    if (next !== undefined) this.arm(Math.max(1, next.dueMs - nowMs))
+    for (const [what, dueMs] of this.entries) {
+      if (dueMs > nowMs) {
+        this.arm(Math.max(1, dueMs - nowMs))
+        return
+      }
+      this.entries.delete(what)
+      what.destroy()
+    }
   }
 }

@@ -92,6 +92,11 @@ class SocketWire implements Wire {
     this.linger.add(this)
   }
 
+  /** The socket is closed: nothing of it is left to wait for. */
+  gone(): void {
+    this.linger.delete(this)
+  }
+
   flushed(): void {
     if (!this.waits || this.socket.writableLength > 0) return
     this.waits = false
@@ -121,6 +126,7 @@ function onClose(this: WiredSocket): void {
   if (wire === undefined || wire.receiver === null) return
   const { receiver, cause } = wire
   wire.receiver = null
+  wire.gone()
   receiver.closed(cause === null ? 'the connection was closed' : describe(cause))
 }
 

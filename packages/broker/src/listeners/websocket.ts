@@ -178,7 +178,10 @@ function openWebSocket(
     cause = error.message
   })
   const receiver = host.open(wire)
-  webSocket.on('close', () => receiver.closed(cause))
+  webSocket.on('close', () => {
+    host.linger.delete(wire)
+    receiver.closed(cause)
+  })
   socket.on('drain', () => {
     if (wire.takeDrained()) receiver.drained()
   })
