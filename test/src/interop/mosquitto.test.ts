@@ -61,10 +61,12 @@ for (const version of VERSIONS) {
       const common = ['-p', port, '-V', version, '-q', '2']
       const { result } = await subscriber(broker, [...common, '-t', 't', '-C', '301'])
       const lines = Array.from({ length: 300 }, (_, i) => `line ${i}`).join('\n')
-      const published = await run('mosquitto_pub', [...common, '-t', 't', '-l'], `${lines}\n`)
+      const published = await run('mosquitto_pub', [...common, '-t', 't', '-l'], {
+        input: `${lines}\n`,
+      })
       assert.equal(published.code, 0, published.errors)
       const large = 'x'.repeat(300_000)
-      await run('mosquitto_pub', [...common, '-t', 't', '-s'], large)
+      await run('mosquitto_pub', [...common, '-t', 't', '-s'], { input: large })
       assert.equal((await result).output, `${lines}\n${large}\n`)
     })
   })

@@ -10,13 +10,24 @@ export interface Result {
   readonly errors: string
 }
 
+export interface RunOptions {
+  /** What it reads. */
+  readonly input?: string
+  readonly cwd?: string
+  readonly limitMs?: number
+}
+
 export function run(
   command: string,
   args: readonly string[],
-  input: string | null = null,
+  options: RunOptions = {},
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: LIMIT_MS })
+    const child = spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: options.limitMs ?? LIMIT_MS,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    })
     let output = ''
     let errors = ''
     child.stdout.on('data', (chunk: Buffer) => {
@@ -25,8 +36,9 @@ export function run(
     child.stderr.on('data', (chunk: Buffer) => {
       errors += chunk.toString()
     })
+    // Who ends early does not read all.
     child.stdin.on('error', () => undefined)
-    child.stdin.end(input ?? '')
+    child.stdin.end(options.input ?? '')
     child.on('error', reject)
     child.on('close', code => resolve({ code, output, errors }))
   })

@@ -1,0 +1,142 @@
+// The configuration file: what it says, and that whatever is wrong is named with line and field.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { OptionError } from '@godwit/broker'
+import { loadConfig, located, parseConfig } from './config-file.ts'
+import { CommandFailure } from './failure.ts'
+
+function failure(text: string): string {
+  try {
+    parseConfig(text, 'godwit.yaml')
+  } catch (error) {
+    assert.ok(error instanceof CommandFailure, String(error))
+    assert.equal(error.exitCode, 2)
+    return error.message
+  }
+  return assert.fail('it was accepted')
+}
+
+const WHOLE = `# everything there is
+listeners:
+  - port: 1883
+    host: 0.0.0.0
+    name: plain
+    backlog: 100
+    connectionsMax: 10
+  - port: 8883
+    tls:
+      certFile: server.crt
+      keyFile: server.key
+      caFile: ca.crt
+      crlFile: crl.pem
+      clientCertificate: optional
+      minVersion: TLSv1.3
+  - port: 8083
+    ws:
+      path: /live
+      origins: [https://app.example]
+    proxyProtocol: { trustCertificate: true }
+  - unix: { path: /run/mqtt.sock, mode: 0o660 }
+statsIntervalSeconds: 30
+nodeName: one
+responseTopicPrefix: responses
+dump: true
+drainSeconds: 2.5
+log: { level: debug, format: json }
+limits:
+  packetBytesMax: 4096
+  fullQueue: refuse
+  retainAvailable: false
+`
+
+test('a file that says everything is understood', () => {
+  const { config } = parseConfig(WHOLE, 'godwit.yaml')
+  assert.equal(config.listeners.length, 4)
+  assert.deepEqual(config.listeners[0], {
+    port: 1883,
+    host: '0.0.0.0',
+    name: 'plain',
+    backlog: 100,
+    connectionsMax: 10,
+  })
+  assert.deepEqual(config.listeners[3], { unix: { path: '/run/mqtt.sock', mode: 0o660 } })
+  assert.equal(config.broker.statsIntervalSeconds, 30)
+  assert.deepEqual(config.broker.limits, {
+    packetBytesMax: 4096,
+    fullQueue: 'refuse',
+    retainAvailable: false,
+  })
+  assert.deepEqual(config.log, { level: 'debug', format: 'json' })
+  assert.equal(config.drainSeconds, 2.5)
+})
+
+test('an empty file says nothing, and that is allowed', () => {
+  for (const text of ['', '# only a comment\n', '{}\n']) {
+    const { config } = parseConfig(text, 'godwit.yaml')
+    assert.deepEqual(config.listeners, [])
+    assert.equal(config.log.level, 'info')
+  }
+})
+
+for (const [what, text, place, field] of [
+  ['an unknown field', 'dump: true\nport: 1883\n', 'godwit.yaml:2:1', 'port'],
+  [
+    'an unknown field of a listener',
+    'listeners:\n  - prot: 1\n',
+    'godwit.yaml:2:5',
+    'listeners[1].prot',
+  ],
+  ['a port out of range', 'listeners:\n  - port: 70000\n', 'godwit.yaml:2:5', 'listeners[1].port'],
+  [
+    'a port that is text',
+    'listeners:\n  - port: 1\n  - port: mqtt\n',
+    'godwit.yaml:3:5',
+    'listeners[2].port',
+  ],
+  [
+    'a limit that is text',
+    'limits:\n  packetBytesMax: 1 MB\n',
+    'godwit.yaml:2:3',
+    'packetBytesMax',
+  ],
+  ['an unknown limit', 'limits:\n\n  packetMax: 1\n', 'godwit.yaml:3:3', 'limits.packetMax'],
+  ['an unknown policy', 'limits: { fullQueue: wait }\n', 'godwit.yaml:1:11', 'limits.fullQueue'],
+  ['a level that is none', 'log:\n  level: loud\n', 'godwit.yaml:2:3', 'log.level'],
+  ['TLS without a key', 'listeners:\n  - tls:\n      certFile: x\n', 'godwit.yaml:2:5', 'keyFile'],
+  ['a list where an object is due', 'limits: [1, 2]\n', 'godwit.yaml:1:1', 'limits'],
+  ['a text where the file is due', 'hello\n', 'godwit.yaml', 'the file'],
+  ['an indentation that is wrong', 'limits:\n  a: 1\n b: 2\n', 'godwit.yaml:3', ''],
+  ['a bracket that is not closed', 'limits: {\n', 'godwit.yaml:', ''],
+  ['a key that comes twice', 'dump: true\ndump: false\n', 'godwit.yaml:2:1', ''],
+] as const) {
+  test(`${what} is named with its place`, () => {
+    const message = failure(text)
+    assert.ok(message.startsWith(place), message)
+    assert.ok(message.includes(field), message)
+  })
+}
+
+test('all that is wrong is named, not only the first', () => {
+  const message = failure('dump: 3\nlimits:\n  packetBytesMax: x\nlisteners:\n  - prot: 1\n')
+  const places = message.split('\n').map(line => line.split(': ')[0])
+  assert.deepEqual(places.sort(), ['godwit.yaml:1:1', 'godwit.yaml:3:3', 'godwit.yaml:5:5'])
+})
+
+test('a file that cannot be read is said', () => {
+  assert.throws(() => loadConfig('/nowhere/godwit.yaml'), {
+    name: 'CommandFailure',
+    message: /cannot be read.*ENOENT/,
+  })
+})
+
+test('what the broker has against an option gets its place in the file', () => {
+  const { source } = parseConfig('dump: false\nlimits:\n  receiveMaximum: 0\n', 'godwit.yaml')
+  const error = located(new OptionError('limits.receiveMaximum', 'expected more'), source)
+  assert.ok(error instanceof CommandFailure)
+  assert.equal(error.message, 'godwit.yaml:3:3: limits.receiveMaximum: expected more')
+  const other = located(new OptionError('nodeName', 'x'), source)
+  assert.equal(other instanceof CommandFailure && other.message, 'nodeName: x')
+  const own = new Error('something else')
+  assert.equal(located(own, source), own)
+})

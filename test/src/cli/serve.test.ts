@@ -1,0 +1,196 @@
+// `godwit serve` as people run it: flags, configuration, --check, signals and certificates.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
+import { PacketType } from '@godwit/packet'
+import { Authority } from '../support/certificates.ts'
+import { publishPacket, RawClient } from '../support/raw-client.ts'
+import { run } from '../support/run.ts'
+import { GODWIT, type Served, serve } from '../support/served.ts'
+
+async function withServed(
+  args: readonly string[],
+  use: (served: Served, ports: number[]) => Promise<void>,
+): Promise<void> {
+  const served = await serve(['--data', 'none', ...args])
+  try {
+    await use(
+      served,
+      served.urls.filter(url => !url.startsWith('unix')).map(url => Number(new URL(url).port)),
+    )
+  } finally {
+    await served.stop('SIGKILL')
+  }
+}
+
+async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-serve-'))
+  try {
+    await use(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('it serves, and SIGTERM stops it with 0x8B and exit code 0', async () => {
+  await withServed(['--port', '0'], async (served, [port = 0]) => {
+    const client = RawClient.tcp(port)
+    assert.equal((await client.connect()).reasonCode, 0)
+    const exit = served.stop('SIGTERM')
+    assert.equal((await client.expect(PacketType.DISCONNECT)).reasonCode, 0x8b)
+    client.destroy()
+    assert.equal(await exit, 0)
+    assert.ok(served.lines.some(line => line.includes('stopped')))
+  })
+})
+
+test('by default it is for this machine only, and says so', async () => {
+  await withServed(['--port', '0'], async served => {
+    assert.match(served.urls[0] ?? '', /^mqtt:\/\/127\.0\.0\.1:/)
+    assert.match(await served.line('listening on'), /this machine only/)
+  })
+})
+
+test('limits and the dump are what the flags say', async () => {
+  await withServed(
+    ['--port', '0', '--max-packet-size', '2k', '--max-qos', '1', '--dump'],
+    async (served, [port = 0]) => {
+      const client = RawClient.tcp(port)
+      const { properties } = await client.connect({ clientId: 'dumped' })
+      assert.equal(properties.maximumPacketSize, 2048)
+      assert.equal(properties.maximumQoS, 1)
+      await served.line('CONNECT')
+      await served.line('out dumped CONNACK')
+      client.destroy()
+    },
+  )
+})
+
+test('several listeners at once: TCP, WebSocket and a Unix socket', async () => {
+  await withFolder(async folder => {
+    const path = join(folder, 'mqtt.sock')
+    await withServed(
+      ['--port', '0', '--ws-port', '0', '--unix', path],
+      async (served, [port = 0]) => {
+        assert.deepEqual(
+          served.urls.map(url => url.slice(0, url.indexOf(':'))),
+          ['mqtt', 'ws', 'unix'],
+        )
+        const local = new RawClient(connectTcp(path))
+        await local.connect({ clientId: 'local' })
+        await local.subscribe('t')
+        const client = RawClient.tcp(port)
+        await client.connect({ clientId: 'tcp' })
+        client.send(publishPacket('t', 'across'))
+        assert.equal(await local.message(), 't across')
+        for (const one of [local, client]) one.destroy()
+      },
+    )
+  })
+})
+
+test('SIGHUP reads certificates again', async () => {
+  const authority = await Authority.create('serve test')
+  await withFolder(async folder => {
+    const files = { cert: join(folder, 'server.crt'), key: join(folder, 'server.key') }
+    const install = async (commonName: string): Promise<void> => {
+      const { cert, key } = await authority.issue({ commonName })
+      writeFileSync(files.cert, cert)
+      writeFileSync(files.key, key)
+    }
+    const nameOfServer = (port: number): Promise<string | string[] | undefined> => {
+      const socket = connectTls({ port, host: '127.0.0.1', ca: authority.cert })
+      return new Promise((resolve, reject) => {
+        socket.on('error', reject)
+        socket.on('secureConnect', () => {
+          resolve(socket.getPeerCertificate().subject.CN)
+          socket.destroy()
+        })
+      })
+    }
+    await install('old')
+    const args = ['--tls-cert', files.cert, '--tls-key', files.key, '--tls-port', '0']
+    await withServed(args, async (served, [port = 0]) => {
+      assert.equal(await nameOfServer(port), 'old')
+      await install('new')
+      served.child.kill('SIGHUP')
+      await served.line('read again')
+      assert.equal(await nameOfServer(port), 'new')
+      writeFileSync(files.cert, 'rubbish')
+      served.child.kill('SIGHUP')
+      await served.line('could not be read again')
+      assert.equal(await nameOfServer(port), 'new')
+    })
+  })
+})
+
+test('a configuration file makes the broker, flags come before it', async () => {
+  await withFolder(async folder => {
+    const config = join(folder, 'godwit.yaml')
+    writeFileSync(
+      config,
+      'listeners:\n  - port: 0\nlimits:\n  receiveMaximum: 7\n  inflightMax: 3\n',
+    )
+    await withServed(['--config', config, '--max-receive', '9'], async (_served, [port = 0]) => {
+      const client = RawClient.tcp(port)
+      assert.equal((await client.connect()).properties.receiveMaximum, 9)
+      client.destroy()
+    })
+  })
+})
+
+test('an address that is taken is said, with exit code 1', async () => {
+  await withServed(['--port', '0'], async (_served, [port = 0]) => {
+    const args = [GODWIT, 'serve', '--data', 'none', '--port', String(port)]
+    const { code, output, errors } = await run(process.execPath, args)
+    assert.equal(code, 1)
+    assert.match(output + errors, /is in use/)
+  })
+})
+
+for (const [what, yaml, code, said] of [
+  ['a good file', 'listeners:\n  - port: 0\n', 0, /is valid/],
+  ['an unknown field', 'prot: 1\n', 2, /godwit\.yaml:1:1: prot: there is no such field/],
+  [
+    'a limit out of its range',
+    'dump: false\nlimits:\n  receiveMaximum: 0\n',
+    2,
+    /godwit\.yaml:3:3: limits\.receiveMaximum: expected a whole number from 1 to 65535/,
+  ],
+  [
+    'a certificate that is not there',
+    'listeners:\n  - port: 0\n  - tls: { certFile: no.crt, keyFile: no.key }\n',
+    2,
+    /godwit\.yaml:3:5: listen\.tls: ENOENT/,
+  ],
+  ['no YAML', 'limits: {\n', 2, /godwit\.yaml:\d+:\d+: /],
+] as const) {
+  test(`serve --check of ${what} gives exit code ${code} and the place`, async () => {
+    await withFolder(async folder => {
+      const config = join(folder, 'godwit.yaml')
+      writeFileSync(config, yaml)
+      const args = [GODWIT, 'serve', '--check', '--data', 'none', '--config', config]
+      const result = await run(process.execPath, args)
+      assert.equal(result.code, code, result.errors)
+      assert.match(result.output + result.errors, said)
+    })
+  })
+}
+
+for (const [args, said] of [
+  [['--port', 'mqtt'], /--port takes a port/],
+  [['--nonsense'], /unknown option/],
+  [['--config', '/nowhere.yaml'], /cannot be read/],
+  [['--tls-cert', 'x'], /go together/],
+] as const) {
+  test(`usage is told with exit code 2: ${args.join(' ')}`, async () => {
+    const result = await run(process.execPath, [GODWIT, 'serve', ...args])
+    assert.equal(result.code, 2)
+    assert.match(result.errors, said)
+  })
+}
