@@ -1,0 +1,39 @@
+// Runs every example: it has to end by itself, with what it says that it prints.
+
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { run } from './support/run.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const EXAMPLES = join(ROOT, 'examples')
+
+/** What stands behind `// Prints:` at the end of an example, or null when it says nothing. */
+function promised(source: string): string | null {
+  const [, said] = source.split('// Prints:\n')
+  if (said === undefined) return null
+  return said
+    .trimEnd()
+    .split('\n')
+    .map(line => line.replace(/^\/\/ ?/, ''))
+    .join('\n')
+}
+
+const examples = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
+  .filter(path => path.endsWith('.js') && !path.includes('node_modules'))
+  .map(path => join(EXAMPLES, path))
+
+test('there are examples', () => {
+  assert.ok(examples.length > 0)
+})
+
+for (const path of examples) {
+  test(`the example ${relative(ROOT, path)} does what it says`, async () => {
+    const { code, output, errors } = await run(process.execPath, [path], { cwd: ROOT })
+    assert.equal(code, 0, errors)
+    const expected = promised(readFileSync(path, 'utf8'))
+    if (expected !== null) assert.equal(output.trimEnd(), expected)
+  })
+}
