@@ -88,6 +88,7 @@ const LimitRanges: Readonly<
   Record<Exclude<keyof Limits, 'fullQueue' | 'retainAvailable'>, readonly [number, number]>
 > = {
   connectionsMax: [1, COUNT_MAX],
+  connectionsPerSecondMax: [0, COUNT_MAX],
   sessionsMax: [1, COUNT_MAX],
   connectTimeoutMs: [1, TIMER_MS_MAX],
   packetBytesMax: [32, PACKET_BYTES_MAX],

@@ -157,6 +157,26 @@ test('events tell who came, subscribed, published and went', async () => {
   })
 })
 
+test('every QoS is told to who listens to messages, also who begins late', async () => {
+  await withBroker({}, async broker => {
+    const client = new RawClient(broker.connect())
+    await client.connect({ clientId: 'c' })
+    client.send(publishPacket('t', 'early'))
+    await client.ping()
+    const told: string[] = []
+    broker.on('published', ({ payload, qos }) => told.push(`${Buffer.from(payload)} ${qos}`))
+    for (const qos of [0, 1, 2] as const) {
+      client.send(publishPacket('t', 'm', { qos, packetId: qos }))
+    }
+    client.send(publishPacket('t', 'm')).send(publishPacket('t', 'n'))
+    await client.expect(PacketType.PUBACK)
+    await client.expect(PacketType.PUBREC)
+    await client.ping()
+    assert.deepEqual(told, ['m 0', 'm 1', 'm 2', 'm 0', 'n 0'])
+    client.destroy()
+  })
+})
+
 test('a first loss of its kind is an event, all are in the ledger', async () => {
   await withBroker({ limits: { queuedMessagesMax: 1 } }, async broker => {
     const dropped: string[] = []

@@ -83,8 +83,7 @@ export class Broker implements ConnectionOwner {
   subscriptionCount = 0
   /** New clients are refused with this code; 0: they are let in. */
   refusing = 0
-  /** Nobody looks at single messages: those of QoS 0 may take the short way. */
-  readonly mayPass: boolean
+  private readonly passes: boolean
   private readonly system: SysTopics
   private readonly tickets = new Map<number, Connection>()
   private nextTicket = 1
@@ -93,6 +92,9 @@ export class Broker implements ConnectionOwner {
   /** Not read until the store or their rate allows it. */
   private paused: Connection[] = []
   private rateWindowAtMs: number
+  /** Connections that were opened in the second that began then. */
+  private openedInWindow = 0
+  private openedWindowAtMs = -1
 
   constructor(ports: Ports, limits: Limits, options: CoreOptions) {
     this.ports = ports
@@ -114,12 +116,13 @@ export class Broker implements ConnectionOwner {
     this.retainer = new Retainer(this)
     this.flapping = new Flapping(limits)
     this.system = new SysTopics(this)
-    this.mayPass =
-      !ports.guard.inspectsMessages &&
-      !ports.trace.messages &&
-      !ports.trace.packets &&
-      !ports.peers.present &&
-      limits.messagesPerSecondMax === 0
+    this.passes = !ports.guard.inspectsMessages && limits.messagesPerSecondMax === 0
+  }
+
+  /** Nobody looks at single messages now: those of QoS 0 may take the short way. */
+  get mayPass(): boolean {
+    const { trace, peers } = this.ports
+    return this.passes && !trace.messages && !trace.packets && !peers.present
   }
 
   /** Takes back what the store has kept. Once, before the first connection. */
@@ -141,12 +144,28 @@ export class Broker implements ConnectionOwner {
     const openMs = this.ports.clock.monotonicMs()
     this.wheel.set(connection.timer, openMs + this.limits.connectTimeoutMs)
     if (this.connections.size > this.limits.connectionsMax) {
-      this.counters.connectionsRefused++
-      this.ports.trace.refused(wire.origin, '', ReasonCode.SERVER_BUSY, 'too many connections')
-      connection.state = ConnectionState.ENDING
-      wire.destroy()
+      this.turnAway(connection, ReasonCode.SERVER_BUSY, 'too many connections')
+    } else if (this.opensTooFast()) {
+      const text = 'too many connections in this second'
+      this.turnAway(connection, ReasonCode.CONNECTION_RATE_EXCEEDED, text)
     }
     return connection
+  }
+
+  private turnAway(connection: Connection, reasonCode: number, text: string): void {
+    this.counters.connectionsRefused++
+    this.ports.trace.refused(connection.wire.origin, '', reasonCode, text)
+    connection.state = ConnectionState.ENDING
+    connection.wire.destroy()
+  }
+
+  private opensTooFast(): boolean {
+    if (this.openedWindowAtMs !== this.rateWindowAtMs) {
+      this.openedWindowAtMs = this.rateWindowAtMs
+      this.openedInWindow = 0
+    }
+    const most = this.limits.connectionsPerSecondMax
+    return most > 0 && ++this.openedInWindow > most
   }
 
   /** The world's answer to `turn.request()`. */
@@ -438,6 +457,8 @@ export class Broker implements ConnectionOwner {
     count: number,
     byteCount: number,
   ): void {
+    // The broker's own numbers, which come again in a moment, are no loss for who is away.
+    if (reason === 'offline' && topic.startsWith('$SYS/')) return
     const first = this.ledger.count(reason, clientId, topic, byteCount, count)
     // That QoS 0 passes by who is away is what its subscriber has chosen: counted, not told.
     if (first && reason !== 'offline') this.ports.trace.dropped(reason, clientId, topic)

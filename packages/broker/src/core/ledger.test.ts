@@ -76,6 +76,15 @@ test('QoS 0 for a session whose client is away is counted, and not told one by o
   )
 })
 
+test('the numbers of the broker itself are no loss for who is away', () => {
+  const world = new World({ core: { statsIntervalSeconds: 1 } })
+  const away = connectKept(world, 'away')
+  away.subscribe('$SYS/#', 1)
+  away.cut()
+  world.advance(3000)
+  assert.equal(world.broker.ledger.total, 0)
+})
+
 test('a run of QoS 0 beyond the bound of a slow receiver is counted to the last message', () => {
   const world = new World({ limits: { outgoingBytesMax: 1024 } })
   const slow = world.connect({ clientId: 'slow' })

@@ -28,6 +28,31 @@ test('connectionsMax: one more connection is ended', () => {
   )
 })
 
+test('connectionsPerSecondMax: one more within the second is ended', () => {
+  const world = limited({ connectionsPerSecondMax: 2 })
+  const ended = (count: number): boolean[] =>
+    Array.from({ length: count }, () => world.open().ended)
+  assert.deepEqual(ended(4), [false, false, true, true])
+  world.advance(1100)
+  assert.deepEqual(ended(3), [false, false, true])
+})
+
+test('a store that is congested: who publishes what it keeps is not read until it is free', () => {
+  const world = limited({})
+  watch(world, 'a')
+  const publisher = world.connect({ clientId: 'p' })
+  const other = world.connect({ clientId: 'q' })
+  world.store.congested = true
+  publisher.publish('a', 'm', { qos: 1 })
+  other.publish('a', 'm')
+  assert.deepEqual([publisher.reading, other.reading], [false, true])
+  world.advance(5000)
+  assert.equal(publisher.reading, false)
+  world.store.congested = false
+  world.advance(200)
+  assert.equal(publisher.reading, true)
+})
+
 test('outgoingTopicAliasMax: a client that allows more gets no more', () => {
   const world = limited({ outgoingTopicAliasMax: 1 })
   const client = world.connect({ properties: { topicAliasMaximum: 10 } })

@@ -12,6 +12,8 @@ export type FullQueuePolicy = 'drop-oldest' | 'refuse'
 export interface Limits {
   /** Open connections, those before CONNECT included. */
   readonly connectionsMax: number
+  /** Connections that are opened within a second; 0 is no limit. */
+  readonly connectionsPerSecondMax: number
   /** Sessions, connected or not. */
   readonly sessionsMax: number
   /** Time from the opening of a connection to its CONNECT, and for each step of authentication. */
@@ -76,6 +78,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   connectionsMax: 1_000_000,
+  connectionsPerSecondMax: 0,
   sessionsMax: 1_000_000,
   connectTimeoutMs: 10_000,
   packetBytesMax: 1024 * 1024,

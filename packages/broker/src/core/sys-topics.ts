@@ -72,7 +72,7 @@ export class SysTopics {
     this.set('messages/sent', counters.packetsSent)
     this.set('publish/messages/received', counters.publishReceived)
     this.set('publish/messages/sent', counters.publishSent)
-    this.set('publish/messages/dropped', ledger.total)
+    this.set('publish/messages/dropped', ledger.total - ledger.totalOf('offline'))
     this.set('publish/bytes/received', counters.publishBytesReceived)
     this.set('publish/bytes/sent', counters.publishBytesSent)
     this.set('bytes/received', counters.bytesReceived)
@@ -91,7 +91,7 @@ export class SysTopics {
       ['messages/sent', counters.packetsSent],
       ['publish/received', counters.publishReceived],
       ['publish/sent', counters.publishSent],
-      ['publish/dropped', ledger.total],
+      ['publish/dropped', ledger.total - ledger.totalOf('offline')],
       ['bytes/received', counters.bytesReceived],
       ['bytes/sent', counters.bytesSent],
       ['sockets', counters.connectionsOpened],
