@@ -51,11 +51,14 @@ const SHARED = ['$share/g/a/#', '$share/g/c/+', '$share/h/a/#', '$share/g/b', '$
 export function planOf(random: SeededRandom): Plan {
   const some = (probability: number, low: number, high: number): number =>
     random.chance(probability) ? random.between(low, high) : 0
+  const clients = clientsOf(random)
   const isTiny = random.chance(0.35)
+  // A client before MQTT 5.0 cannot be told that there is no room: it would try for ever.
+  const isNew = clients.every(client => client.level === 5)
   return {
-    clients: clientsOf(random),
+    clients,
     safetyMs: random.between(5, 40) * 1000,
-    limits: isTiny ? tinyLimits(random) : limitsOf(random),
+    limits: isTiny ? tinyLimits(random, isNew) : limitsOf(random),
     latencyMsMax: random.pick([0, 0, 1, 5, 30]),
     tracePackets: random.chance(0.2),
     network: {
@@ -108,7 +111,7 @@ function limitsOf(random: SeededRandom): Limits {
   }
 }
 
-function tinyLimits(random: SeededRandom): Limits {
+function tinyLimits(random: SeededRandom, isNew: boolean): Limits {
   return {
     ...limitsOf(random),
     receiveMaximum: random.pick([1, 2, 10]),
@@ -118,13 +121,13 @@ function tinyLimits(random: SeededRandom): Limits {
     subscriptionsPerSessionMax: random.pick([1, 3, 1000]),
     queuedMessagesMax: random.pick([1, 3, 10, 1000]),
     queuedBytesMax: random.pick([300, 3000, 1_000_000]),
-    fullQueue: random.pick(['drop-oldest', 'refuse']),
-    totalQueuedBytesMax: random.pick([5000, 100_000_000]),
+    fullQueue: isNew ? random.pick(['drop-oldest', 'refuse']) : 'drop-oldest',
+    totalQueuedBytesMax: isNew ? random.pick([5000, 100_000_000]) : 100_000_000,
     packetBytesMax: random.pick([2500, 1_000_000]),
     outgoingBytesMax: random.pick([500, 5000, 1_000_000]),
     totalOutgoingBytesMax: random.pick([3000, 100_000_000]),
-    retainedMessagesMax: random.pick([1, 3, 1000]),
-    retainedBytesMax: random.pick([500, 1_000_000]),
+    retainedMessagesMax: isNew ? random.pick([1, 3, 1000]) : 1000,
+    retainedBytesMax: isNew ? random.pick([500, 1_000_000]) : 1_000_000,
     sessionExpirySecondsMax: random.pick([2, 10, 0xffff_ffff]),
     keepAliveSecondsMax: random.pick([0, 0, 4]),
     willDelaySecondsMax: random.pick([1, 100]),

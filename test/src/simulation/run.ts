@@ -122,15 +122,17 @@ class Simulation {
       client.client.ackDelayMsMax = Math.min(client.client.ackDelayMsMax, 20)
     }
     const from = this.schedule.nowMs
+    let talk = -1
+    let isTalking = true
     do {
-      this.schedule.runUntil(this.schedule.nowMs + SLICE_MS)
+      talk = this.history.talk
+      this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 2)
       if (this.schedule.nowMs - from > QUIET_MS_MAX) break
-    } while (this.schedule.nowMs - from < QUIET_MS_MIN || !this.#isQuiet())
-    if (!this.#isQuiet()) broken('liveness', this.#unrest())
-  }
-
-  #isQuiet(): boolean {
-    return this.#unrest() === ''
+      isTalking = this.history.talk !== talk
+    } while (isTalking || this.schedule.nowMs - from < QUIET_MS_MIN)
+    if (isTalking) broken('liveness', 'it never becomes quiet')
+    const unrest = this.#unrest()
+    if (unrest !== '') broken('liveness', unrest)
   }
 
   /** Who has not finished. */
@@ -139,12 +141,11 @@ class Simulation {
       if (!client.isOpen) return `${client.id} is not connected`
       const count = client.state.outgoing.length
       if (count > 0) return `${client.id} has ${count} messages that are not acknowledged`
-      if (client.state.incoming.size > 0) return `${client.id} has messages without PUBREL`
     }
     for (const life of this.observer.facts.lives.values()) {
-      if (life.underWay.size > 0 && life.connection?.window.size !== 0) {
-        return `${life.clientId} has ${life.underWay.size} messages under way`
-      }
+      const begun = [...life.underWay].filter(([, entry]) => entry.qos === 2)
+      const names = begun.map(([packetId, { key }]) => `${packetId} (${key})`)
+      if (names.length > 0) return `${life.clientId} never got to the end of ${names.join(', ')}`
     }
     return this.#node.store?.idle === true ? '' : 'the store is writing'
   }
@@ -219,6 +220,9 @@ class Simulation {
         observer.closed(link)
       },
       turnEnded: () => observer.turnEnded(),
+      ticked: () => {
+        observer.facts.tickMs = schedule.nowMs
+      },
       crashed: ledger => {
         now()
         history.note('the process dies')

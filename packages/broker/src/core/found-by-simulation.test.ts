@@ -140,6 +140,24 @@ test('a process that stood still does not take its clients for silent', () => {
   assert.equal(client.ended, true)
 })
 
+test('a QoS 2 message that has become too large to be sent again frees its identifier', () => {
+  const world = new World()
+  const options = { clientId: 'c', cleanStart: false, properties: { sessionExpiryInterval: 60 } }
+  const client = world.connect(options)
+  client.subscribe('t', 2)
+  const publisher = world.connect({ clientId: 'publisher' })
+  publisher.publish('t', 'x'.repeat(200), { qos: 2 })
+  assert.equal(client.takePublishes()[0]?.packetId, 1)
+  client.cut()
+  const properties = { sessionExpiryInterval: 60, maximumPacketSize: 100 }
+  const again = world.connect({ ...options, properties })
+  const released = { type: PacketType.PUBREL, packetId: 1, reasonCode: 0, properties: {} }
+  assert.deepEqual(again.early, [released])
+  assert.equal(world.broker.ledger.totalOf('packet-too-large'), 1)
+  assert.deepEqual(again.acknowledge(PacketType.PUBCOMP, 1), [])
+  assert.deepEqual(world.store.records.at(-1)?.[0], 'removeDelivery')
+})
+
 /** A world whose broker has started on what `load` gives it. */
 function restored(load: (reader: StoreReader) => void): World {
   return new World({ load })

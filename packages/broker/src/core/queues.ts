@@ -211,13 +211,33 @@ export class Queues {
       if (inflight.sent >= connection.sendMaximum || !sender.hasRoom(connection)) return true
       if (delivery !== null && delivery.batch > sender.durableBatch) return false
       inflight.markSent()
-      if (delivery === null || !this.sendCopy(connection, session, delivery, id)) {
+      const isBegun = delivery !== null && delivery.qos === 2 && delivery.sentBefore
+      if (delivery !== null && this.sendCopy(connection, session, delivery, id)) continue
+      if (isBegun) this.giveUp(connection, session, delivery, id)
+      else {
         inflight.finish(id)
         if (delivery !== null) this.forget(session, delivery)
         this.wake(session)
       }
     }
     return true
+  }
+
+  /**
+   * A QoS 2 message that the client may have cannot be sent again: it takes no packet so large any
+   * more. PUBREL frees the identifier on its side; used anew without, the client would take the
+   * next message for a repetition of this one [MQTT-3.1.2-25].
+   */
+  private giveUp(connection: Connection, session: Session, delivery: Delivery, id: number): void {
+    session.inflight?.release(id)
+    let batch = NO_BATCH
+    if (delivery.ownerId !== 0) {
+      const { store } = this.broker.ports
+      store.putInflight(session.storedId, id, delivery.sequence, InflightState.RELEASED)
+      batch = store.openBatch
+      delivery.batch = batch
+    }
+    this.broker.sender.acknowledge(connection, PacketType.PUBREL, id, 0, batch)
   }
 
   private sendCopy(

@@ -59,8 +59,8 @@ export class Client {
   connack: ConnackPacket | null = null
   choice: ConnectChoice | null = null
   offlineSinceMs = 0
-  /** It has asked for a clean start and nobody has answered: it has nothing to go back to. */
-  wantsCleanStart = false
+  /** It has asked for a clean start and nobody has answered. */
+  #isStartingClean = false
   ackDelayMsMax: number
   readonly #schedule: Schedule
   readonly #random: SeededRandom
@@ -87,6 +87,11 @@ export class Client {
     this.#watcher = watcher
   }
 
+  /** It has nothing to go back to: it has begun anew, or its session ended with the connection. */
+  get wantsCleanStart(): boolean {
+    return this.#isStartingClean || (this.level === 5 && this.#expirySeconds === 0)
+  }
+
   /** Opens a connection; the one before, if there is one, is left to the server. */
   connect(link: Link, choice: ConnectChoice): void {
     if (this.link !== null) {
@@ -96,7 +101,7 @@ export class Client {
     this.link = link
     this.isOpen = false
     this.choice = choice
-    this.wantsCleanStart = choice.cleanStart
+    this.#isStartingClean = choice.cleanStart
     this.#decoder = new Decoder(PACKET_BYTES_MAX)
     this.#answers = []
     this.#aliases.clear()
@@ -109,7 +114,7 @@ export class Client {
     }
     const { cleanStart, keepAliveSeconds, will, properties } = choice
     // Whatever comes of this connection, the client has given up what was before.
-    if (cleanStart || this.#hasExpired()) this.state.forget()
+    if (cleanStart) this.state.forget()
     const packet: ConnectPacket = {
       type: PacketType.CONNECT,
       protocolLevel: this.level,
@@ -123,7 +128,6 @@ export class Client {
       properties,
     }
     link.send(encodePacket(packet, this.level))
-    if (keepAliveSeconds > 0) this.#keepAlive(link, keepAliveSeconds)
   }
 
   /** Says DISCONNECT and closes. */
@@ -161,12 +165,6 @@ export class Client {
     }
     this.state.outgoing.push({ ...message, ...Unsent })
     this.#pump()
-  }
-
-  /** The client's own side of the session ends with it. */
-  #hasExpired(): boolean {
-    if (this.#expirySeconds === null || this.offlineSinceMs === 0) return false
-    return this.#expirySeconds * 1000 <= this.#schedule.nowMs - this.offlineSinceMs
   }
 
   /** Before MQTT 5.0 only the server knows how long. */
@@ -236,9 +234,13 @@ export class Client {
       return
     }
     this.isOpen = true
-    this.wantsCleanStart = false
+    this.#isStartingClean = false
     this.connack = packet
     if (this.choice !== null) this.#expirySeconds = this.#expiryOf(this.choice)
+    const asked = this.choice?.keepAliveSeconds ?? 0
+    const keepAliveSeconds = packet.properties.serverKeepAlive ?? asked
+    const { link } = this
+    if (keepAliveSeconds > 0 && link !== null) this.#keepAlive(link, keepAliveSeconds)
     this.#quota = packet.properties.receiveMaximum ?? RECEIVE_MAXIMUM
     // MQTT 3.1 does not say whether there was a session.
     const isLost = this.level === 3 ? this.choice?.cleanStart : !packet.sessionPresent
@@ -314,7 +316,8 @@ export class Client {
       this.#answer(PacketType.PUBACK, packet.packetId)
       return
     }
-    if (!this.state.incoming.has(packet.packetId)) {
+    // A client that never got the CONNACK which said that its session was gone knows it by this.
+    if (!packet.dup || !this.state.incoming.has(packet.packetId)) {
       this.state.incoming.add(packet.packetId)
       this.#watcher.took(this, link, known)
     }

@@ -70,6 +70,11 @@ export class Answers {
     const facts = this.#facts
     const { clientId } = connection.connect
     if (connection.openAt !== NEVER) broken('connack', `${clientId} gets a second CONNACK`)
+    if (connection.isClosed) {
+      // It was taken over in the turn in which it came.
+      connection.openAt = facts.at
+      return
+    }
     const connecting = facts.connecting.get(clientId) ?? []
     const at = connecting.indexOf(connection)
     if (at >= 0) connecting.splice(at, 1)

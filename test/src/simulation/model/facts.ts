@@ -78,6 +78,8 @@ export interface SessionLife {
   /** False after a crash that may have ended it or not. */
   isCertain: boolean
   isOver: boolean
+  /** When it was last not sure whether it is the same; -1: never. */
+  unsureAt: number
   /** Seconds from the end of the connection; both the same unless a crash has made it unsure. */
   expirySecondsMin: number
   expirySecondsMax: number
@@ -118,6 +120,7 @@ export interface ConnectionRecord {
   readonly connect: ConnectPacket
   readonly connectAt: number
   readonly connectMs: number
+  readonly cameWhileFull: boolean
   /** When CONNACK 0 was written; NEVER before. */
   openAt: number
   openMs: number
@@ -168,6 +171,8 @@ export class Facts {
   /** The number of the event that is happening. */
   at = 0
   nowMs = 0
+  /** When the broker last looked at the clock. */
+  tickMs = 0
   crashes = 0
   lastCrashAt = -1
   lastCrashMs: number = Number.NEGATIVE_INFINITY

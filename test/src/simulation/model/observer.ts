@@ -48,6 +48,7 @@ interface Ear {
   readonly incoming: Decoder
   readonly outgoing: Decoder
   level: 3 | 4 | 5
+  isDeaf: boolean
 }
 
 export class Observer {
@@ -65,6 +66,10 @@ export class Observer {
 
   incoming(link: Link, chunk: Uint8Array, packets: number, between: readonly Between[]): void {
     const ear = this.#earOf(link)
+    if (ear.isDeaf) {
+      for (const { tell } of between) tell()
+      return
+    }
     ear.incoming.push(chunk.slice())
     let told = 0
     for (let count = 0; ; count++) {
@@ -72,7 +77,12 @@ export class Observer {
         next.tell()
       }
       // Looked for even behind the last: what is not whole has to be kept.
-      if (!ear.incoming.next() || count === packets) break
+      if (!ear.incoming.next()) break
+      if (count === packets) {
+        // The connection has ended before this one.
+        ear.isDeaf = true
+        break
+      }
       const { first, bytes, bodyStart, end } = ear.incoming
       if (first >> 4 === PacketType.CONNECT) ear.level = levelOf(bytes, bodyStart)
       const packet = readPacket(first, bytes, bodyStart, end, ear.level, 'client')
@@ -159,7 +169,7 @@ export class Observer {
     let ear = this.#ears.get(link)
     if (ear === undefined) {
       const incoming = new Decoder(PACKET_BYTES_MAX)
-      ear = { incoming, outgoing: new Decoder(PACKET_BYTES_MAX), level: 4 }
+      ear = { incoming, outgoing: new Decoder(PACKET_BYTES_MAX), level: 4, isDeaf: false }
       this.#ears.set(link, ear)
     }
     return ear
@@ -211,6 +221,7 @@ export class Observer {
       connect,
       connectAt: facts.at,
       connectMs: facts.nowMs,
+      cameWhileFull: facts.isFull,
       openAt: NEVER,
       openMs: NEVER,
       isClosed: false,

@@ -59,12 +59,13 @@ export function mustBeOver(facts: Facts, life: SessionLife, atMs: number): boole
   if (life.isOver) return true
   if (life.connection !== null || life.expirySecondsMax === FOREVER_SECONDS) return false
   if (life.leftMsMin < facts.lastJumpMs && facts.crashes > 0) return false
-  return life.leftMsMax + life.expirySecondsMax * 1000 + SLACK_MS < atMs
+  return life.leftMsMax + life.expirySecondsMax * 1000 + SLACK_MS < Math.min(atMs, facts.tickMs)
 }
 
 /** What is known of a session is no longer sure: it may be another one of the same client. */
 export function makeUnsure(facts: Facts, life: SessionLife): void {
   life.isCertain = false
+  life.unsureAt = facts.at
   life.owed.clear()
   life.underWay.clear()
   life.taken.clear()

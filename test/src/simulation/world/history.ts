@@ -11,6 +11,8 @@ type Line = () => string
 
 export class History {
   packets = 0
+  /** Without those that only ask whether the other side is there. */
+  talk = 0
   readonly #schedule: Schedule
   readonly #kept: number
   readonly #lines: Line[] = []
@@ -36,6 +38,7 @@ export class History {
 
   packet(direction: string, link: Link, packet: Packet): void {
     this.packets++
+    if (packet.type !== PacketType.PINGREQ && packet.type !== PacketType.PINGRESP) this.talk++
     const atMs = this.#schedule.nowMs
     if (packet.type === PacketType.CONNECT) this.#names.set(link.id, packet.clientId)
     const name = this.#names.get(link.id) ?? '?'

@@ -20,7 +20,6 @@ export interface BrokerEnd {
   bytes(chunk: Uint8Array): void
   drained(): void
   closed(cause: string): void
-  wrote(pieces: readonly Uint8Array[]): void
 }
 
 /** The end that a client has. */
@@ -124,6 +123,10 @@ export class Link implements Wire {
   readonly id: number
   broker: BrokerEnd | null = null
   client: ClientEnd | null = null
+  /** The broker's side is closed. */
+  hasEnded = false
+  /** Sees what the broker writes, though the other side may have gone. */
+  tap: (pieces: readonly Uint8Array[]) => void = () => undefined
   readonly #schedule: Schedule
   readonly #random: SeededRandom
   readonly #options: NetworkOptions
@@ -157,7 +160,7 @@ export class Link implements Wire {
 
   write(pieces: readonly Uint8Array[]): void {
     if (this.#brokerEnded) return
-    this.broker?.wrote(pieces)
+    this.tap(pieces)
     for (const piece of pieces) this.#down.push(piece)
     if (this.pendingBytes() > 0) this.#hadPending = true
   }
@@ -254,6 +257,7 @@ export class Link implements Wire {
     this.#schedule.after(delayMs, () => {
       const broker = this.broker
       this.broker = null
+      this.hasEnded = true
       this.#up.destroy()
       this.#down.destroy()
       broker?.closed(cause)

@@ -28,6 +28,7 @@ export interface Witness {
   /** The broker has been told that the network connection is gone. */
   closed(link: Link): void
   turnEnded(): void
+  ticked(): void
   crashed(ledger: readonly LedgerEntry[]): void
   started(): void
 }
@@ -124,7 +125,7 @@ export class BrokerNode {
 
   /** The process gets no time for a while; what comes meanwhile is handled after it. */
   stall(ms: number): void {
-    if (this.stalledUntilMs > this.#schedule.nowMs) return
+    if (this.broker === null || this.stalledUntilMs > this.#schedule.nowMs) return
     this.stalledUntilMs = this.#schedule.nowMs + ms
     const life = this.#life
     this.#schedule.after(ms, () => {
@@ -144,11 +145,18 @@ export class BrokerNode {
     }
     const life = this.#life
     this.#links.add(link)
-    this.#enter(life, () => this.#open(broker, life, link))
+    // What comes before the process looks waits in the system.
+    link.pauseReading()
+    this.#enter(life, () => {
+      if (link.hasEnded) return
+      this.#open(broker, life, link)
+      link.resumeReading()
+    })
   }
 
   #open(broker: Broker, life: number, link: Link): void {
     let connection: Connection | null = null
+    link.tap = pieces => this.#tell(() => this.#witness.outgoing(link, pieces))
     link.broker = {
       bytes: chunk =>
         this.#enter(life, () => {
@@ -161,7 +169,6 @@ export class BrokerNode {
           connection?.closed(cause)
           this.#witness.closed(link)
         }),
-      wrote: pieces => this.#tell(() => this.#witness.outgoing(link, pieces)),
     }
     connection = broker.open(link)
   }
@@ -205,7 +212,10 @@ export class BrokerNode {
   #tick(life: number): void {
     this.#schedule.after(TICK_MS, () => {
       if (life !== this.#life) return
-      if (this.#schedule.nowMs >= this.stalledUntilMs) this.broker?.tick()
+      if (this.#schedule.nowMs >= this.stalledUntilMs) {
+        this.broker?.tick()
+        this.#witness.ticked()
+      }
       this.#tick(life)
     })
   }

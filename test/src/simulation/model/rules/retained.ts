@@ -45,15 +45,16 @@ export function writeRetained(
   publication: Publication,
   records: readonly SubscriptionRecord[],
 ): void {
-  // One that is sent again says nothing new.
-  if (!publication.retain || (packet.qos > 0 && life.written.has(publication.key))) return
-  const stream = `${publication.topic} ${packet.qos}`
-  const newest = connection.newest.get(stream)
-  const isReplay = packet.retain && !records.some(record => record.retainAsPublished)
+  if (!publication.retain) return
   if (packet.retain) {
     connection.retainedOwed.delete(publication.topic)
     connection.replayed.set(publication.key, facts.at)
   }
+  // One that is sent again says nothing new.
+  if (packet.qos > 0 && life.written.has(publication.key)) return
+  const stream = `${publication.topic} ${packet.qos}`
+  const newest = connection.newest.get(stream)
+  const isReplay = packet.retain && !records.some(record => record.retainAsPublished)
   if (isReplay) {
     const what = `${life.clientId} gets ${describe(publication)} as retained`
     if (newest !== undefined && newest.firstAt > publication.lastAt) {
@@ -62,6 +63,8 @@ export function writeRetained(
     const newer = replacement(facts, publication, askedAt(packet, publication, records))
     if (newer !== null) broken('retained', `${what}, it was replaced by ${describe(newer)}`)
   }
+  // Nobody sees when a will is published.
+  if (publication.isWill) return
   if (newest === undefined || newest.firstAt < publication.firstAt) {
     connection.newest.set(stream, publication)
   }

@@ -28,6 +28,7 @@ export function open(
       facts.endLife(old)
     }
     life = newLife(facts, connection)
+    doubtRepetitions(facts, clientId)
   } else wills.resume(life, connection)
   facts.ghosts.delete(clientId)
   life.isCertain = true
@@ -35,7 +36,7 @@ export function open(
   const asked = expiryOf(connect, legacyExpirySeconds)
   const seconds = packet.properties.sessionExpiryInterval ?? asked
   // A full disk takes no new session; MQTT before 5.0 cannot say so.
-  const mayBeBrief = facts.isFull && connect.protocolLevel < 5
+  const mayBeBrief = connection.cameWhileFull && connect.protocolLevel < 5
   life.expirySecondsMin = mayBeBrief ? 0 : seconds
   life.expirySecondsMax = seconds
   life.connectExpirySeconds = seconds
@@ -149,9 +150,7 @@ export function ghost(facts: Facts, connection: ConnectionRecord, legacySeconds:
     life.leftMsMax = facts.nowMs
   } else {
     facts.ghosts.add(clientId)
-    for (const publication of facts.publications.values()) {
-      if (publication.publisher === clientId) publication.mayRepeat = true
-    }
+    doubtRepetitions(facts, clientId)
     if (life !== undefined) makeUnsure(facts, life)
   }
   if (connection.will !== null) {
@@ -161,6 +160,13 @@ export function ghost(facts: Facts, connection: ConnectionRecord, legacySeconds:
     connection.will.publication.lastAt = NEVER
   }
   if (life?.will) life.will.dueMs = NEVER
+}
+
+/** The session is gone and the client may never hear of it: it would send what is finished. */
+function doubtRepetitions(facts: Facts, clientId: string): void {
+  for (const publication of facts.publications.values()) {
+    if (publication.publisher === clientId) publication.mayRepeat = true
+  }
 }
 
 function expiryOf(connect: ConnectPacket, legacySeconds: number): number {
@@ -176,6 +182,7 @@ function newLife(facts: Facts, connection: ConnectionRecord): SessionLife {
     connection: null,
     isCertain: true,
     isOver: false,
+    unsureAt: -1,
     expirySecondsMin: 0,
     expirySecondsMax: 0,
     connectExpirySeconds: 0,

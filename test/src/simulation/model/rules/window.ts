@@ -24,6 +24,7 @@ export function writeAcknowledged(
     broken('receive-maximum', `${life.clientId}: ${count}, at most ${connection.receiveMaximum}`)
   }
   const before = life.underWay.get(packetId)
+  const mayBeOld = facts.lastCrashAt >= life.beganAt || life.unsureAt >= 0
   const isKnown = before !== undefined && !before.isLoose
   if (isKnown && before.key !== key) {
     broken('packet-identifier', `${who} stands for ${before.key} and now for ${key}`)
@@ -31,10 +32,10 @@ export function writeAcknowledged(
   if (isKnown && !packet.dup) {
     broken('dup', `${who}: ${key} was sent before and has no DUP`)
   }
-  if (before === undefined && packet.dup && facts.lastCrashAt < life.beganAt) {
+  if (before === undefined && packet.dup && !mayBeOld) {
     broken('dup', `${who}: ${key} was never sent and has DUP`)
   }
-  if (before?.isReleased && facts.lastCrashAt < life.beganAt) {
+  if (before?.isReleased && !mayBeOld) {
     broken('exactly-once', `${who}: ${key} is sent again after PUBREC`)
   }
   life.underWay.set(packetId, { key, qos: packet.qos, isReleased: false, isLoose: false })
