@@ -161,8 +161,8 @@ class Simulation {
       if (!client.leave()) broken('liveness', `${client.client.id} could not come to say goodbye`)
     }
     this.schedule.runUntil(this.schedule.nowMs + LEAVE_MS)
-    const { broker, stored } = this.#node
-    if (broker !== null) checkEmpty(broker, stored)
+    const { broker, log } = this.#node
+    if (broker !== null) checkEmpty(broker, log.read().state)
   }
 
   #client(plan: Plan['clients'][number], random: SeededRandom): Behaviour {

@@ -16,6 +16,8 @@ import type { Schedule } from '../world/schedule.ts'
 import type { Client, ConnectChoice } from './client.ts'
 
 const CALM_RETRY_MS = 300
+/** More would take a slow server longer than a run lasts. */
+const OUTGOING_MAX = 200
 const FOREVER_SECONDS = 0xffff_ffff
 
 export class Behaviour {
@@ -202,6 +204,7 @@ export class Behaviour {
 
   #publish(): void {
     const random = this.#random
+    if (this.client.state.outgoing.length >= OUTGOING_MAX) return
     const key = this.#nextKey()
     const retain = random.chance(0.2)
     const isEmpty = retain && random.chance(0.25)

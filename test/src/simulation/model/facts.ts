@@ -120,6 +120,8 @@ export interface ConnectionRecord {
   readonly connect: ConnectPacket
   readonly connectAt: number
   readonly connectMs: number
+  /** When the broker had last looked at the clock. */
+  readonly tickMs: number
   readonly cameWhileFull: boolean
   /** When CONNACK 0 was written; NEVER before. */
   openAt: number

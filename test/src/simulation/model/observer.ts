@@ -221,6 +221,7 @@ export class Observer {
       connect,
       connectAt: facts.at,
       connectMs: facts.nowMs,
+      tickMs: facts.tickMs,
       cameWhileFull: facts.isFull,
       openAt: NEVER,
       openMs: NEVER,

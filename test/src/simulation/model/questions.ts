@@ -54,12 +54,15 @@ export function mustExist(facts: Facts, life: SessionLife): boolean {
   return life.leftMsMin + life.expirySecondsMin * 1000 - SLACK_MS > facts.nowMs
 }
 
-/** The session has expired, nobody can say otherwise. */
-export function mustBeOver(facts: Facts, life: SessionLife, atMs: number): boolean {
+/**
+ * The session has expired, nobody can say otherwise.
+ * @param lookedMs when the broker had last looked at the clock
+ */
+export function mustBeOver(facts: Facts, life: SessionLife, lookedMs: number): boolean {
   if (life.isOver) return true
   if (life.connection !== null || life.expirySecondsMax === FOREVER_SECONDS) return false
   if (life.leftMsMin < facts.lastJumpMs && facts.crashes > 0) return false
-  return life.leftMsMax + life.expirySecondsMax * 1000 + SLACK_MS < Math.min(atMs, facts.tickMs)
+  return life.leftMsMax + life.expirySecondsMax * 1000 + SLACK_MS < lookedMs
 }
 
 /** What is known of a session is no longer sure: it may be another one of the same client. */

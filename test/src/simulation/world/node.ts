@@ -9,8 +9,8 @@ import type { Clock, Guard, Random, Trace } from '@godwit/broker/core/ports'
 import type { Link } from './link.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
+import { SimulatedLog } from './simulated-log.ts'
 import { SimulatedStore, type StoreOptions } from './simulated-store.ts'
-import { StoredState } from './stored-state.ts'
 
 /** Something that happened while the broker was handling a chunk, after so many of its packets. */
 export interface Between {
@@ -49,7 +49,7 @@ function ignore(): void {
 }
 
 export class BrokerNode {
-  readonly stored: StoredState = new StoredState()
+  readonly log: SimulatedLog
   broker: Broker | null = null
   store: SimulatedStore | null = null
   wallOffsetMs: number = WALL_START_MS
@@ -69,6 +69,7 @@ export class BrokerNode {
   constructor(schedule: Schedule, random: SeededRandom, options: NodeOptions, witness: Witness) {
     this.#schedule = schedule
     this.#random = random
+    this.log = new SimulatedLog(random.fork())
     this.#options = options
     this.#witness = witness
   }
@@ -82,7 +83,7 @@ export class BrokerNode {
     // A machine that was restarted counts from another number.
     this.#monotonicOffsetMs = this.#random.below(1_000_000_000)
     const store = new SimulatedStore(
-      this.stored,
+      this.log,
       this.#schedule,
       this.#random.fork(),
       this.#options.store,

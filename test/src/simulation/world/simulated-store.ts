@@ -1,5 +1,6 @@
-// A store that answers late, can be full, and forgets at a crash what it had not made durable. One
-// batch is written at a time while the next one collects, as the log does it.
+// A store that answers late, can be full, and forgets at a crash what it had not made durable. Its
+// records and frames are those of the real log; one batch is written at a time while the next one
+// collects, as the store on disk does it.
 
 import type {
   Store,
@@ -10,11 +11,11 @@ import type {
   StoredWill,
   StoreReader,
 } from '@godwit/broker/core/ports'
+import { FRAME_HEADER_BYTES } from '@godwit/broker/store/log-format'
+import { RecordWriter } from '@godwit/broker/store/record-writer'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
-import type { StoredState } from './stored-state.ts'
-
-type Change = (state: StoredState) => void
+import type { SimulatedLog } from './simulated-log.ts'
 
 export interface StoreOptions {
   /** 0: a batch is durable within its commit. */
@@ -23,25 +24,29 @@ export interface StoreOptions {
 
 export class SimulatedStore implements Store {
   openBatch = 1
-  dirty = false
   full = false
   congested = false
   durable: (batch: number) => void = () => undefined
   /** Counts the records, so that a run can show that it has used the store. */
   records = 0
-  readonly #state: StoredState
+  readonly #log: SimulatedLog
   readonly #schedule: Schedule
   readonly #random: SeededRandom
   readonly #options: StoreOptions
-  #open: Change[] = []
-  #writing: Change[] | null = null
-  #dead = false
+  readonly #open = new RecordWriter(FRAME_HEADER_BYTES)
+  /** The frame that is on its way to the disk. */
+  #writing: Uint8Array | null = null
+  #isDead = false
 
-  constructor(state: StoredState, schedule: Schedule, random: SeededRandom, options: StoreOptions) {
-    this.#state = state
+  constructor(log: SimulatedLog, schedule: Schedule, random: SeededRandom, options: StoreOptions) {
+    this.#log = log
     this.#schedule = schedule
     this.#random = random
     this.#options = options
+  }
+
+  get dirty(): boolean {
+    return this.#open.count > 0
   }
 
   get idle(): boolean {
@@ -51,138 +56,117 @@ export class SimulatedStore implements Store {
   commit(): void {
     if (this.#writing !== null) return
     const batch = this.openBatch++
-    this.#writing = this.#open
-    this.#open = []
-    this.dirty = false
+    const frame = this.#log.seal(this.#open)
+    this.#open.reset()
+    this.#writing = frame
     const { latencyMsMax } = this.#options
-    if (latencyMsMax === 0) this.#finish(batch)
+    if (latencyMsMax === 0) this.#finish(batch, frame)
     else {
       const slow = this.#random.chance(0.02) ? 20 : 1
       const delayMs = this.#random.below(latencyMsMax + 1) * slow
-      this.#schedule.after(delayMs, () => this.#finish(batch))
+      this.#schedule.after(delayMs, () => this.#finish(batch, frame))
     }
   }
 
   load(reader: StoreReader): void {
-    this.#state.load(reader)
+    this.#log.recover().load(reader)
   }
 
-  /** The process ends. What was being written may have reached the disk, what collected has not. */
+  /** The process ends. What was being written may be on the disk in part, what collected is not. */
   crash(): void {
-    this.#dead = true
-    if (this.#writing !== null && this.#random.chance(0.5)) this.#apply(this.#writing)
+    this.#isDead = true
+    if (this.#writing !== null) this.#log.tear(this.#writing)
     this.#writing = null
-    this.#open = []
   }
 
   putSession(session: StoredSession): void {
-    const copy = { ...session }
-    this.#add(state => state.putSession(copy))
+    this.#next.putSession(session)
   }
 
   removeSession(sessionId: number): void {
-    this.#add(state => state.removeSession(sessionId))
+    this.#next.removeSession(sessionId)
   }
 
   putSubscription(subscription: StoredSubscription): void {
-    const copy = { ...subscription }
-    this.#add(state => state.putSubscription(copy))
+    this.#next.putSubscription(subscription)
   }
 
   removeSubscription(sessionId: number, filter: string): void {
-    this.#add(state => state.removeSubscription(sessionId, filter))
+    this.#next.removeSubscription(sessionId, filter)
   }
 
   putMessage(message: StoredMessage): void {
-    const copy = copyOf(message)
-    this.#add(state => state.putMessage(copy))
+    if (message.id === 0) throw new Error('a message without an id is stored')
+    this.#next.putMessage(message)
   }
 
   putDelivery(delivery: StoredDelivery): void {
-    const copy = deliveryOf(delivery)
-    this.#add(state => state.putDelivery(copy))
+    this.#next.putDelivery(checked(delivery))
   }
 
   removeDelivery(sessionId: number, sequence: number): void {
-    this.#add(state => state.removeDelivery(sessionId, sequence))
+    this.#next.removeDelivery(sessionId, sequence)
   }
 
-  putInflight(sessionId: number, packetId: number, sequence: number, inflight: number): void {
-    this.#add(state => state.putInflight(sessionId, packetId, sequence, inflight))
+  putInflight(sessionId: number, packetId: number, sequence: number, state: number): void {
+    this.#next.putInflight(sessionId, packetId, sequence, state)
   }
 
   putReceived(sessionId: number, packetId: number): void {
-    this.#add(state => state.putReceived(sessionId, packetId))
+    this.#next.putReceived(sessionId, packetId)
   }
 
   removeReceived(sessionId: number, packetId: number): void {
-    this.#add(state => state.removeReceived(sessionId, packetId))
+    this.#next.removeReceived(sessionId, packetId)
   }
 
   putRetained(topic: string, messageId: number): void {
-    this.#add(state => state.putRetained(topic, messageId))
+    this.#next.putRetained(topic, messageId)
   }
 
   removeRetained(topic: string): void {
-    this.#add(state => state.removeRetained(topic))
+    this.#next.removeRetained(topic)
   }
 
   putWill(will: StoredWill): void {
-    const { sessionId, delaySeconds, expirySeconds, fireAtMs } = will
-    const message = copyOf(will.message)
-    const copy = { sessionId, message, delaySeconds, expirySeconds, fireAtMs }
-    this.#add(state => state.putWill(copy))
+    this.#next.putWill(will)
   }
 
   removeWill(sessionId: number): void {
-    this.#add(state => state.removeWill(sessionId))
+    this.#next.removeWill(sessionId)
   }
 
   putGroup(groupId: number, shareName: string, filter: string): void {
-    this.#add(state => state.putGroup(groupId, shareName, filter))
+    this.#next.putGroup(groupId, shareName, filter)
   }
 
   removeGroup(groupId: number): void {
-    this.#add(state => state.removeGroup(groupId))
+    this.#next.removeGroup(groupId)
   }
 
   putGroupDelivery(delivery: StoredDelivery): void {
-    const copy = deliveryOf(delivery)
-    this.#add(state => state.putGroupDelivery(copy))
+    this.#next.putGroupDelivery(checked(delivery))
   }
 
   removeGroupDelivery(groupId: number, sequence: number): void {
-    this.#add(state => state.removeGroupDelivery(groupId, sequence))
+    this.#next.removeGroupDelivery(groupId, sequence)
   }
 
-  #add(change: Change): void {
-    this.dirty = true
+  /** The records of the open batch. */
+  get #next(): RecordWriter {
     this.records++
-    this.#open.push(change)
+    return this.#open
   }
 
-  #finish(batch: number): void {
-    if (this.#dead) return
-    const writing = this.#writing
+  #finish(batch: number, frame: Uint8Array): void {
+    if (this.#isDead) return
     this.#writing = null
-    if (writing !== null) this.#apply(writing)
+    this.#log.append(frame)
     this.durable(batch)
   }
-
-  #apply(changes: readonly Change[]): void {
-    for (const change of changes) change(this.#state)
-    this.#state.sweep()
-  }
 }
 
-function copyOf(message: StoredMessage): StoredMessage {
-  const { id, frame, protocolLevel, expiresAtMs, publisher } = message
-  if (id === 0) throw new Error('a message without an id is stored')
-  return { id, frame: frame.slice(), protocolLevel, expiresAtMs, publisher }
-}
-
-function deliveryOf(delivery: StoredDelivery): StoredDelivery {
-  const { ownerId, sequence, messageId, flags, identifiers } = delivery
-  if (messageId === 0) throw new Error('a delivery of a message without an id is stored')
-  return { ownerId, sequence, messageId, flags, identifiers: identifiers?.slice() ?? null }
+function checked(delivery: StoredDelivery): StoredDelivery {
+  if (delivery.messageId === 0) throw new Error('a delivery of a message without an id is stored')
+  return delivery
 }

@@ -130,7 +130,7 @@ export class StoredState {
     this.#group(groupId).queue.delete(sequence)
   }
 
-  /** A batch has ended: messages that nothing refers to are gone. */
+  /** All has been read: messages that nothing refers to are gone. */
   sweep(): void {
     const used = new Set(this.retained.values())
     for (const { queue, will } of this.sessions.values()) {

@@ -59,7 +59,7 @@ function sessionPresent(
   if (isSaid && old === null && !isGhost) {
     broken('session', `${clientId} has a session that nobody has begun`)
   }
-  if (isSaid && old !== null && !isGhost && mustBeOver(facts, old, connection.connectMs)) {
+  if (isSaid && old !== null && !isGhost && mustBeOver(facts, old, connection.tickMs)) {
     broken('session', `${clientId} has a session that has expired`)
   }
   const isKept = old !== null && !isGhost && !cleanStart && wasThere(facts, connection, old)
@@ -79,7 +79,7 @@ function assumed(facts: Facts, connection: ConnectionRecord, old: SessionLife | 
     makeUnsure(facts, old)
     return true
   }
-  if (mustBeOver(facts, old, connection.connectMs)) return false
+  if (mustBeOver(facts, old, connection.tickMs)) return false
   if (!mustExist(facts, old)) makeUnsure(facts, old)
   return true
 }
