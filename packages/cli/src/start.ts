@@ -12,7 +12,6 @@ async function main(): Promise<number> {
     case 'pub':
     case 'sub':
     case 'rr':
-    case 'check':
       return runClient(command, words)
     case 'replay':
       return runClient('pub', replayWords(words))
@@ -46,8 +45,7 @@ async function runClient(command: ClientCommand, words: readonly string[]): Prom
   }
   if (command === 'pub') return (await import('./commands/pub.ts')).publish(choice)
   if (command === 'sub') return (await import('./commands/sub.ts')).subscribe(choice)
-  if (command === 'rr') return (await import('./commands/rr.ts')).request(choice)
-  return (await import('./commands/check.ts')).check(choice)
+  return (await import('./commands/rr.ts')).request(choice)
 }
 
 async function fail(error: unknown): Promise<number> {

@@ -147,7 +147,7 @@ function clientSettings(settings: LoadSettings, run: number): ClientSettings {
     username,
     password,
     inflightMax: settings.inflightMax,
-    keepsSession: settings.storm !== null,
+    keepsSession: settings.keepsSession,
     dump: dump ? line => void process.stderr.write(`${line}\n`) : null,
   }
 }

@@ -118,6 +118,7 @@ export class Client implements TransportOwner {
   private unreleased: Uint8Array | null = null
   private leaving = false
   private cleanStart = true
+  private keepsSession: boolean
   /** Bytes that a slow consumer may read now. */
   private readLeft = NO_LIMIT
 
@@ -131,6 +132,7 @@ export class Client implements TransportOwner {
     this.index = index
     this.clientId = clientId
     this.settings = settings
+    this.keepsSession = settings.keepsSession
     this.host = host
     this.source = source
     const needsWindow = source !== null && settings.qos > 0
@@ -154,6 +156,11 @@ export class Client implements TransportOwner {
     const subscriptions = filters.map(filter => ({ filter, ...options }))
     const properties = NO_PROPERTIES
     this.sendPacket({ type: PacketType.SUBSCRIBE, packetId: 1, subscriptions, properties })
+  }
+
+  /** From now on a session ends with its connection. */
+  forgetSession(): void {
+    this.keepsSession = false
   }
 
   /** Breaks the connection as a power cut would. */
@@ -251,12 +258,12 @@ export class Client implements TransportOwner {
   }
 
   opened(): void {
-    const { level, keepAliveSeconds, username, password, keepsSession } = this.settings
-    const { clientId } = this
+    const { level, keepAliveSeconds, username, password } = this.settings
+    const { clientId, keepsSession } = this
     const properties =
       level === 5 && keepsSession ? { sessionExpiryInterval: SESSION_SECONDS } : NO_PROPERTIES
     // Before MQTT 5.0 clean session also means that the session ends with the connection.
-    const cleanStart = level === 5 ? this.cleanStart : !keepsSession || this.cleanStart
+    const cleanStart = level === 5 ? this.cleanStart : !keepsSession
     const packet = { type: PacketType.CONNECT, protocolLevel: level, keepAliveSeconds, clientId }
     const login = { will: null, username, password, bridge: false }
     this.sendPacket({ ...packet, ...login, cleanStart, properties })

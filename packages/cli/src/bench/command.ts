@@ -101,8 +101,8 @@ async function run(
       const { compareCommand } = await import('./compare-command.ts')
       return compareCommand(parsed)
     }
-    default:
-      return usage(`${command} is not there`)
+    case 'compare-brokers':
+      return await runComparison(parsed, commandLineOf(args))
   }
 }
 
@@ -142,6 +142,14 @@ async function runMany(parsed: ParsedFlags, commandLine: string): Promise<number
     const { result, lines } = await many.runMany(settings, hasPreflight, progress, signal)
     return await deliver(result, lines, settings.output)
   })
+}
+
+async function runComparison(parsed: ParsedFlags, commandLine: string): Promise<number> {
+  const { compareBrokers } = await import('./compare-brokers.ts')
+  const output = outputSettings(parsed.values)
+  return await guarded(output, async (progress, signal) =>
+    compareBrokers(parsed, commandLine, progress, signal),
+  )
 }
 
 async function runReport({ values, words }: ParsedFlags): Promise<number> {

@@ -29,6 +29,8 @@ export interface TrialWatcher {
   connected(connect: ConnectResult, connack: Properties): void
   interval(interval: Interval, total: Totals): void
   draining(missing: number): void
+  /** All has arrived, or nothing more does; the connections are still there. */
+  settled(): void
 }
 
 export interface Totals {
@@ -85,6 +87,7 @@ class Trial {
     }
     const sent = await this.sent()
     await this.settled(sent, ({ expected, received, open }) => open === 0 && received >= expected)
+    this.watcher.settled()
     await this.sample()
     // What was sent after publishing ended, from the backlog, is expected too.
     const finally_ = await this.sent()

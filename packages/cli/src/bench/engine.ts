@@ -251,8 +251,11 @@ export class Engine implements ClientHost {
     if (this.settings.retainedMessages > 0) {
       for (const { client } of this.set.publishers) client.clearRetained()
     }
-    if (this.settings.storm !== null) {
-      for (const { client } of this.set.members) client.cut()
+    if (this.settings.keepsSession) {
+      for (const { client } of this.set.members) {
+        client.cut()
+        client.forgetSession()
+      }
       await this.openSome(this.set.members, true)
     }
     if (this.housekeeper !== null) clearInterval(this.housekeeper)

@@ -54,6 +54,7 @@ const Groups: Readonly<Record<string, readonly Row[]>> = {
     ['--subscribe <filter>', 'each session also subscribes, e.g. to/{client}', ['many']],
     ['--slow <n>', 'so many subscribers that read slowly and are not judged', ['load']],
     ['--slow-rate <bytes>', 'bytes per second of each of them (default: 4k)', ['load']],
+    ['--keep-session', 'sessions outlive their connections: the broker has to store', ['load']],
     ['--storm <storm>', "cut and reconnect, e.g. '50% every 10s'", ['load', 'many']],
     ['--trials <n>', 'run so often; compare needs at least 2 (default: 1)', TESTERS],
     ['--seed <n>', 'chance begins here: the same seed, the same run', TESTERS],
@@ -222,5 +223,5 @@ export function helpOf(command: BenchCommand, first: string, examples: string): 
       lines.push(`${option.padEnd(OPTION_WIDTH + 6)} ${about}`)
     }
   }
-  return [...lines, '', 'Examples:', ...examples.trim().split('\n')].join('\n')
+  return [...lines, '', 'Examples:', ...examples.trimEnd().split('\n').slice(1)].join('\n')
 }

@@ -5,6 +5,7 @@ import { monitorEventLoopDelay, PerformanceObserver, performance } from 'node:pe
 
 const DELAY_RESOLUTION_MS = 5
 export const BUSY_MAX = 0.9
+const BUSY_OWN = 0.5
 export const LOOP_DELAY_P99_MAX_MS = 20
 export const SLIP_P99_MAX_US = 5_000
 
@@ -88,6 +89,10 @@ export function saturationOf(reports: readonly HealthReport[], slipP99Us: number
   }
   if (slipP99Us !== null && slipP99Us > SLIP_P99_MAX_US) {
     reasons.push(`messages left ${(slipP99Us / 1e3).toFixed(1)} ms after their time (p99)`)
+  }
+  // It was not its own work that kept it from being in time.
+  if (reasons.length > 0 && busy < BUSY_OWN) {
+    reasons.push(`while it was busy ${(busy * 100).toFixed(0)} %: others took the processor`)
   }
   return reasons
 }

@@ -136,7 +136,7 @@ test('each option is described once for a command, and its letter is free', () =
     const flags = Flags.filter(flag => flag.commands.includes(command))
     const names = flags.flatMap(({ name, short }) => (short === undefined ? [name] : [name, short]))
     assert.equal(new Set(names).size, names.length, command)
-    const help = helpOf(command, 'first', 'example')
+    const help = helpOf(command, 'first', '\nexample')
     for (const { name } of flags) assert.ok(help.includes(`--${name}`), name)
   }
 })

@@ -79,6 +79,7 @@ export function pingSettings({ values, words }: ParsedFlags, commandLine: string
     retain: false,
     window: 1,
     storm: null,
+    keepsSession: false,
     slowSubscribers: 0,
     slowBytesPerSecond: 0,
     retainedMessages: 0,
@@ -104,6 +105,7 @@ export function loadSettings({ values, words }: ParsedFlags, commandLine: string
   checkTopicTemplate('--topic', topic)
   const slowSubscribers = numberOf(values, 'slow', 0, 0, subscribers)
   const common = pacedSettings(values, commandLine, 100, publishers)
+  const storm = stormOf(values)
   if (
     retainedMessages > 0 &&
     (common.arrivals !== null || text(values, 'messages') !== undefined)
@@ -121,7 +123,9 @@ export function loadSettings({ values, words }: ParsedFlags, commandLine: string
     retain: isSet(values, 'retain'),
     messages: retainedMessages > 0 ? perPublisher : common.messages,
     window: numberOf(values, 'window', DEFAULT_WINDOW, 1, 1_000_000),
-    storm: stormOf(values),
+    storm,
+    // What a storm cuts is to find its session again.
+    keepsSession: storm !== null || isSet(values, 'keep-session'),
     slowSubscribers,
     slowBytesPerSecond: Math.max(1, parseBytes('--slow-rate', text(values, 'slow-rate') ?? '4k')),
     retainedMessages,
@@ -170,6 +174,7 @@ type Paced = Omit<
   | 'retain'
   | 'window'
   | 'storm'
+  | 'keepsSession'
   | 'slowSubscribers'
   | 'slowBytesPerSecond'
   | 'retainedMessages'

@@ -12,8 +12,8 @@ font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 header{border-bottom:1px solid var(--line);margin-bottom:20px}
 h1{font-size:19px;line-height:1.4;margin:0 0 4px;font-weight:650}
 h2{font-size:16px;margin:28px 0 12px}
-header p{margin:0 0 14px;font-weight:600}
-.good b,p.good{color:var(--good)}.bad b,p.bad{color:var(--bad)}
+header p{margin:0 0 14px}
+.good b,p.good{color:var(--good);font-weight:600}.bad b,p.bad{color:var(--bad);font-weight:600}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(165px,1fr));gap:12px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;
 display:flex;flex-direction:column}
@@ -82,7 +82,7 @@ function draw(chart) {
   const mark = plot => {
     if (chart.measuredFrom === undefined) return
     const left = plot.valToPos(chart.measuredFrom, 'x', true)
-    plot.ctx.fillStyle = dark ? 'rgba(255,255,255,.05)' : 'rgba(20,40,80,.05)'
+    plot.ctx.fillStyle = dark ? 'rgba(255,255,255,.10)' : 'rgba(20,40,80,.10)'
     plot.ctx.fillRect(plot.bbox.left, plot.bbox.top, left - plot.bbox.left, plot.bbox.height)
   }
   const options = {

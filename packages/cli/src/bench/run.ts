@@ -163,6 +163,7 @@ function watcherOf(
     interval: (interval, total) => {
       progress.update(isTimed ? interval.toSeconds : total.sent, intervalText(interval, total))
     },
+    settled: () => undefined,
     draining: missing => progress.update(Number.POSITIVE_INFINITY, `${missing} still to arrive`),
   }
 }

@@ -96,6 +96,8 @@ export interface LoadSettings extends RunSettings {
   /** Poll instead of sleeping between messages: exact times, a busy core. */
   readonly spin: boolean
   readonly storm: Storm | null
+  /** Sessions outlive their connections, until the end of the run. */
+  readonly keepsSession: boolean
   /** The first so many subscribers read slowly. */
   readonly slowSubscribers: number
   readonly slowBytesPerSecond: number

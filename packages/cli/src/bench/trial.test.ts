@@ -231,6 +231,7 @@ test('a storm cuts and reconnects, and at QoS 1 nothing is lost', async () => {
   const settings = (port: number) => ({
     ...loadOf(port, storm),
     storm: { share: 0.5, everyUs: 400e3 },
+    keepsSession: true,
   })
   const trial = await againstOurs(settings)
   assert.ok(trial.counts.reconnects > 0)
@@ -281,3 +282,26 @@ test('over WebSocket, in frames of every size, nothing is lost', async () => {
     await broker.close({ drainSeconds: 0 })
   }
 })
+
+for (const version of ['311', '5']) {
+  test(`version ${version}: kept sessions are gone when the run is over`, async () => {
+    const broker = createBroker({ statsIntervalSeconds: 0 })
+    const { port } = await broker.listen({ port: 0 })
+    let sessions = 0
+    const watcher = {
+      ...SILENT,
+      settled: () => {
+        sessions = broker.stats().sessions
+      },
+    }
+    try {
+      const options = `--publishers 3 --messages 50 --qos 1 --keep-session -V ${version}`
+      const trial = await runTrial(loadOf(port, options), watcher, noSignal())
+      assert.equal(trial.verdict.perfect, true)
+      assert.equal(sessions, 6)
+      assert.equal(broker.stats().sessions, 0)
+    } finally {
+      await broker.close({ drainSeconds: 0 })
+    }
+  })
+}

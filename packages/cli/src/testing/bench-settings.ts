@@ -25,6 +25,7 @@ export const SILENT: TrialWatcher = {
   connected: () => undefined,
   interval: () => undefined,
   draining: () => undefined,
+  settled: () => undefined,
 }
 
 /** Never fires. */
