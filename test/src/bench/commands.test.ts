@@ -1,0 +1,185 @@
+// `godwit bench` as a process: what it prints, writes and ends with.
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import type { ListenOptions } from '@godwit/broker'
+import { until, withBroker } from '../support/brokers.ts'
+import { makeCertificates } from '../support/certificates.ts'
+import { type CommandResult, godwit, startGodwit } from '../support/godwit.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'godwit-bench-test-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+function file(name: string): string {
+  return join(folder, name)
+}
+
+/** Runs a tester against a broker of its own. */
+async function bench(words: string, listen: ListenOptions = {}): Promise<CommandResult> {
+  let result: CommandResult | undefined
+  await withBroker({}, async broker => {
+    const { port } = await broker.listen({ port: 0, ...listen })
+    const typed = words.split(' ').map(word => word.replace('PORT', String(port)))
+    result = await godwit('bench', ...typed)
+  })
+  assert.ok(result !== undefined)
+  return result
+}
+
+test('ping prints what the Go program printed: times, messages, messages/sec', async () => {
+  const { code, output, errors } = await bench('ping -host 127.0.0.1:PORT -pairs 5 -messages 20')
+  assert.equal(code, 0, errors)
+  assert.match(output, /time to establish connections: \d/)
+  assert.match(output, /elapsed\s+\d/)
+  assert.match(output, /messages\s+1 000 received, 200 sent/)
+  assert.match(output, /\d messages\/sec/)
+  assert.match(output, /min\/max\/mean\/stddev \d/)
+  assert.match(output, /QoS 0 contract: met/)
+  assert.match(errors, /bench ping .*5 pairs {2}20 wildcard subscribers/)
+})
+
+test('load writes JSON, CSV and a log of histograms, and report renders them again', async () => {
+  const outputs = `--output ${file('a.json')} --csv ${file('a.csv')} --hdr ${file('a.hdr')}`
+  const options = `load -p PORT -h 127.0.0.1 --conns 4 --rate 200/s --duration 2500ms ${outputs}`
+  const { code, output, errors } = await bench(`${options} --slo delivery.lost==0`)
+  assert.equal(code, 0, errors)
+  assert.match(output, /slo\s+delivery\.lost==0\s+0\s+PASS/)
+  const result = JSON.parse(readFileSync(file('a.json'), 'utf8'))
+  assert.equal(result.format, 'godwit-bench')
+  assert.equal(result.trials[0].delivery.lost, 0)
+  assert.equal(result.broker.version, null)
+  const [head = '', ...rows] = readFileSync(file('a.csv'), 'utf8').trim().split('\n')
+  assert.ok(rows.length >= 3)
+  for (const row of rows) assert.equal(row.split(',').length, head.split(',').length)
+  assert.match(readFileSync(file('a.hdr'), 'utf8'), /^Tag=response,0\.0\d\d,1\.\d+,/m)
+  const again = await godwit('bench', 'report', file('a.json'), '--csv', file('b.csv'))
+  assert.equal(again.code, 0)
+  assert.ok(again.output.includes(output.trim()))
+  assert.equal(readFileSync(file('b.csv'), 'utf8'), readFileSync(file('a.csv'), 'utf8'))
+})
+
+test('a goal that is missed ends with 4', async () => {
+  const { code, output } = await bench(
+    'load -p PORT -h 127.0.0.1 --conns 2 --messages 10 --slo response.max<1us',
+  )
+  assert.equal(code, 4)
+  assert.match(output, /FAIL/)
+})
+
+test('a tester that is saturated ends with 5 when it is strict, else with 0', async () => {
+  // Payloads of 30 MB keep any event loop from its timers.
+  const options = 'load -p PORT -h 127.0.0.1 --conns 2 --messages 2 --size 900k --processes 1'
+  const { code, output } = await bench(`${options} --strict`)
+  const wasSaturated = /SATURATED/.test(output)
+  assert.equal(code, wasSaturated ? 5 : 0, output)
+})
+
+test('nobody who listens ends with 3, wrong options with 2', async () => {
+  let port = 0
+  await withBroker({}, async broker => {
+    port = (await broker.listen({ port: 0 })).port
+  })
+  const { code, errors } = await godwit('bench', 'load', '-p', String(port), '-h', '127.0.0.1')
+  assert.equal(code, 3)
+  assert.match(errors, /100 of 100 connections failed: .*ECONNREFUSED/)
+  for (const words of [
+    ['load', '--conns', '3'],
+    ['load', '--what'],
+    ['nothing'],
+    ['compare', 'a'],
+  ]) {
+    const wrong = await godwit('bench', ...words)
+    assert.equal(wrong.code, 2, words.join(' '))
+    assert.match(wrong.errors, /Error: /)
+  }
+})
+
+test('help is there for each command, with examples', async () => {
+  const overview = await godwit('bench', '--help')
+  assert.equal(overview.code, 0)
+  assert.match(overview.output, /Exit codes: 0 all well, 1 messages lost/)
+  for (const command of ['ping', 'load', 'many', 'compare', 'report', 'compare-brokers']) {
+    const { code, output } = await godwit('bench', command, '--help')
+    assert.equal(code, 0)
+    assert.match(output, /Examples:\n {2}godwit bench /)
+  }
+})
+
+test('Ctrl-C ends the run and its report is still written', async () => {
+  await withBroker({}, async broker => {
+    const { port } = await broker.listen({ port: 0 })
+    const words = ['--conns', '4', '--rate', '100/s', '--duration', '1h', '-o', file('c.json')]
+    const where = ['-p', String(port), '-h', '127.0.0.1']
+    const { child, result } = startGodwit(['bench', 'load', ...where, ...words])
+    await until(() => broker.stats().messagesReceived >= 30, 'thirty messages')
+    child.kill('SIGINT')
+    const { code, output } = await result
+    assert.equal(code, 130)
+    assert.match(output, /interrupted: the figures are up to then/)
+    const { trials } = JSON.parse(readFileSync(file('c.json'), 'utf8'))
+    assert.ok(trials[0].delivery.received >= 20)
+    assert.equal(trials[0].wasInterrupted, true)
+  })
+})
+
+test('two results are compared with a verdict, and a limit for a change ends with 4', async () => {
+  const options = 'load -p PORT -h 127.0.0.1 --conns 4 --messages 200 --trials 3'
+  const small = await bench(`${options} --size 64 --output ${file('small.json')}`)
+  const large = await bench(`${options} --size 4k --output ${file('large.json')}`)
+  assert.deepEqual([small.code, large.code], [0, 0])
+  const words = [file('small.json'), file('large.json'), '--html', file('d.html')]
+  const { code, output } = await godwit('bench', 'compare', ...words)
+  assert.equal(code, 0)
+  assert.match(output, /not same {4}payload/)
+  assert.match(output, /rate\.received .* % to .* (?:WORSE|unsure|better|no change)/)
+  const limit = ['--fail-on', 'rate.received > -1000000%']
+  const failed = await godwit('bench', 'compare', ...words, ...limit)
+  assert.equal(failed.code, 4)
+  assert.match(failed.output, /FAIL .*rate\.received/)
+})
+
+test('a file that is no result is refused by name', async () => {
+  writeFileSync(file('other.json'), '{"format":"other"}')
+  const { code, errors } = await godwit('bench', 'report', file('other.json'))
+  assert.equal(code, 2)
+  assert.match(errors, /other\.json is no result of godwit bench/)
+  assert.equal((await godwit('bench', 'report', file('absent.json'))).code, 2)
+})
+
+test('--json prints the result and nothing else, and no password is in it', async () => {
+  const options = 'load --url mqtt://me:secret@127.0.0.1:PORT --conns 2 --messages 5 --json --quiet'
+  const { code, output, errors } = await bench(options)
+  assert.equal(code, 0, errors)
+  assert.equal(errors, '')
+  assert.equal(JSON.parse(output).trials.length, 1)
+  assert.doesNotMatch(output, /secret/)
+})
+
+test('over TLS with an authority of our own, and not without it', async () => {
+  const { ca, server } = await makeCertificates()
+  writeFileSync(file('ca.pem'), ca)
+  const words = 'load -L mqtts://localhost:PORT --conns 4 --messages 50 --qos 1'
+  const trusted = await bench(`${words} --cafile ${file('ca.pem')}`, { tls: server })
+  assert.equal(trusted.code, 0, trusted.errors)
+  assert.match(trusted.output, /100 received/)
+  const web = await bench(`${words.replace('mqtts', 'wss')} --cafile ${file('ca.pem')}`, {
+    tls: server,
+    ws: true,
+  })
+  assert.equal(web.code, 0, web.errors)
+  const unknown = await bench(words, { tls: server })
+  assert.equal(unknown.code, 3)
+  assert.match(unknown.errors, /certificate/)
+  assert.equal((await bench(`${words} --insecure`, { tls: server })).code, 0)
+})
+
+test('many over WebSocket and TLS holds its sessions too', async () => {
+  const { server } = await makeCertificates()
+  const options = 'many -L wss://localhost:PORT --insecure --conns 5 --wait 0 --pace 200ms'
+  const listen = { tls: server, ws: true }
+  const { code, output, errors } = await bench(`${options} --hold 600ms --qos 1`, listen)
+  assert.equal(code, 0, errors)
+  assert.match(output, /every session is alive/)
+})

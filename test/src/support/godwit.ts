@@ -1,0 +1,45 @@
+// The command `godwit` as a process of its own, as a user has it.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const COMMAND = fileURLToPath(new URL('../../../packages/cli/bin/godwit.js', import.meta.url))
+const LIMIT_MS = 110_000
+
+export interface CommandResult {
+  readonly code: number | null
+  readonly output: string
+  readonly errors: string
+}
+
+/** A command that runs, and its end. */
+export interface RunningCommand {
+  readonly child: ChildProcess
+  readonly result: Promise<CommandResult>
+}
+
+export function startGodwit(words: readonly string[]): RunningCommand {
+  const child = spawn(process.execPath, [COMMAND, ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT_MS,
+    env: { ...process.env, NO_COLOR: '1' },
+  })
+  let output = ''
+  let errors = ''
+  child.stdout.on('data', chunk => {
+    output += String(chunk)
+  })
+  child.stderr.on('data', chunk => {
+    errors += String(chunk)
+  })
+  const result = new Promise<CommandResult>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', code => resolve({ code, output, errors }))
+  })
+  return { child, result }
+}
+
+/** Runs a command to its end. */
+export function godwit(...words: readonly string[]): Promise<CommandResult> {
+  return startGodwit(words).result
+}
