@@ -21,9 +21,11 @@ import { Latencies } from './histogram.ts'
 import { elapsedUs, wrapped } from './message.ts'
 import { openAll, type Timer } from './opener.ts'
 import { PaceWheel } from './pacing.ts'
+import { readLimits } from './preflight.ts'
 import { Random } from './random.ts'
 import { type Link, type LinkOwner, openLink } from './session-link.ts'
 import type { ManySettings } from './settings.ts'
+import { isPortTaken, PORT_ATTEMPTS_MAX, SourcePorts } from './source-ports.ts'
 
 const State = { DOWN: 0, CONNECTING: 1, UP: 2, LEFT: 3 } as const
 const TICK_MS = 20
@@ -72,10 +74,18 @@ export interface ManyReport {
 
 type Done = (failure: Error | null) => void
 
+interface Opening {
+  readonly fromUs: number
+  readonly done: Done
+  /** How many ports were taken. */
+  attempts: number
+}
+
 export class ManyEngine implements LinkOwner {
   private readonly settings: ManySettings
   private readonly worker: number
   private readonly random: Random
+  private readonly sources: SourcePorts
   /** How many sessions there are to be; 0 until something is exhausted. */
   private readonly wanted: number
   private count = 0
@@ -83,7 +93,7 @@ export class ManyEngine implements LinkOwner {
   private states = new Uint8Array(FIRST_PLACES)
   /** What is to be answered was sent then; 0: nothing is. */
   private askedUs = new Uint32Array(FIRST_PLACES)
-  private readonly opening = new Map<number, { fromUs: number; done: Done }>()
+  private readonly opening = new Map<number, Opening>()
   /** Of sessions whose last chunk ended within a packet. */
   private readonly partial = new Map<number, Decoder>()
   private decoder = new Decoder(PACKET_BYTES_MAX)
@@ -118,7 +128,11 @@ export class ManyEngine implements LinkOwner {
     this.settings = settings
     this.worker = worker
     this.random = new Random(settings.seed).fork(worker)
-    const { sessions, processes } = settings
+    const { sessions, processes, connection, seed } = settings
+    const { sourceAddresses, targets } = connection
+    const { portFrom, portTo } = readLimits()
+    const range = portFrom === null || portTo === null ? null : { from: portFrom, to: portTo }
+    this.sources = new SourcePorts(sourceAddresses, targets.length, range, seed)
     const share = Math.floor(sessions / processes)
     this.wanted = sessions === 0 ? 0 : share + (worker < sessions % processes ? 1 : 0)
   }
@@ -276,6 +290,7 @@ export class ManyEngine implements LinkOwner {
     }
     const wasUp = this.states[session] === State.UP
     this.fell(session)
+    if (this.dialsAgain(session, error)) return
     this.settle(session, error ?? new Error('the broker closed the connection'))
     if (!wasUp) return
     this.broken++
@@ -460,25 +475,40 @@ export class ManyEngine implements LinkOwner {
   }
 
   private openOne(session: number, done: Done): void {
-    const { targets, sourceAddresses, tls, connectTimeoutMs } = this.settings.connection
-    const number = this.numberOf(session)
-    const target = targets[number % targets.length]!
-    const turn = Math.floor(number / targets.length)
-    const source = sourceAddresses[turn % Math.max(1, sourceAddresses.length)] ?? null
+    const { connectTimeoutMs } = this.settings.connection
     const timer = setTimeout(() => {
       this.links[session]?.cut()
       this.linkClosed(session, new Error(`no CONNACK within ${connectTimeoutMs} ms`))
     }, connectTimeoutMs)
     this.opening.set(session, {
       fromUs: nowUs(),
+      attempts: 0,
       done: failure => {
         clearTimeout(timer)
         if (failure !== null) this.note(failure.message)
         done(failure)
       },
     })
+    this.dial(session, 0)
+  }
+
+  private dial(session: number, attempt: number): void {
+    const { targets, tls } = this.settings.connection
+    const number = this.numberOf(session)
+    const target = targets[number % targets.length]!
+    const source = this.sources.sourceOf(number, attempt)
     this.states[session] = State.CONNECTING
     this.links[session] = openLink(session, target, source, tls, this)
+  }
+
+  /** @returns whether the session tries another port of its address */
+  private dialsAgain(session: number, error: Error | null): boolean {
+    const opening = this.opening.get(session)
+    if (opening === undefined || error === null || !isPortTaken(error)) return false
+    if (this.settings.connection.sourceAddresses.length === 0) return false
+    if (++opening.attempts > PORT_ATTEMPTS_MAX) return false
+    this.dial(session, opening.attempts)
+    return true
   }
 
   private rose(session: number): void {

@@ -92,6 +92,14 @@ test('several processes hold the sessions together, with ids of their own', asyn
   assert.equal(trial.tester.processes, 2)
 })
 
+test('sessions from several addresses of this machine all connect', async () => {
+  const options = '--conns 60 --wait 0 --pace 200ms --hold 1s --qos 1 --processes 2'
+  const { result, trial } = await againstOurs(`${options} --source-address 127.0.0.2-127.0.0.4`)
+  assert.equal(result.exitCode, 0)
+  assert.equal(trial.connect.connected, 60)
+  assert.equal(trial.verdict.perfect, true)
+})
+
 test('a session that the broker drops is broken, comes back, and is an error', async () => {
   const options = '--conns 10 --wait 0 --pace 200ms --hold 1500ms --qos 1'
   const { result, trial } = await against({ breakAt: 12 }, options)

@@ -4,6 +4,7 @@
 
 import { Socket } from 'node:net'
 import type { ConnectionSettings } from './settings.ts'
+import type { Source } from './source-ports.ts'
 import { openTransport, type Target, type Transport, type TransportOwner } from './transport.ts'
 
 export interface Link {
@@ -28,15 +29,18 @@ const readBuffer = new Uint8Array(READ_BYTES)
 export function openLink(
   session: number,
   target: Target,
-  localAddress: string | null,
+  source: Source | null,
   tls: ConnectionSettings['tls'],
   owner: LinkOwner,
 ): Link {
-  if (target.kind !== 'tcp') return new TransportLink(session, target, localAddress, tls, owner)
+  if (target.kind !== 'tcp') {
+    return new TransportLink(session, target, source?.address ?? null, tls, owner)
+  }
   const socket = new SessionSocket(session, owner)
   const { host, port } = target
-  if (localAddress === null) socket.connect({ host, port })
-  else socket.connect({ host, port, localAddress })
+  if (source === null) socket.connect({ host, port })
+  else if (source.port === 0) socket.connect({ host, port, localAddress: source.address })
+  else socket.connect({ host, port, localAddress: source.address, localPort: source.port })
   return socket
 }
 
