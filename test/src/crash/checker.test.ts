@@ -288,6 +288,12 @@ test('what was sent before a subscription and again after it is young for it', (
   assertClean(round.got('1', 'a/x', 1).got('2', 'a/x', 1))
 })
 
+test('what has expired and is sent again is young', () => {
+  const round = Round.begun().tries('1', 'a/x', 1, { expirySeconds: 1 }).tries('2', 'a/x', 1)
+  round.wait(5).got('2', 'a/x', 1).tries('1', 'a/x', 1).tries('2', 'a/x', 1)
+  assertClean(round.got('1', 'a/x', 1).got('2', 'a/x', 1))
+})
+
 test('a message that comes long after its expiry is found', () => {
   const round = Round.begun().published('1', 'a/x', 1, { expirySeconds: 2 }).wait(1)
   assertClean(round.got('1', 'a/x', 1))

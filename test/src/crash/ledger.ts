@@ -186,6 +186,7 @@ export class Ledger implements LedgerSink {
 
   /** To a file and synchronously: a pipe may take only a part (EAGAIN), and lines would be lost. */
   private flush(): void {
+    if (this.waiting.length === 0) return
     const bytes = Buffer.from(`${this.waiting.join('\n')}\n`)
     this.waiting = []
     for (let done = 0; done < bytes.length; ) {
