@@ -2,7 +2,9 @@
 // other. checkpoint.ts is the other end.
 
 import { randomBytes } from 'node:crypto'
+import { dirname, join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { Ballast } from './ballast.ts'
 import { crashPoints } from './crash-points.ts'
 import { StoreError, textOf } from './errors.ts'
 import type { LogRange } from './log.ts'
@@ -15,6 +17,7 @@ export interface WorkerSettings {
   readonly logDirectory: string
   readonly salvage: boolean
   readonly overlayBytesMax: number
+  readonly ballastBytes: number
   readonly crash: string
   /** Grows with each chunk that was posted to `chunks`. */
   readonly signal: Int32Array
@@ -32,7 +35,7 @@ export type Request =
 
 export type Answer =
   | { readonly type: 'recovered'; readonly recovered: Recovered }
-  | { readonly type: 'applied'; readonly sequence: number }
+  | { readonly type: 'applied'; readonly sequence: number; readonly reserved: boolean }
   /** Writing into the database failed; it can be tried again when there is space. */
   | { readonly type: 'flush-failed'; readonly text: string }
   | { readonly type: 'failed'; readonly code: StoreError['code']; readonly text: string }
@@ -63,6 +66,7 @@ function handle(request: Request): void {
         logDirectory: settings.logDirectory,
         salvage: settings.salvage,
         overlayBytesMax: settings.overlayBytesMax,
+        ballast: ballastOf(settings),
         reached: crashPoints(settings.crash),
         newId: () => new Uint8Array(randomBytes(STORE_ID_BYTES)),
       })
@@ -89,10 +93,15 @@ function handle(request: Request): void {
   }
 }
 
+function ballastOf({ databasePath, ballastBytes }: WorkerSettings): Ballast {
+  return new Ballast(join(dirname(databasePath), 'ballast'), ballastBytes)
+}
+
 function flush(): void {
   if (replica === null) return
   try {
-    answer({ type: 'applied', sequence: replica.flush() })
+    const sequence = replica.flush()
+    answer({ type: 'applied', sequence, reserved: replica.reserved })
   } catch (error) {
     answer({ type: 'flush-failed', text: textOf(error) })
   }

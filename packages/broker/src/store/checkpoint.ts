@@ -22,11 +22,13 @@ export interface CheckpointOptions {
   readonly logDirectory: string
   readonly salvage: boolean
   readonly overlayBytesMax: number
+  readonly ballastBytes: number
   readonly crash: string
 }
 
 export interface CheckpointEvents {
-  applied(sequence: number): void
+  /** `reserved`: space for bad times is there. */
+  applied(sequence: number, reserved: boolean): void
   /** It can be tried again when there is space. */
   flushFailed(text: string): void
   failed(cause: StoreError): void
@@ -110,8 +112,8 @@ export class Checkpoint {
 
   /** Ends the thread without any ceremony. */
   async terminate(): Promise<void> {
-    this.chunks.close()
     await this.worker.terminate()
+    this.chunks.close()
   }
 
   private nextChunk(): ChunkAnswer {
@@ -138,7 +140,7 @@ export class Checkpoint {
         this.recovering = null
         break
       case 'applied':
-        this.events?.applied(answer.sequence)
+        this.events?.applied(answer.sequence, answer.reserved)
         break
       case 'flush-failed':
         this.events?.flushFailed(answer.text)
@@ -147,9 +149,17 @@ export class Checkpoint {
         this.fail(new StoreError(answer.code, answer.text))
         break
       default:
-        this.chunks.close()
-        this.closing?.()
+        void this.closed()
     }
+  }
+
+  /**
+   * The database is closed and the thread ends. Its port goes last: when both ends are closed at
+   * once, the thread now and then waits for ever.
+   */
+  private async closed(): Promise<void> {
+    await this.terminate()
+    this.closing?.()
   }
 
   private fail(cause: StoreError): void {

@@ -46,6 +46,8 @@ const SEGMENT_BYTES = 16 * 1024 * 1024
 const SPARE_COUNT = 3
 const CHECKPOINT_BYTES = 64 * 1024 * 1024
 const CHECKPOINT_MS = 30_000
+/** Kept free for the time when the disk is full. */
+const BALLAST_BYTES_MAX = 32 * 1024 * 1024
 /** The thread is told of the log in parts of about this size. */
 const FOLLOW_BYTES = 4 * 1024 * 1024
 /** Heap of the thread for what is not in the database yet. */
@@ -75,6 +77,7 @@ export async function openDiskStore(
     logDirectory,
     salvage: options.salvage ?? false,
     overlayBytesMax: OVERLAY_BYTES_MAX,
+    ballastBytes: Math.min(options.checkpointBytes ?? CHECKPOINT_BYTES, BALLAST_BYTES_MAX),
     crash,
   })
   try {
@@ -106,6 +109,8 @@ export class DiskStore extends RecordWriter implements Store {
   private closing: (() => void) | null = null
   private short = false
   private databaseFull = false
+  /** Space is kept that lets the database shrink on a full disk. */
+  private reserved: boolean
   /** Bytes of the log that the thread has not been told of, and that the database has not. */
   private untoldBytes = 0
   private uncheckedBytes = 0
@@ -130,6 +135,7 @@ export class DiskStore extends RecordWriter implements Store {
     this.lock = lock
     this.checkpoint = checkpoint
     this.reached = crashPoints(crash)
+    this.reserved = recovered.reserved
     this.checkpointBytes = options.checkpointBytes ?? CHECKPOINT_BYTES
     this.checkpointMs = options.checkpointMs ?? CHECKPOINT_MS
     const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
@@ -149,7 +155,7 @@ export class DiskStore extends RecordWriter implements Store {
       recovered.lastSequence,
     )
     checkpoint.listen({
-      applied: sequence => this.applied(sequence),
+      applied: (sequence, reserved) => this.applied(sequence, reserved),
       flushFailed: text => this.flushFailed(text),
       failed: cause => this.fail(cause),
     })
@@ -160,7 +166,7 @@ export class DiskStore extends RecordWriter implements Store {
   }
 
   get full(): boolean {
-    return this.short || this.databaseFull
+    return this.short || this.databaseFull || !this.reserved
   }
 
   get congested(): boolean {
@@ -180,6 +186,10 @@ export class DiskStore extends RecordWriter implements Store {
     await this.log.open()
     this.timer = setInterval(() => this.flushIfAny(), this.checkpointMs)
     this.timer.unref()
+    if (!recovered.reserved) {
+      this.tellOfSpace(true)
+      this.flushLater()
+    }
   }
 
   load(reader: StoreReader): void {
@@ -267,9 +277,10 @@ export class DiskStore extends RecordWriter implements Store {
     this.checkpoint.flush()
   }
 
-  private applied(sequence: number): void {
+  private applied(sequence: number, reserved: boolean): void {
     if (this.databaseFull) this.messages.info({}, 'the database has room again')
     this.databaseFull = false
+    this.setReserved(reserved)
     if (this.flushing) {
       this.flushing = false
       this.uncheckedBytes -= this.flushingBytes
@@ -285,11 +296,26 @@ export class DiskStore extends RecordWriter implements Store {
     this.databaseFull = true
     this.flushing = false
     this.flushingBytes = 0
+    this.flushLater()
+  }
+
+  /** Whether the space for bad times is there; when not, the thread tries again and again. */
+  private setReserved(reserved: boolean): void {
+    if (reserved !== this.reserved) this.tellOfSpace(!reserved)
+    this.reserved = reserved
+    if (!reserved) this.flushLater()
+  }
+
+  private flushLater(): void {
     if (this.timer !== null) setTimeout(() => this.flush(), RETRY_MS).unref()
   }
 
   private shortage(short: boolean): void {
     this.short = short
+    this.tellOfSpace(short)
+  }
+
+  private tellOfSpace(short: boolean): void {
     if (short) this.messages.warn({}, 'the disk is full: nothing that grows is accepted')
     else this.messages.info({}, 'the disk has room again')
   }

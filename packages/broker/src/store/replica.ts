@@ -4,7 +4,8 @@
 
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { StoreError } from './errors.ts'
+import type { Ballast } from './ballast.ts'
+import { StoreError, textOf } from './errors.ts'
 import type { LogRange } from './log.ts'
 import { frameAt, frameSeed, segmentNumber } from './log-format.ts'
 import { LogScanner, type LostRecords } from './log-scanner.ts'
@@ -23,6 +24,8 @@ export interface Recovered {
   readonly nextSegment: number
   /** Files in the directory of the log, with their sizes. */
   readonly files: readonly (readonly [name: string, byteCount: number])[]
+  /** See `Replica.reserved`. */
+  readonly reserved: boolean
 }
 
 export interface ReplicaOptions extends StateOptions {
@@ -30,6 +33,7 @@ export interface ReplicaOptions extends StateOptions {
   readonly salvage: boolean
   /** Above it what was collected goes into the database at the next end of a batch. */
   readonly overlayBytesMax: number
+  readonly ballast: Ballast
 }
 
 export class Replica {
@@ -58,21 +62,27 @@ export class Replica {
     const files: [string, number][] = []
     const names = fs.readdirSync(logDirectory).toSorted()
     const numbers = names.map(segmentNumber).filter(number => number > 0)
+    /** Files whose contents nobody needs. */
+    const spare: string[] = []
     for (const name of names) {
       const path = join(logDirectory, name)
       files.push([name, fs.statSync(path).size])
       const number = segmentNumber(name)
+      const before = scanner.lastSequence
       if (number > 0) scanner.scan(name, number, fs.readFileSync(path))
+      if (scanner.lastSequence === before) spare.push(name)
     }
     this.sequence = scanner.lastSequence
-    this.flush()
+    const given = this.flushWithRoom(spare)
+    this.options.ballast.take()
     return {
       storeId,
       lastSequence: scanner.lastSequence,
       replayed: scanner.lastSequence - appliedSequence,
       lost: scanner.lost,
       nextSegment: Math.max(0, ...numbers) + 1,
-      files,
+      files: files.filter(([name]) => !given.includes(name)),
+      reserved: this.reserved,
     }
   }
 
@@ -102,16 +112,55 @@ export class Replica {
    * @returns the last batch that is in the database now
    */
   flush(): number {
-    if (this.sequence === this.state.appliedSequence) return this.sequence
+    if (this.sequence !== this.state.appliedSequence) {
+      try {
+        this.state.apply(this.overlay, this.sequence)
+      } catch (error) {
+        const again = this.options.ballast.release()
+        // The connection may be half in a transaction. A new one begins from what is on disk.
+        this.reopen()
+        if (!again) throw error
+        this.applyAgain()
+      }
+      this.overlay.clear()
+    }
+    return this.sequence
+  }
+
+  /** Space for bad times is there: what grows may be taken. Takes it when there is room again. */
+  get reserved(): boolean {
+    return this.options.ballast.take()
+  }
+
+  private applyAgain(): void {
     try {
       this.state.apply(this.overlay, this.sequence)
     } catch (error) {
-      // The connection may be half in a transaction. A new one begins from what is on disk.
       this.reopen()
       throw error
     }
-    this.overlay.clear()
-    return this.sequence
+  }
+
+  /**
+   * The state must be in the database before anything begins.
+   * @param spare files that make room when nothing else does
+   * @returns those that had to go
+   * @throws StoreError `disk-full`
+   */
+  private flushWithRoom(spare: readonly string[]): readonly string[] {
+    try {
+      this.flush()
+      return []
+    } catch (error) {
+      if (spare.length === 0 || !this.options.ballast.wanted) throw roomNeeded(this.options, error)
+      for (const name of spare) fs.rmSync(join(this.options.logDirectory, name))
+    }
+    try {
+      this.flush()
+      return spare
+    } catch (error) {
+      throw roomNeeded(this.options, error)
+    }
   }
 
   close(): void {
@@ -133,6 +182,12 @@ export class Replica {
     this.overlay.endBatch()
     this.sequence = sequence
   }
+}
+
+function roomNeeded({ ballast, path }: ReplicaOptions, error: unknown): unknown {
+  if (!ballast.wanted) return error
+  const text = `the disk is too full to write ${path} (${textOf(error)}): make room, then start again`
+  return new StoreError('disk-full', text, error)
 }
 
 function readRange(path: string, bytes: Uint8Array, start: number): void {
