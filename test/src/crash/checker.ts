@@ -287,8 +287,8 @@ function owes(message: Message, interval: Interval): boolean {
 }
 
 /**
- * It was published before the subscription held, or into a session that did not last, or has expired
- * there, and then once more: for this subscriber it is a young message.
+ * It was published before the subscription held, or into a session that did not last, or has
+ * expired there, and then once more: for this subscriber it is a young message.
  */
 function cameLate({ tries, tryAt, expirySeconds }: Message, by: Interval): boolean {
   return tries > 1 && (!by.persistent || by.sure > tryAt || expirySeconds >= 0)

@@ -186,7 +186,7 @@ export class Replica {
 
 function roomNeeded({ ballast, path }: ReplicaOptions, error: unknown): unknown {
   if (!ballast.wanted) return error
-  const text = `the disk is too full to write ${path} (${textOf(error)}): make room, then start again`
+  const text = `the disk is too full to write ${path} (${textOf(error)}): make room and start again`
   return new StoreError('disk-full', text, error)
 }
 
