@@ -44,8 +44,9 @@ export class Groups {
     member.group = group
     group.members.push(member)
     const session = member.session
+    // A session has one subscription per filter, and so joins a group once.
     session.groups ??= []
-    if (!session.groups.includes(group)) session.groups.push(group)
+    session.groups.push(group)
     if (session.persistent && group.storedId === 0 && !this.isRestoring) this.putGroup(group)
     this.wake(group)
   }
@@ -54,7 +55,8 @@ export class Groups {
     group.remove(member)
     member.group = null
     const session = member.session
-    session.groups = session.groups?.filter(other => other !== group) ?? null
+    const at = session.groups?.indexOf(group) ?? -1
+    if (at >= 0) session.groups?.splice(at, 1)
     if (session.groups?.length === 0) session.groups = null
     if (group.members.length === 0) this.end(group)
     else this.wake(group)
