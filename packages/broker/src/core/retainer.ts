@@ -62,9 +62,12 @@ export class Retainer {
 
   /** A new subscription gets what matches it, after what was asked for before. */
   serveLater(session: Session, subscription: Subscription): void {
-    session.retainedJobs ??= []
+    const jobs = session.retainedJobs ?? new Map<Subscription, RetainedJob>()
+    session.retainedJobs = jobs
     const serialMax = this.messages.serial
-    session.retainedJobs.push({ subscription, serialMax, walk: null, waiting: null })
+    // One per subscription: who subscribes again and again and does not read adds nothing.
+    jobs.delete(subscription)
+    jobs.set(subscription, { subscription, serialMax, walk: null, waiting: null })
     this.broker.queues.wake(session)
   }
 
@@ -72,22 +75,22 @@ export class Retainer {
   cancel(session: Session, subscription: Subscription): void {
     const jobs = session.retainedJobs
     if (jobs === null) return
-    session.retainedJobs = jobs.filter(job => job.subscription !== subscription)
-    if (session.retainedJobs.length === 0) session.retainedJobs = null
+    jobs.delete(subscription)
+    if (jobs.size === 0) session.retainedJobs = null
   }
 
   /** Sends as much as the receiver has room for; the rest when it has room again. */
   serve(connection: Connection, session: Session): void {
     for (let sent = 0; sent < MESSAGES_PER_TURN; sent++) {
-      const job = session.retainedJobs?.[0]
-      if (job === undefined) {
+      const job = first(session.retainedJobs)
+      if (job === null) {
         session.retainedJobs = null
         return
       }
       const message = this.waiting(job) ?? this.next(job)
       if (message === MORE) break
       if (message === null) {
-        session.retainedJobs?.shift()
+        this.cancel(session, job.subscription)
         continue
       }
       job.waiting = message
@@ -160,4 +163,11 @@ export class Retainer {
     }
     return before !== null || this.messages.count < limits.retainedMessagesMax
   }
+}
+
+/** The job that is under way or next. */
+function first(jobs: ReadonlyMap<Subscription, RetainedJob> | null): RetainedJob | null {
+  if (jobs === null) return null
+  for (const job of jobs.values()) return job
+  return null
 }

@@ -129,7 +129,8 @@ export class Session implements Due {
   will: PendingWill | null = null
   /** Shared groups that it is a member of. */
   groups: Group[] | null = null
-  retainedJobs: RetainedJob[] | null = null
+  /** In the order in which they are served. */
+  retainedJobs: Map<Subscription, RetainedJob> | null = null
   /** Expiry of the session while nobody is connected. */
   timer: Timer | null = null
   nextSequence = 1

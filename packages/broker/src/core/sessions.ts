@@ -71,10 +71,10 @@ export class Sessions implements SessionOwner {
     this.byClientId.delete(session.clientId)
     // So that each of them need not be looked for among ten thousand.
     session.groups = null
+    session.retainedJobs = null
     for (const subscription of session.subscriptions()) this.unsubscribe(session, subscription)
     this.broker.queues.discard(session, 'session-ended')
     session.received = null
-    session.retainedJobs = null
     if (session.storedId !== 0) {
       this.byStoredId.delete(session.storedId)
       this.broker.ports.store.removeSession(session.storedId)

@@ -136,7 +136,8 @@ export class SubscriptionIndex {
 
   removeGroup(filter: string, group: Group): void {
     const entry = this.entryOf(filter)
-    entry.groups = entry.groups?.filter(other => other !== group) ?? null
+    const at = entry.groups?.indexOf(group) ?? -1
+    if (at >= 0) entry.groups?.splice(at, 1)
     if (entry.groups?.length === 0) entry.groups = null
     if (entry.empty) this.prune(filter)
   }

@@ -1,0 +1,62 @@
+// Retained messages on their way to new subscriptions: in their order, once, and bounded.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encodePacket } from '@godwit/packet'
+import { texts } from '../testing/bytes.ts'
+import { World } from '../testing/harness.ts'
+import { subscribePacket, unsubscribePacket } from '../testing/v5.ts'
+
+function retaining(count: number): World {
+  const world = new World({ limits: { outgoingBytesMax: 4096 } })
+  const publisher = world.connect({ clientId: 'p' })
+  for (let i = 0; i < count; i++) publisher.publish(`r/${i}`, `m${i}`, { retain: true })
+  publisher.cut()
+  return world
+}
+
+test('who subscribes again and again and does not read adds no work and no memory', () => {
+  const world = retaining(2000)
+  const client = world.connect({ clientId: 'c' })
+  client.flowing = false
+  for (let i = 0; i < 500; i++) client.send(subscribePacket(1, ['r/#', 'r/+']))
+  assert.equal(client.connection.session?.retainedJobs?.size, 2)
+})
+
+test('subscribing again begins anew, behind what was asked for before', () => {
+  const world = retaining(3)
+  const client = world.connect({ clientId: 'c' })
+  // All in one turn: nothing is sent before the last packet has come.
+  client.connection.bytes(encoded('r/0', 'r/1'))
+  client.connection.bytes(encoded('r/0'))
+  assert.deepEqual(texts(client.take()), ['m1', 'm0'])
+})
+
+test('a subscription that goes gets no more, the others do', () => {
+  const world = retaining(3)
+  const client = world.connect({ clientId: 'c' })
+  client.connection.bytes(encoded('r/0', 'r/1', 'r/2'))
+  client.connection.bytes(encodePacket(unsubscribePacket(2, ['r/1']), 5))
+  assert.deepEqual(texts(client.take()), ['m0', 'm2'])
+  assert.equal(client.connection.session?.retainedJobs, null)
+})
+
+test('a slow receiver gets all of them, as it reads', () => {
+  const world = retaining(2000)
+  const client = world.connect({ clientId: 'c' })
+  client.flowing = false
+  client.send(subscribePacket(1, ['r/#']))
+  const got: string[] = []
+  for (let round = 0; round < 1000 && got.length < 2000; round++) {
+    client.flow()
+    got.push(...texts(client.take()))
+    client.flowing = false
+  }
+  assert.equal(new Set(got).size, 2000)
+  assert.equal(got.length, 2000)
+  assert.equal(world.broker.ledger.total, 0)
+})
+
+function encoded(...filters: string[]): Uint8Array {
+  return encodePacket(subscribePacket(1, filters), 5)
+}
