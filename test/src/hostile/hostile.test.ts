@@ -17,12 +17,12 @@ async function join(port: number, clientId: string, level: 3 | 4 | 5 = 5): Promi
 }
 
 test('slow-loris: bytes that dribble in do not extend the time for CONNECT', async () => {
-  await withBroker({ limits: { connectTimeoutMs: 1000 } }, async broker => {
+  await withBroker({ limits: { connectTimeoutMs: 3000 } }, async broker => {
     const { port } = await broker.listen({ port: 0 })
     const other = await join(port, 'other')
     const connect = encodePacket(connectPacket({ clientId: 'x'.repeat(500) }), 5)
     const slow = Array.from({ length: 20 }, () => RawClient.tcp(port))
-    for (const client of slow) dribble(client, connect, 25)
+    for (const client of slow) dribble(client, connect, 50)
     for (const client of slow) {
       assert.equal(await client.next(), null)
       await other.ping()
