@@ -9,6 +9,8 @@ import { Delivery, type Session } from './session.ts'
 import { Group } from './shared.ts'
 import type { Subscription } from './subscriptions.ts'
 
+type IsReady = (member: Subscription) => boolean
+
 export class Groups {
   private readonly broker: Broker
   private readonly byKey = new Map<string, Group>()
@@ -74,9 +76,7 @@ export class Groups {
   take(group: Group, message: Message): void {
     const broker = this.broker
     if (message.qos === 0) {
-      const mayHave = (member: Subscription): boolean =>
-        isOnline(member) && broker.mayReceive(member.session, message.topic)
-      const member = group.next(mayHave)
+      const member = group.next(this.admitting(isOnline, message.topic))
       const retain = message.retain && (member?.retainAsPublished ?? false)
       const identifiers = identifiersOf(member)
       if (member === null) this.lose(group, 'no-member-online', message)
@@ -217,16 +217,19 @@ export class Groups {
         this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
         continue
       }
-      const { topic } = next.message
-      const member = group.next(
-        other => ready(other) && this.broker.mayReceive(other.session, topic),
-      )
+      const member = group.next(this.admitting(ready, next.message.topic))
       if (member === null && group.next(ready) === null) return
       group.queue.shift()
       // Those that have room may not have it: nobody waits behind it.
       if (member === null) this.drop(group, next, 'not-authorized')
       else this.giveFirst(group, member, next)
     }
+  }
+
+  /** Members for which `ready` holds and that may have messages of the topic. */
+  private admitting(ready: IsReady, topic: string): IsReady {
+    if (!this.broker.ports.guard.checksPermissions) return ready
+    return member => ready(member) && this.broker.mayReceive(member.session, topic)
   }
 
   private giveFirst(group: Group, member: Subscription, delivery: Delivery): void {
