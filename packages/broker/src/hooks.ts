@@ -276,6 +276,8 @@ export class HooksGuard implements Guard {
     const timer = setTimeout(() => {
       fail(new HookTimeoutError(`the hook ${hook} did not answer within ${timeoutMs} ms`))
     }, timeoutMs)
+    // A hook that hangs keeps nobody else from ending.
+    timer.unref()
     answer.then(settle, fail)
   }
 }

@@ -31,6 +31,7 @@ export type {
 export type { PublishOptions, PublishResult } from './publisher.ts'
 export type { Answer, RequestManyOptions, RequestOptions } from './requests.ts'
 export type { SessionStore, StoredRecord } from './store.ts'
+export { indexedDbStore } from './stores/indexeddb.ts'
 export type {
   AckMode,
   BufferOptions,
