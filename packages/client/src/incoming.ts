@@ -96,7 +96,9 @@ export class Incoming {
    */
   begin(packetId: number, qos: number, dup: boolean): boolean {
     const known = this.held === null ? undefined : this.held.get(packetId)
-    if (known !== undefined && (known.armed || known.qos === 2 || dup)) {
+    // Another QoS than before: the session is a new one, the CONNACK that said so is lost.
+    const isRepeated = known?.qos === qos && (qos === 2 || dup)
+    if (known !== undefined && (known.armed || isRepeated)) {
       if (!known.armed) this.rearm(known)
       return false // [MQTT-4.3.3-10]
     }

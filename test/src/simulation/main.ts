@@ -4,7 +4,7 @@
 //   npm run sim -- --seeds 1000          many
 //   npm run sim -- --seeds 1000 --from 5000 --keep-going
 
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { type RunResult, run } from './run.ts'
 
@@ -56,12 +56,11 @@ function report(result: RunResult): void {
   if (!isRule || values.verbose) print(failure?.stack ?? '')
 }
 
+/** A copy of the compiled files is in no repository. */
 function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
-  } catch (error) {
-    return `unknown (${error instanceof Error ? error.message : error})`
-  }
+  const options = { encoding: 'utf8' } as const
+  const { status, stdout } = spawnSync('git', ['rev-parse', '--short', 'HEAD'], options)
+  return status === 0 ? stdout.trim() : 'unknown'
 }
 
 function print(text: string): void {

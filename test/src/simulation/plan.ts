@@ -9,6 +9,7 @@ import type { SeededRandom } from './world/random.ts'
 export interface ClientPlan {
   readonly id: string
   readonly level: ProtocolLevel
+  readonly isReal: boolean
   readonly ackDelayMsMax: number
   /** The mean time between two things that it does. */
   readonly paceMs: number
@@ -44,7 +45,20 @@ export type Action =
   | 'takeover'
   | 'idle'
 
-const TOPICS = ['a', 'a/b', 'a/b/c', 'b', 'b/c', '/', 'a//b', '$odd/a', 'c/1', 'c/2', 'c/3']
+const TOPICS = [
+  'a',
+  'a/b',
+  'a/b/c',
+  'b',
+  'b/c',
+  '/',
+  'a//b',
+  '$odd/a',
+  'c/1',
+  'c/2',
+  'c/3',
+  'c/worth-an-alias',
+]
 const FILTERS = ['#', 'a/#', 'a/+', '+/b', 'a/b', 'b', 'b/c', '+', 'c/+', '$odd/#', '/', 'a/+/c']
 const SHARED = ['$share/g/a/#', '$share/g/c/+', '$share/h/a/#', '$share/g/b', '$share/h/#']
 
@@ -59,7 +73,7 @@ export function planOf(random: SeededRandom): Plan {
     clients,
     safetyMs: random.between(5, 40) * 1000,
     limits: isTiny ? tinyLimits(random, isNew) : limitsOf(random),
-    latencyMsMax: random.pick([0, 0, 1, 5, 30]),
+    latencyMsMax: random.pick([0, 2, 5, 30, 100]),
     tracePackets: random.chance(0.2),
     network: {
       delayMsMax: random.pick([0, 1, 5, 40]),
@@ -93,12 +107,17 @@ export function planOf(random: SeededRandom): Plan {
 function clientsOf(random: SeededRandom): ClientPlan[] {
   const count = random.between(2, 7)
   const levels: readonly ProtocolLevel[] = random.pick([[5], [5, 5, 4, 3], [4, 3], [5, 5, 5, 4]])
-  return Array.from({ length: count }, (_, index) => ({
-    id: `c${index}`,
-    level: random.pick(levels),
-    ackDelayMsMax: random.pick([0, 5, 100, 1500]),
-    paceMs: random.pick([20, 100, 300, 1000]),
-  }))
+  return Array.from({ length: count }, (_, index) => {
+    const level = random.pick(levels)
+    return {
+      id: `c${index}`,
+      level,
+      // The library speaks MQTT 3.1.1 and 5.
+      isReal: random.chance(0.3) && level > 3,
+      ackDelayMsMax: random.pick([0, 5, 100, 1500]),
+      paceMs: random.pick([20, 100, 300, 1000]),
+    }
+  })
 }
 
 function limitsOf(random: SeededRandom): Limits {

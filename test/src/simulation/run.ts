@@ -139,7 +139,7 @@ class Simulation {
   #unrest(): string {
     for (const { client } of this.#clients) {
       if (!client.isOpen) return `${client.id} is not connected`
-      const count = client.state.outgoing.length
+      const count = client.outgoingCount
       if (count > 0) return `${client.id} has ${count} messages that are not acknowledged`
     }
     for (const life of this.observer.facts.lives.values()) {

@@ -204,7 +204,7 @@ export class Behaviour {
 
   #publish(): void {
     const random = this.#random
-    if (this.client.state.outgoing.length >= OUTGOING_MAX) return
+    if (this.client.outgoingCount >= OUTGOING_MAX) return
     const key = this.#nextKey()
     const retain = random.chance(0.2)
     const isEmpty = retain && random.chance(0.25)

@@ -20,6 +20,7 @@ import type { Link } from '../world/link.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { Schedule } from '../world/schedule.ts'
 import { ClientState, type OutgoingMessage, Stage } from './client-state.ts'
+import { RealSession } from './real-session.ts'
 
 export interface ConnectChoice {
   readonly cleanStart: boolean
@@ -39,6 +40,8 @@ export interface ClientWatcher {
 export interface ClientOptions {
   readonly id: string
   readonly level: ProtocolLevel
+  /** Its session is that of @godwit/client. */
+  readonly isReal: boolean
   /** The longest that it thinks before it acknowledges. */
   readonly ackDelayMsMax: number
 }
@@ -62,6 +65,7 @@ export class Client {
   /** It has asked for a clean start and nobody has answered. */
   #isStartingClean = false
   ackDelayMsMax: number
+  readonly #real: RealSession | null
   readonly #schedule: Schedule
   readonly #random: SeededRandom
   readonly #watcher: ClientWatcher
@@ -70,6 +74,7 @@ export class Client {
   #expirySeconds: number | null = null
   #answers: Packet[] = []
   #answering = false
+  #busyUntilMs = 0
   #aliases = new Map<string, number>()
   #heard = new Map<number, string>()
 
@@ -85,6 +90,13 @@ export class Client {
     this.#schedule = schedule
     this.#random = random
     this.#watcher = watcher
+    const send = (bytes: Uint8Array): void => this.link?.send(bytes)
+    this.#real = options.isReal ? new RealSession(send, done => this.#think(done)) : null
+  }
+
+  /** Messages of QoS 1 and 2 that are not finished. */
+  get outgoingCount(): number {
+    return this.#real === null ? this.state.outgoing.length : this.#real.outgoingCount
   }
 
   /** It has nothing to go back to: it has begun anew, or its session ended with the connection. */
@@ -96,6 +108,7 @@ export class Client {
   connect(link: Link, choice: ConnectChoice): void {
     if (this.link !== null) {
       this.link.client = null
+      this.#real?.lost()
       this.offlineSinceMs = this.#schedule.nowMs
     }
     this.link = link
@@ -159,6 +172,10 @@ export class Client {
 
   publish(message: NewMessage): void {
     if (this.#isTooLarge(message)) return
+    if (this.#real !== null) {
+      this.#real.publish(message)
+      return
+    }
     if (message.qos === 0) {
       if (this.isOpen) this.#send(this.#packetOf({ ...message, ...Unsent }))
       return
@@ -179,6 +196,7 @@ export class Client {
   }
 
   #gone(): void {
+    this.#real?.lost()
     this.link = null
     this.isOpen = false
     this.offlineSinceMs = this.#schedule.nowMs
@@ -213,6 +231,10 @@ export class Client {
         this.#publish(link, packet)
         break
       case PacketType.PUBREL:
+        if (this.#real !== null) {
+          this.#real.acknowledged(packet.type, packet.packetId, packet.reasonCode)
+          break
+        }
         this.state.incoming.delete(packet.packetId)
         this.#answer(PacketType.PUBCOMP, packet.packetId)
         break
@@ -244,6 +266,11 @@ export class Client {
     this.#quota = packet.properties.receiveMaximum ?? RECEIVE_MAXIMUM
     // MQTT 3.1 does not say whether there was a session.
     const isLost = this.level === 3 ? this.choice?.cleanStart : !packet.sessionPresent
+    if (this.#real !== null) {
+      const most = this.choice?.properties.receiveMaximum ?? RECEIVE_MAXIMUM
+      this.#real.opened(this.level, packet, most, isLost !== true)
+      return
+    }
     if (isLost) this.state.forget()
     this.state.rewind()
     for (const message of this.state.outgoing) {
@@ -311,6 +338,10 @@ export class Client {
       this.#watcher.took(this, link, known)
       return
     }
+    if (this.#real !== null) {
+      this.#real.received(packet, () => this.#watcher.took(this, link, known))
+      return
+    }
     if (packet.qos === 1) {
       this.#watcher.took(this, link, known)
       this.#answer(PacketType.PUBACK, packet.packetId)
@@ -337,6 +368,10 @@ export class Client {
   }
 
   #acknowledged(type: number, packetId: number, reasonCode: number): void {
+    if (this.#real !== null) {
+      this.#real.acknowledged(type, packetId, reasonCode)
+      return
+    }
     const message = this.state.find(packetId)
     if (message === undefined) return
     const isRefused = reasonCode >= 0x80
@@ -348,6 +383,14 @@ export class Client {
     this.state.remove(message)
     if (message.counted) this.#quota++
     this.#pump()
+  }
+
+  /** The user of the real session: he deals with one message after the other. */
+  #think(done: () => void): void {
+    const { nowMs } = this.#schedule
+    const doneMs = nowMs + this.#random.below(this.ackDelayMsMax + 1)
+    this.#busyUntilMs = Math.max(doneMs, this.#busyUntilMs)
+    this.#schedule.after(this.#busyUntilMs - nowMs, done)
   }
 
   /** Answers go out one after the other, each after a while. */

@@ -9,6 +9,8 @@ import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
 
 const RECENT_LINKS = 12
+/** Milliseconds that a crash waits for the disk to be written. */
+const CRASH_PATIENCE = 300
 
 export class Faults {
   /** Told when the wall clock has jumped. */
@@ -72,8 +74,13 @@ export class Faults {
     })
   }
 
-  #crash(): void {
-    if (!this.#node.isUp) return
+  /** Mostly while the disk is written, which is when there is something to lose. */
+  #crash(patience = this.#random.chance(0.7) ? CRASH_PATIENCE : 0): void {
+    if (!this.#node.isUp || this.#isOver) return
+    if (patience > 0 && this.#node.store?.isWriting !== true) {
+      this.#schedule.after(1, () => this.#crash(patience - 1))
+      return
+    }
     this.#node.crash()
     this.#schedule.after(this.#random.between(10, 2000), () => {
       if (!this.#node.isUp) this.#node.start()

@@ -53,6 +53,10 @@ export class SimulatedStore implements Store {
     return this.#writing === null && !this.dirty
   }
 
+  get isWriting(): boolean {
+    return this.#writing !== null
+  }
+
   commit(): void {
     if (this.#writing !== null) return
     const batch = this.openBatch++

@@ -58,5 +58,5 @@ export function readAcknowledgement(
     life.owed.delete(entry.key)
   }
   if (isLast) life.underWay.delete(packetId)
-  else entry.isReleased = true
+  else if (entry.qos === 2) entry.isReleased = true
 }

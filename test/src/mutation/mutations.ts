@@ -1,0 +1,256 @@
+// Deliberate bugs: each replaces one place of one source. A text that is found no more, or twice,
+// fails the test of this table, so that it follows the code.
+
+export interface Mutation {
+  readonly name: string
+  /** Below packages/, a TypeScript source. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  /** Compiled test files that may catch what the simulation does not meet. */
+  readonly tests?: readonly string[]
+}
+
+const CORE = 'broker/src/core'
+const STORE = 'broker/src/store'
+const PACKET = 'packet/src'
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'PUBACK and PUBREC do not wait for the disk',
+    file: `${CORE}/handlers/publish.ts`,
+    find: 'const batch = forwarder.stored ? store.openBatch : NO_BATCH',
+    replace: 'const batch = NO_BATCH',
+  },
+  {
+    name: 'CONNACK does not wait for the disk',
+    file: `${CORE}/handlers/connect.ts`,
+    find: 'const batch = isStored && ports.store.dirty ? ports.store.openBatch : NO_BATCH',
+    replace: 'const batch = NO_BATCH',
+    tests: ['packages/broker/dist/core'],
+  },
+  {
+    name: 'DUP is missing on what is sent again',
+    file: `${CORE}/queues.ts`,
+    find: '      identifiers,\n      sentBefore,\n',
+    replace: '      identifiers,\n      false,\n',
+  },
+  {
+    name: 'the window takes one message too many',
+    file: `${CORE}/queues.ts`,
+    find: 'if (inflight.active >= connection.sendMaximum) return // [MQTT-3.3.4-9]',
+    replace: 'if (inflight.active > connection.sendMaximum) return',
+  },
+  {
+    name: 'what is in flight is not sent again on the next connection',
+    file: `${CORE}/sessions.ts`,
+    find: 'session.inflight?.rewind()',
+    replace: '',
+  },
+  {
+    name: 'a packet identifier is given while it is in use',
+    file: `${CORE}/inflight.ts`,
+    find: 'return idAfter(this.headId, this.span - 1)',
+    replace: 'return idAfter(this.headId, (this.span - 1) % 3)',
+  },
+  {
+    name: 'new messages go to the front of the queue',
+    file: `${CORE}/queues.ts`,
+    find: 'session.queue.push(delivery)',
+    replace: 'session.queue.unshift([delivery])',
+  },
+  {
+    name: 'an expired message is delivered',
+    file: `${CORE}/queues.ts`,
+    find: 'message.expiresAtMs !== NEVER_EXPIRES && message.expired(',
+    replace: 'message.expiresAtMs < 0 && message.expired(',
+  },
+  {
+    name: 'a message that is dropped from a full queue is not in the ledger',
+    file: `${CORE}/queues.ts`,
+    find: "this.lose('queue-full', session, oldest.message)",
+    replace: '',
+  },
+  {
+    name: 'QoS 2 is delivered again when it is repeated',
+    file: `${CORE}/handlers/publish.ts`,
+    find: 'if (received?.has(packetId)) {',
+    replace: 'if (received?.has(-packetId)) {',
+  },
+  {
+    name: 'a QoS 2 identifier that came is not stored',
+    file: `${CORE}/handlers/publish.ts`,
+    find: 'broker.ports.store.putReceived(session.storedId, packetId)',
+    replace: '',
+  },
+  {
+    name: 'PUBREL does not free the identifier',
+    file: `${CORE}/handlers/acks.ts`,
+    find: 'session.received?.delete(packetId) ?? false',
+    replace: 'session.received?.has(packetId) ?? false',
+  },
+  {
+    name: 'PUBREC is forgotten: the message is sent again and not PUBREL',
+    file: `${CORE}/handlers/acks.ts`,
+    find: '    inflight.release(packetId)\n',
+    replace: '',
+  },
+  {
+    name: 'a session expires a second early',
+    file: `${CORE}/sessions.ts`,
+    find: 'monotonicMs() + session.expirySeconds * 1000',
+    replace: 'monotonicMs() + (session.expirySeconds - 1) * 1000',
+  },
+  {
+    name: 'a session expires a second late',
+    file: `${CORE}/sessions.ts`,
+    find: 'monotonicMs() + session.expirySeconds * 1000',
+    replace: 'monotonicMs() + (session.expirySeconds + 1) * 1000',
+  },
+  {
+    name: 'a clean start keeps the old session',
+    file: `${CORE}/handlers/connect.ts`,
+    find: 'sessions.end(session) // [MQTT-3.1.2-4]',
+    replace: '',
+  },
+  {
+    name: 'a takeover does not end the other connection',
+    file: `${CORE}/handlers/connect.ts`,
+    find: '  if (other === null) return\n  broker.counters.takeovers++\n',
+    replace: '  if (broker !== null) return\n  broker.counters.takeovers++\n',
+  },
+  {
+    name: 'a wildcard subscription does not invalidate remembered routes',
+    file: `${CORE}/router.ts`,
+    find: '      this.generation++\n      return',
+    replace: '      return',
+  },
+  {
+    name: 'an exact subscription does not invalidate its remembered route',
+    file: `${CORE}/router.ts`,
+    find: 'if (route !== undefined && route.topic === filter) route.generation = FORGOTTEN',
+    replace: '',
+  },
+  {
+    name: 'the subscriptions of an ended session stay',
+    file: `${CORE}/sessions.ts`,
+    find: 'for (const subscription of session.subscriptions()) this.unsub',
+    replace: 'for (const subscription of []) this.unsub',
+  },
+  {
+    name: 'a will is published twice',
+    file: `${CORE}/sessions.ts`,
+    find: '    this.dropWill(session) // [MQTT-3.1.2-10]\n    this.broker.publishWill(will)',
+    replace: '    this.broker.publishWill(will)\n    this.broker.publishWill(will)',
+  },
+  {
+    name: 'a will is published though the client said goodbye',
+    file: `${CORE}/sessions.ts`,
+    find: 'if (will !== null && !withWill) this.dropWill(session)',
+    replace: 'if (will !== null && withWill) this.dropWill(session)',
+  },
+  {
+    name: 'a will is published though the client came back in time',
+    file: `${CORE}/sessions.ts`,
+    find: 'this.dropWill(session) // [MQTT-3.1.3-9]',
+    replace: '',
+  },
+  {
+    name: 'an empty retained message does not clear the topic',
+    file: `${CORE}/retainer.ts`,
+    find: 'this.remove(topic) // [MQTT-3.3.1-6] [MQTT-3.3.1-7]',
+    replace: '',
+  },
+  {
+    name: 'Retain Handling 1 sends retained messages at each subscription',
+    file: `${CORE}/handlers/subscribe.ts`,
+    find: '(known === null && retainHandling < RETAIN_NEVER)',
+    replace: '(retainHandling < RETAIN_NEVER)',
+  },
+  {
+    name: 'RETAIN is kept though it was not asked for',
+    file: `${CORE}/forward.ts`,
+    find: 'const retain = message.retain && receiver.retainAsPublished',
+    replace: 'const retain = message.retain',
+  },
+  {
+    name: 'No Local is ignored',
+    file: `${CORE}/forward.ts`,
+    find: 'if (receiver.noLocal && receiver.session === from) {',
+    replace: 'if (receiver.noLocal && receiver.session === null) {',
+  },
+  {
+    name: 'a packet that is too large for its receiver is sent',
+    file: `${CORE}/forward.ts`,
+    find: '    if (length > connection.sendBytesMax) {',
+    replace: '    if (length < 0) {',
+  },
+  {
+    name: 'a new topic alias is sent without its topic',
+    file: `${CORE}/forward.ts`,
+    find: '    form.alias = next\n    return true',
+    replace: '    form.alias = next\n    form.aliasKnown = true\n    return true',
+  },
+  {
+    name: 'a topic alias that came is taken from the connection before',
+    file: `${CORE}/handlers/publish.ts`,
+    find: '  connection.aliases[alias] = route\n',
+    replace: '  connection.aliases[alias] ??= route\n',
+  },
+  {
+    name: 'a shared group gives messages to members that are away',
+    file: `${CORE}/groups.ts`,
+    find: 'if (connection === null || !connection.ready) return false',
+    replace: 'if (connection === null || !connection.ready) return true',
+  },
+  {
+    name: 'an acknowledged message stays in the store',
+    file: `${CORE}/queues.ts`,
+    find: 'this.broker.ports.store.removeDelivery(delivery.ownerId, delivery.sequence)',
+    replace: '',
+  },
+  {
+    name: 'after a restart the queue counts from the beginning again',
+    file: `${CORE}/restorer.ts`,
+    find: 'session.nextSequence = Math.max(session.nextSequence, stored.sequence + 1)',
+    replace: '',
+  },
+  {
+    name: 'after a restart what was in flight waits in the queue as well',
+    file: `${CORE}/restorer.ts`,
+    find: 'session.queue?.removeWhere(waiting => waiting === delivery)',
+    replace: '',
+  },
+  {
+    name: 'acknowledgements overtake those that wait for the disk',
+    file: `${CORE}/sender.ts`,
+    find: ' || this.holds(connection)) {\n      this.hold(connection, (type',
+    replace: ') {\n      this.hold(connection, (type',
+  },
+  {
+    name: 'keep alive never times out',
+    file: `${CORE}/broker.ts`,
+    find: "this.close(connection, ReasonCode.KEEP_ALIVE_TIMEOUT, 'keep alive timed out')",
+    replace: 'void 0',
+    tests: ['packages/broker/dist/core'],
+  },
+  {
+    name: 'a torn frame of the log counts',
+    file: `${STORE}/log-format.ts`,
+    find: 'if (bytes.readUInt32LE(at + 4) !== checksumOf(bytes, at, end, seed)) return null',
+    replace: 'void seed',
+  },
+  {
+    name: 'records behind an unreadable part of the log are left out without a word',
+    file: `${STORE}/log-scanner.ts`,
+    find: 'if (sequence > expected && this.options.salvage) {',
+    replace: 'if (sequence > expected) {',
+    tests: ['packages/broker/dist/store/log.test.js'],
+  },
+  {
+    name: 'a frame that two chunks cut apart loses its last byte',
+    file: `${PACKET}/decoder.ts`,
+    find: '    if (take < missing) return this.wait()\n',
+    replace: '    if (take < missing - 1) return this.wait()\n',
+  },
+]
