@@ -173,13 +173,15 @@ function chartsOf(result: BrokersResult): ChartData[] {
   })
 }
 
-function conditions({ host, seconds, repeats }: BrokersResult): string {
+function conditions({ host, seconds, repeats, loadAverage }: BrokersResult): string {
   const { cpus, cpuModel, memoryBytes, system, node } = host
   const machine = `${cpus} x ${cpuModel}, ${formatBytes(memoryBytes)}, ${system}, Node ${node}`
   const times = repeats === 1 ? 'once' : `${repeats} times`
   return (
     `${machine}. Each scenario ${times}, ${seconds} s after 1 s of warm-up, broker and tester on ` +
-    'the same machine, a fresh broker each time.'
+    'the same machine, a fresh broker each time. ' +
+    `Load average before it: ${loadAverage.toFixed(1)}` +
+    (loadAverage > host.cpus / 2 ? ', so the machine had other work to do.' : '.')
   )
 }
 
@@ -188,7 +190,7 @@ function notes(result: BrokersResult): string {
   const all = result.measurements.filter(one => one.failure === null).length
   const tester =
     `In ${saturated} of ${all} measurements the tester itself was at its limit, so that messages ` +
-    'per second are a lower bound there; messages per CPU second of the broker are not affected.'
+    'per second are a lower bound there; messages per CPU second of the broker suffer far less.'
   const spread = '± is half of the distance between the least and the greatest measurement.'
   return `${tester} ${spread} Times of a closed loop are not compared: a slow broker slows it down.`
 }

@@ -35,6 +35,7 @@ const RESULT: BrokersResult = {
   startedAt: '2026-01-01T00:00:00.000Z',
   commandLine: 'compare-brokers',
   host: hostFacts(),
+  loadAverage: 7.25,
   seconds: 2,
   repeats: 2,
   brokers: ['a', 'b', 'c'].map(name => ({
@@ -68,6 +69,7 @@ test('the table in Markdown has the best in bold, and losses, failures and absen
   const text = brokersMarkdown(RESULT)
   assert.match(text, /\| pairs \| \*\*10\.0k\/s ±20 %\*\* \| 5\.00k\/s ±0 % \| - \|/)
   assert.match(text, /\| pairs \| all, once, in order \| lost 7 of 200, reordered 2 \| no \|/)
+  assert.match(text, /Load average before it: 7\.3/)
   assert.match(text, /Not installed, so not measured: d\./)
 })
 

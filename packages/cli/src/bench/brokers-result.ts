@@ -45,6 +45,8 @@ export interface BrokersResult {
   readonly startedAt: string
   readonly commandLine: string
   readonly host: HostFacts
+  /** Of the machine in the minute before: what other programs asked for. */
+  readonly loadAverage: number
   readonly seconds: number
   readonly repeats: number
   readonly brokers: readonly ComparedBroker[]

@@ -2,6 +2,7 @@
 // scenario on all of them in turn, and again, each time beginning with another one.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { CommandFailure, usage } from '../failure.ts'
 import { type BrokerKind, BrokerKinds } from './broker-kinds.ts'
@@ -91,6 +92,7 @@ async function measureAll(
   signal: AbortSignal,
 ): Promise<BrokersResult> {
   const startedAt = new Date().toISOString()
+  const [loadAverage = 0] = loadavg()
   const { kinds, missing, brokers } = await installed(wish.kinds)
   if (kinds.length === 0) {
     throw new CommandFailure(`none of ${missing.join(', ')} is installed`, NOT_CONNECTED)
@@ -115,6 +117,7 @@ async function measureAll(
     startedAt,
     commandLine,
     host: hostFacts(),
+    loadAverage,
     seconds: wish.seconds,
     repeats: wish.repeats,
     brokers,

@@ -1,0 +1,82 @@
+// The tester's judgement of itself, and the exit code that follows from a trial.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  BUSY_MAX,
+  Health,
+  type HealthReport,
+  LOOP_DELAY_P99_MAX_MS,
+  SLIP_P99_MAX_US,
+  saturationOf,
+} from './health.ts'
+import type { TrialResult } from './result.ts'
+import { exitCodeOf } from './run.ts'
+import { judge, NO_DELIVERY } from './verdict.ts'
+
+const WELL: HealthReport = {
+  busy: BUSY_MAX,
+  cpuSeconds: 1,
+  loopDelayP99Ms: LOOP_DELAY_P99_MAX_MS,
+  gcShare: 0,
+  memoryBytes: 1,
+}
+
+test('at its limits a tester is not the bottleneck, beyond each of them it is', () => {
+  assert.deepEqual(saturationOf([WELL], SLIP_P99_MAX_US), [])
+  assert.deepEqual(saturationOf([WELL], null), [])
+  assert.match(saturationOf([WELL], SLIP_P99_MAX_US + 1).join(), /after their time/)
+  assert.match(saturationOf([{ ...WELL, busy: 0.95 }], null).join(), /busy 95 %/)
+  const late = { ...WELL, loopDelayP99Ms: LOOP_DELAY_P99_MAX_MS + 1 }
+  assert.match(saturationOf([late], null).join(), /event loop was 21 ms late/)
+})
+
+test('the worst of several processes counts', () => {
+  assert.equal(saturationOf([WELL, { ...WELL, busy: 1 }, WELL], null).length, 1)
+})
+
+test('a tester that was late without being busy blames the machine', () => {
+  const late = { ...WELL, busy: 0.1, loopDelayP99Ms: 300 }
+  assert.match(saturationOf([late], null).join(), /busy 10 %: others took the processor/)
+})
+
+test('time that was spent polling is not work', () => {
+  const health = new Health()
+  health.start()
+  const untilMs = performance.now() + 100
+  while (performance.now() < untilMs);
+  const worked = health.report()
+  health.polled(1e9)
+  const polled = health.report()
+  health.stop()
+  assert.ok(worked.busy > 0)
+  assert.equal(polled.busy, 0)
+})
+
+function trialOf(changes: Partial<TrialResult>): TrialResult {
+  const trial: Partial<TrialResult> = {
+    delivery: NO_DELIVERY,
+    verdict: judge(NO_DELIVERY, 1),
+    counts: { brokenConnections: 0 } as TrialResult['counts'],
+    slos: [],
+    tester: { isSaturated: false } as TrialResult['tester'],
+    wasInterrupted: false,
+    ...changes,
+  }
+  return trial as TrialResult
+}
+
+const STRICT = { qos: 1, allowLoss: false, strict: true } as const
+const missed = { slos: [{ text: '', value: 1, met: false }] }
+const saturated = { tester: { isSaturated: true } as TrialResult['tester'] }
+const broken = { verdict: judge({ ...NO_DELIVERY, lost: 1 }, 1) }
+
+test('the exit code is that of the worst: broken, missed, saturated, interrupted', () => {
+  const codeOf = (...changes: Partial<TrialResult>[]): number =>
+    exitCodeOf(changes.map(trialOf), STRICT, null)
+  assert.equal(codeOf({}, {}), 0)
+  assert.equal(codeOf({}, { wasInterrupted: true }), 130)
+  assert.equal(codeOf({ wasInterrupted: true }, saturated), 5)
+  assert.equal(codeOf(saturated, missed), 4)
+  assert.equal(codeOf(missed, broken, saturated), 1)
+  assert.equal(exitCodeOf([trialOf(saturated)], { ...STRICT, strict: false }, null), 0)
+})
