@@ -1,9 +1,10 @@
 // Makes docs/conformance.md from the statement lists, the ids at the lines that enforce them, the
-// ids in the names of tests.
+// ids in the names of tests, and the committed results of the conformance suite.
 //
 //   node scripts/conformance.js            writes the table
 //   node scripts/conformance.js --check    fails when the written table is old, or when a statement
 //                                          that concerns a server has neither test nor exception
+//   node scripts/conformance.js host:port  runs the conformance suite against the broker there
 //
 // It needs the compiled tests (npm run build): the scanner of the tidy rules is there.
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -14,6 +15,13 @@ import { ROOT } from './sources.js'
 
 const TABLE = 'docs/conformance.md'
 const EXCEPTIONS = 'test/statements/exceptions.tsv'
+const RESULTS = 'test/statements/results.tsv'
+const Shown = {
+  pass: 'pass',
+  fail: '**fail**',
+  'no answer': '**no answer**',
+  'not applicable': 'n/a',
+}
 const STATEMENT_ID = /\[(MQTT-[\d.]+-\d+)(?: (v3))?\]/g
 const Who = { C: 'client', S: 'server', B: 'both' }
 const Standards = [
@@ -22,12 +30,20 @@ const Standards = [
 ]
 
 /** @typedef {{ enforced: Set<string>, tests: Map<string, Set<string>> }} Evidence */
+/** @typedef {{ names: string[], rows: Map<string, string[]> }} Results */
 /** @typedef {{ id: string, who: 'C' | 'S' | 'B', text: string }} Statement */
 
+const argv = process.argv.slice(2)
+// The suite has options of its own; without any argument of its kind the table is meant.
+if (argv.length > 0 && argv[0] !== '--check') {
+  const suite = await import('../test/dist/conformance/main.js')
+  process.exit(await suite.main(argv))
+}
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 const evidence = findEvidence()
 const exceptions = readExceptions()
-const table = `${[head(), ...Standards.map(section)].join('\n\n')}\n`
+const results = readResults()
+const table = `${[head(), peers(), ...Standards.map(section)].join('\n\n')}\n`
 
 if (values.check) process.exitCode = check() ? 0 : 1
 else writeFileSync(join(ROOT, TABLE), table)
@@ -123,16 +139,42 @@ Made by \`node scripts/conformance.js\` from the ids in the sources: do not edit
 ${rows.join('\n')}`
 }
 
+/** @returns {string} what came of the suite at each broker, in numbers */
+function peers() {
+  const kinds = Object.keys(Shown)
+  const lines = [
+    ...Standards.map(({ title, level }) => ({ title, level })),
+    { title: 'MQTT 3.1', level: 'v31' },
+  ].flatMap(({ title, level }) =>
+    results.names.map((name, at) => {
+      const all = [...results.rows].filter(([id]) => id.startsWith(`${level} `))
+      const counts = kinds.map(kind => all.filter(([, row]) => row[at] === kind).length)
+      return `| ${title} | ${name} | ${counts.join(' | ')} |`
+    }),
+  )
+  return `## Over the wire
+
+The conformance suite sends raw bytes to a broker at an address:
+\`npm run conformance -- host:port\` ([conformance-suite.md](conformance-suite.md) says how and what
+the words mean). By statement it came to this; the tables below have the outcome of each. A broker
+that refuses a version of MQTT has *n/a* for all of it.
+
+| Standard | Broker | ${kinds.join(' | ')} |
+|---|---|${kinds.map(() => '---:').join('|')}|
+${lines.join('\n')}`
+}
+
 /**
  * @param {(typeof Standards)[number]} standard
  * @returns {string}
  */
 function section({ title, level, list }) {
   const rows = readStatements(list).map(statement => row(statement, level))
+  const names = results.names.map(name => name.split(' ')[0])
   return `## ${title}
 
-| Statement | Who | What it says | Enforced in | Tests |
-|---|---|---|---|---|
+| Statement | Who | What it says | Enforced in | Tests | ${names.join(' | ')} |
+|---|---|---|---|---|${names.map(() => '---').join('|')}|
 ${rows.join('\n')}`
 }
 
@@ -149,7 +191,11 @@ function row({ id, who, text }, level) {
     .map(([path, names]) => `\`${shortened(path)}\`: ${[...names].sort().map(plain).join('; ')}`)
   const reason = exceptions.get(key(id, level))
   if (reason !== undefined) tests.push(`*none: ${reason}*`)
-  const cells = [id, Who[who], text, enforced.join('<br>'), tests.join('<br>')]
+  const measured = results.rows.get(`${level} ${id.replace('MQTT-', '')}`) ?? []
+  const outcomes = results.names.map((_, at) => {
+    return Shown[/** @type {keyof typeof Shown} */ (measured[at])] ?? ''
+  })
+  const cells = [id, Who[who], text, enforced.join('<br>'), tests.join('<br>'), ...outcomes]
   return `| ${cells.map(escaped).join(' | ')} |`
 }
 
@@ -196,6 +242,14 @@ function readExceptions() {
       return [key(id, level), reason]
     }),
   )
+}
+
+/** @returns {Results} by standard and id; nothing where nothing was measured */
+function readResults() {
+  const [head = [], ...all] = readRows(RESULTS)
+  /** @type {[string, string[]][]} */
+  const rows = all.map(([standard, id, ...outcomes]) => [`${standard} ${id}`, outcomes])
+  return { names: head.slice(2), rows: new Map(rows) }
 }
 
 /**

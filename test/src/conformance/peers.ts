@@ -1,0 +1,131 @@
+// Brokers to run the suite against, each in the way its documentation starts it and with nothing
+// set that would change what the standard says: ours, Debian's Mosquitto, npm's Aedes.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createBroker, VERSION } from '@godwit/broker'
+import { Aedes } from 'aedes'
+import { elapse } from '../support/elapse.ts'
+import type { Address } from './wire.ts'
+
+const HOST = '127.0.0.1'
+const MOSQUITTO = '/usr/sbin/mosquitto'
+const START_TRIES = 100
+const RETRY_MS = 50
+
+export interface Peer {
+  readonly name: string
+  /** What this machine lacks to start it; undefined: nothing. */
+  readonly missing: string | undefined
+  start(): Promise<RunningPeer>
+}
+
+export interface RunningPeer {
+  readonly version: string
+  readonly address: Address
+  stop(): Promise<void>
+}
+
+export const PEERS: readonly Peer[] = [
+  { name: 'Godwit', missing: undefined, start: startGodwit },
+  {
+    name: 'Mosquitto',
+    missing: existsSync(MOSQUITTO) ? undefined : 'mosquitto',
+    start: startMosquitto,
+  },
+  { name: 'Aedes', missing: undefined, start: startAedes },
+]
+
+async function startGodwit(): Promise<RunningPeer> {
+  const broker = createBroker()
+  const { port } = await broker.listen({ port: 0 })
+  return {
+    version: VERSION,
+    address: { host: HOST, port },
+    stop: () => broker.close({ drainSeconds: 0 }),
+  }
+}
+
+async function startMosquitto(): Promise<RunningPeer> {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-conformance-'))
+  const port = await freePort()
+  const config = join(folder, 'mosquitto.conf')
+  writeFileSync(config, `listener ${port} ${HOST}\nallow_anonymous true\n`)
+  const child = spawn(MOSQUITTO, ['-c', config], { stdio: 'ignore' })
+  const exited = once(child, 'exit')
+  await answers(port)
+  return {
+    version: mosquittoVersion(),
+    address: { host: HOST, port },
+    stop: async () => {
+      child.kill('SIGTERM')
+      await exited
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function mosquittoVersion(): string {
+  try {
+    execFileSync(MOSQUITTO, ['-h'], { encoding: 'utf8' })
+    return ''
+  } catch (error) {
+    // It prints its help and ends with 3.
+    const output = error instanceof Error && 'stdout' in error ? String(error.stdout) : ''
+    return /mosquitto version (\S+)/.exec(output)?.[1] ?? ''
+  }
+}
+
+async function startAedes(): Promise<RunningPeer> {
+  const aedes = await Aedes.createBroker()
+  const server = createServer(aedes.handle)
+  await listening(server)
+  const manifest = new URL('package.json', import.meta.resolve('aedes'))
+  return {
+    version: (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version,
+    address: { host: HOST, port: portOf(server) },
+    stop: async () => {
+      const closed = once(server, 'close')
+      await new Promise<void>(resolve => aedes.close(() => resolve()))
+      server.close()
+      await closed
+    },
+  }
+}
+
+/** One that was free a moment ago: Mosquitto cannot be asked for any. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await listening(server)
+  const port = portOf(server)
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function listening(server: Server): Promise<void> {
+  server.listen(0, HOST)
+  await once(server, 'listening')
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port
+}
+
+async function answers(port: number): Promise<void> {
+  for (let tries = 0; tries < START_TRIES; tries++) {
+    const socket = connect(port, HOST)
+    try {
+      await once(socket, 'connect')
+      socket.destroy()
+      return
+    } catch {
+      await elapse(RETRY_MS)
+    }
+  }
+  throw new Error(`nobody listens on port ${port}`)
+}
