@@ -534,7 +534,7 @@ function disconnectPacket(
 ): Uint8Array | null {
   const type = PacketType.DISCONNECT
   // [MQTT-3.14.2-1]
-  const code = isReasonCode(type, reasonCode, 5) ? reasonCode : ReasonCode.PROTOCOL_ERROR
+  const code = isReasonCode(type, reasonCode, 5) ? reasonCode : ReasonCode.UNSPECIFIED_ERROR
   const bare: DisconnectPacket = { type, reasonCode: code, properties: NO_PROPERTIES }
   return explained(bare, connection, text, reference)
 }

@@ -261,18 +261,19 @@ for (const level of OLD_LEVELS) {
   })
 }
 
-test('Session Present tells whether a session was kept [MQTT-3.1.4-3 v3]', () => {
+test('Session Present tells whether a session was kept [MQTT-3.1.4-3 v3] \
+[MQTT-3.2.2-1 v3] [MQTT-3.2.2-2 v3] [MQTT-3.2.2-3 v3]', () => {
   const world = new World()
   const present = (cleanStart: boolean): boolean | undefined => {
     const client = connectOld(world, 'c', { cleanStart })
     client.disconnect()
     return client.connack?.sessionPresent
   }
-  assert.equal(present(false), false) // [MQTT-3.2.2-3 v3]
-  assert.equal(present(false), true) // [MQTT-3.2.2-2 v3]
-  assert.equal(present(true), false) // [MQTT-3.2.2-1 v3]
-  assert.equal(present(false), false) // [MQTT-3.2.2-3 v3]
-  assert.equal(present(false), true) // [MQTT-3.2.2-2 v3]
+  assert.equal(present(false), false)
+  assert.equal(present(false), true)
+  assert.equal(present(true), false)
+  assert.equal(present(false), false)
+  assert.equal(present(false), true)
 })
 
 test('MQTT 3.1 has no Session Present: the byte of CONNACK is 0', () => {

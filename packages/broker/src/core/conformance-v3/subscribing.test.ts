@@ -2,9 +2,17 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NO_PROPERTIES, PacketType } from '@godwit/packet'
-import { assertCloses, connectOld, field, frame, only, texts } from '../../testing/bytes.ts'
-import { World } from '../../testing/harness.ts'
+import { NO_PROPERTIES, PacketType, ReasonCode } from '@godwit/packet'
+import {
+  assertCloses,
+  connectOld,
+  field,
+  frame,
+  OLD_LEVELS,
+  only,
+  texts,
+} from '../../testing/bytes.ts'
+import { OpenGuard, World } from '../../testing/harness.ts'
 
 function subscribeFrame(packetId: number, ...filters: readonly [string, number][]): Uint8Array {
   return frame(0x82, [0, packetId], ...filters.flatMap(([filter, qos]) => [field(filter), qos]))
@@ -101,6 +109,65 @@ test('UNSUBACK answers UNSUBSCRIBE, known filter or not [MQTT-3.10.4-1 v3] \
   assert.equal(unsuback.packetId, 5)
   connectOld(world, 'p').publish('a', 'no').publish('b', 'yes').publish('b/c', 'yes')
   assert.deepEqual(texts(client.take()), ['yes', 'yes'])
+})
+
+test('UNSUBSCRIBE compares filters character by character, and takes several \
+[MQTT-3.10.4-1 v3] [MQTT-3.10.4-6 v3]', () => {
+  const world = new World()
+  const client = connectOld(world, 'c')
+  client.ask(subscribeFrame(1, ['a', 0], ['B', 0], ['+/c', 0]))
+  client.ask(unsubscribe(5, 'A', 'b', 'a/', '#'))
+  const publisher = connectOld(world, 'p')
+  publisher.publish('a', '1').publish('B', '2').publish('x/c', '3')
+  assert.deepEqual(texts(client.take()), ['1', '2', '3'])
+  client.ask(unsubscribe(6, 'a', '+/c'))
+  publisher.publish('a', '4').publish('B', '5').publish('x/c', '6')
+  assert.deepEqual(texts(client.take()), ['5'])
+})
+
+for (const [what, bytes] of [
+  ['an UNSUBSCRIBE without a filter [MQTT-3.10.3-2 v3]', frame(0xa2, [0, 1])],
+  ['a SUBSCRIBE without a filter [MQTT-3.8.3-3 v3]', frame(0x82, [0, 1])],
+  ['a SUBSCRIBE to an empty filter [MQTT-4.7.3-1 v3]', frame(0x82, [0, 1], field(''), 0)],
+  ['an UNSUBSCRIBE from an empty filter [MQTT-4.7.3-1 v3]', frame(0xa2, [0, 1], field(''))],
+  ['a PUBLISH to an empty topic [MQTT-4.7.3-1 v3]', frame(0x30, field(''))],
+] as const) {
+  test(`${what} closes the connection`, () => {
+    for (const protocolLevel of OLD_LEVELS) {
+      assertCloses(connectOld(new World(), 'c', { protocolLevel }), bytes)
+    }
+  })
+}
+
+test('the packets of the server have the flags of the standard [MQTT-2.2.2-1 v3]', () => {
+  const world = new World()
+  const client = connectOld(world, 'c')
+  const firsts: number[] = []
+  const write = client.write.bind(client)
+  client.write = pieces => {
+    firsts.push(pieces[0]?.[0] ?? 0)
+    write(pieces)
+  }
+  client.subscribe('a', 2)
+  client.publish('b', 'm', { qos: 1 })
+  client.publish('b', 'm', { qos: 2, packetId: 2 })
+  client.acknowledge(PacketType.PUBREL, 2)
+  connectOld(world, 'p').publish('a', 'm', { qos: 2 })
+  client.acknowledge(PacketType.PUBREC, 1)
+  client.ask(unsubscribe(5, 'a'))
+  client.ask(frame(0xc0))
+  assert.deepEqual(firsts, [0x90, 0x40, 0x50, 0x70, 0x34, 0x62, 0xb0, 0xd0])
+})
+
+test('a refused filter gets 0x80 in SUBACK, whatever the reason [MQTT-3.9.3-2 v3]', () => {
+  class Strict extends OpenGuard {
+    override maySubscribe(...[, filter]: Parameters<OpenGuard['maySubscribe']>): number {
+      return filter === 'no' ? ReasonCode.NOT_AUTHORIZED : 0
+    }
+  }
+  const client = connectOld(new World({ guard: new Strict() }), 'c')
+  const suback = only(client.ask(subscribeFrame(1, ['a', 2], ['no', 1])), PacketType.SUBACK)
+  assert.deepEqual(suback.reasonCodes, [2, 0x80])
 })
 
 test('after UNSUBSCRIBE nothing new comes, what has begun is finished \

@@ -40,11 +40,11 @@ for (const level of OLD_LEVELS) {
       })
     }
 
-    test(`DISCONNECT drops the will, ${level}, clean ${cleanStart} [MQTT-3.14.4-3 v3]`, () => {
+    test(`DISCONNECT drops the will, ${level}, clean ${cleanStart} [MQTT-3.14.4-3 v3] [MQTT-3.1.2-10 v3]`, () => {
       const world = new World()
       const watcher = watcherOf(world)
       const client = connectOld(world, 'c', { protocolLevel: level, cleanStart, will: will() })
-      client.disconnect() // [MQTT-3.1.2-10 v3]
+      client.disconnect()
       client.cut()
       world.advance(20_000)
       assert.equal(client.ended, true)

@@ -247,7 +247,7 @@ test('the client id is the key of the session, character by character [MQTT-3.1.
   }
 })
 
-test('an empty client id gets a unique one, which CONNACK tells [MQTT-3.1.3-6]', () => {
+test('an empty client id gets a unique one, which CONNACK tells [MQTT-3.1.3-6] [MQTT-3.2.2-16]', () => {
   const world = new World()
   // Somebody already has what will be assigned first.
   const taken = world.connect({ clientId: '' }).connack?.properties.assignedClientIdentifier
@@ -257,7 +257,7 @@ test('an empty client id gets a unique one, which CONNACK tells [MQTT-3.1.3-6]',
   const assigned = client.connack?.properties.assignedClientIdentifier ?? ''
   assert.notEqual(assigned, '')
   assert.notEqual(assigned, taken)
-  assert.notEqual(assigned, next) // [MQTT-3.2.2-16]
+  assert.notEqual(assigned, next)
   assert.equal(other.ended, false)
 })
 

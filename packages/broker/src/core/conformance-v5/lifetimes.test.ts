@@ -79,7 +79,7 @@ test('properties of the will pass in their order [MQTT-3.1.3-10]', () => {
 })
 
 test('a session is kept for its expiry interval and no longer \
-[MQTT-3.1.2-23] [MQTT-4.1.0-1] [MQTT-4.1.0-2] [MQTT-3.2.2-2] [MQTT-3.2.2-3]', () => {
+[MQTT-3.1.2-23] [MQTT-4.1.0-1] [MQTT-4.1.0-2] [MQTT-3.2.2-3]', () => {
   const world = new World()
   assert.equal(world.connect({ clientId: 'c' }).connack?.sessionPresent, false)
   const kept = connectKept(world, 'c', { sessionExpiryInterval: 10 })
@@ -210,7 +210,7 @@ test('a will beyond what is supported is refused [MQTT-3.2.2-12] [MQTT-3.2.2-13]
   }
 })
 
-test('an empty client id gets an assigned one [MQTT-3.2.2-16]', () => {
+test('an assigned client id is long enough not to be guessed', () => {
   const world = new World()
   const ids = [1, 2].map(() => {
     const client = world.connect({ clientId: '' })
@@ -358,9 +358,7 @@ test('a failed re-authentication ends the connection [MQTT-4.12.1-2]', () => {
 })
 
 test('without problem information only PUBLISH, CONNACK and DISCONNECT carry words \
-[MQTT-3.1.2-29] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] \
-[MQTT-3.6.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1] \
-[MQTT-3.11.2-2] [MQTT-3.15.2-2] [MQTT-3.15.2-3] [MQTT-3.2.2-20] [MQTT-3.14.2-4]', () => {
+[MQTT-3.1.2-29]', () => {
   // This server sends words in CONNACK and DISCONNECT only, and user properties in none.
   const world = new World()
   const client = world.connect({ properties: { requestProblemInformation: 0 } })
