@@ -3,7 +3,7 @@
 //
 //   node scripts/conformance.js            writes the table
 //   node scripts/conformance.js --check    fails when the written table is old, or when a statement
-//                                          that concerns a server has neither test nor exception
+//                                          has no test for a side that it concerns
 //   node scripts/conformance.js host:port  runs the conformance suite against the broker there
 //
 // It needs the compiled tests (npm run build): the scanner of the tidy rules is there.
@@ -23,7 +23,15 @@ const Shown = {
   'not applicable': 'n/a',
 }
 const STATEMENT_ID = /\[(MQTT-[\d.]+-\d+)(?: (v3))?\]/g
-const Who = { C: 'client', S: 'server', B: 'both' }
+/** @type {{ [who in 'C' | 'S' | 'B']: { name: string, sides: ('client' | 'server')[] } }} */
+const Who = {
+  C: { name: 'client', sides: ['client'] },
+  S: { name: 'server', sides: ['server'] },
+  B: { name: 'both', sides: ['client', 'server'] },
+}
+/** Where tests of one side only are; the others, those of the codec among them, count for both. */
+const OfClient = ['packages/client/', 'test/src/client/']
+const OfServer = ['packages/broker/', 'test/src/broker/', 'test/src/transports/']
 const Standards = [
   { title: 'MQTT 5.0', level: 'v5', list: 'test/statements/mqtt-5.0.tsv' },
   { title: 'MQTT 3.1.1', level: 'v3', list: 'test/statements/mqtt-3.1.1.tsv' },
@@ -52,19 +60,38 @@ else writeFileSync(join(ROOT, TABLE), table)
 function check() {
   const missing = Standards.flatMap(({ level, list }) =>
     readStatements(list)
-      .filter(({ who }) => who !== 'C')
-      .filter(({ id }) => !evidence.get(key(id, level))?.tests.size)
       .filter(({ id }) => !exceptions.has(key(id, level)))
+      .flatMap(({ id, who }) =>
+        Who[who].sides
+          .filter(side => !isTested(id, level, side))
+          .map(side => `${key(id, level)} (${side})`),
+      ),
+  )
+  const needless = Standards.flatMap(({ level, list }) =>
+    readStatements(list)
+      .filter(({ id }) => exceptions.has(key(id, level)))
+      .filter(({ id, who }) => Who[who].sides.every(side => isTested(id, level, side)))
       .map(({ id }) => key(id, level)),
   )
-  const needless = [...exceptions.keys()].filter(id => evidence.get(id)?.tests.size)
   const unknown = [...exceptions.keys()].filter(id => !isStatement(id))
   const isOld = read(TABLE) !== table
-  report(`server statements without a test (${missing.length})`, missing)
+  report(`statements without a test (${missing.length})`, missing)
   report(`exceptions in ${EXCEPTIONS} that have a test`, needless)
   report(`exceptions in ${EXCEPTIONS} that are no statement`, unknown)
   if (isOld) console.log(`${TABLE} is old: run "npm run build && node scripts/conformance.js"`)
   return missing.length + needless.length + unknown.length === 0 && !isOld
+}
+
+/**
+ * @param {string} id
+ * @param {string} level
+ * @param {'client' | 'server'} side
+ * @returns {boolean}
+ */
+function isTested(id, level, side) {
+  const elsewhere = side === 'client' ? OfServer : OfClient
+  const paths = [...(evidence.get(key(id, level))?.tests.keys() ?? [])]
+  return paths.some(path => !elsewhere.some(folder => path.startsWith(folder)))
 }
 
 /**
@@ -122,20 +149,22 @@ function addTo(byFile, path, name) {
 
 /** @returns {string} */
 function head() {
-  const rows = Standards.map(({ title, level, list }) => {
-    const server = readStatements(list).filter(({ who }) => who !== 'C')
-    const tested = server.filter(({ id }) => evidence.get(key(id, level))?.tests.size)
-    const excepted = server.filter(({ id }) => exceptions.has(key(id, level)))
-    return `| ${title} | ${server.length} | ${tested.length} | ${excepted.length} |`
-  })
+  const rows = Standards.flatMap(({ title, level, list }) =>
+    /** @type {const} */ (['server', 'client']).map(side => {
+      const all = readStatements(list).filter(({ who }) => Who[who].sides.includes(side))
+      const excepted = all.filter(({ id }) => exceptions.has(key(id, level)))
+      const tested = all.filter(({ id }) => isTested(id, level, side))
+      return `| ${title} | ${side} | ${all.length} | ${tested.length} | ${excepted.length} |`
+    }),
+  )
   return `# Conformance
 
 Every normative statement of the standards, where the code enforces it, and the tests that name it.
 Made by \`node scripts/conformance.js\` from the ids in the sources: do not edit it.
-\`npm run check\` fails when a statement that concerns a server has no test.
+\`npm run check\` fails when a statement has no test for a side that it concerns.
 
-| | statements on servers | tested | excepted |
-|---|---:|---:|---:|
+| | Side | statements | tested | excepted |
+|---|---|---:|---:|---:|
 ${rows.join('\n')}`
 }
 
@@ -195,7 +224,7 @@ function row({ id, who, text }, level) {
   const outcomes = results.names.map((_, at) => {
     return Shown[/** @type {keyof typeof Shown} */ (measured[at])] ?? ''
   })
-  const cells = [id, Who[who], text, enforced.join('<br>'), tests.join('<br>'), ...outcomes]
+  const cells = [id, Who[who].name, text, enforced.join('<br>'), tests.join('<br>'), ...outcomes]
   return `| ${cells.map(escaped).join(' | ')} |`
 }
 

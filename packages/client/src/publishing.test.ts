@@ -176,7 +176,7 @@ for (const [name, qos] of [
   })
 }
 
-test('a window of the server holds back PUBLISH [MQTT-3.3.4-7] [MQTT-4.9.0-1]', async () => {
+test('a window of the server holds back PUBLISH [MQTT-3.3.4-7] [MQTT-4.9.0-1] [MQTT-4.9.0-2]', async () => {
   const world = new World()
   const client = await world.connected({}, { properties: { receiveMaximum: 2 } })
   for (let i = 1; i <= 4; i++) publish(client, 'a', `${i}`, i % 2 === 0 ? 1 : 2)

@@ -13,6 +13,7 @@ import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import { Limits } from './limits.ts'
 import type { Message } from './message.ts'
+import { isWellFormed } from './publish-writer.ts'
 import { aborted } from './publisher.ts'
 import {
   type AckMode,
@@ -339,8 +340,8 @@ function readFilter(text: string, share: string | undefined): TopicTemplate {
     throw invalidArgument(`not a name of a share: ${JSON.stringify(share)}`) // [MQTT-4.8.2-2]
   }
   const template = parseTopicTemplate(share === undefined ? text : `$share/${share}/${text}`)
-  // [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1]
-  if (isTopicFilter(template.filter)) return template
+  // [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-3.8.3-1] [MQTT-3.10.3-1]
+  if (isTopicFilter(template.filter) && isWellFormed(template.filter)) return template
   throw invalidArgument(`not a topic filter: ${JSON.stringify(text.slice(0, 40))}`)
 }
 
