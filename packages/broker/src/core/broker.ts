@@ -478,6 +478,7 @@ export class Broker implements ConnectionOwner {
     connection.allowedRoute = null
     connection.aliases = null // [MQTT-3.3.2-7]
     connection.sentAliases = null
+    connection.carried = null
     this.endTicket(connection.waitingFor)
     connection.waitingFor = 0
     connection.resume = null

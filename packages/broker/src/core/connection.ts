@@ -72,6 +72,8 @@ export class Connection implements Due {
   /** What waits for a batch, in order: packed acknowledgements, or whole packets. */
   heldBatches: number[] | null = null
   held: (number | Uint8Array)[] | null = null
+  /** QoS 2 identifiers from it that came on an earlier connection and wait for PUBREL. */
+  carried: Set<number> | null = null
   /** QoS 1 and 2 messages from it whose acknowledgement is held. */
   heldPublishes = 0
   /** The guard's ticket that it waits for; 0: none. Nothing is read meanwhile. */

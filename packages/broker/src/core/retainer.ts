@@ -116,6 +116,7 @@ export class Retainer {
   private send(session: Session, subscription: Subscription, message: Message): void {
     const broker = this.broker
     if (this.dropIfExpired(message)) return
+    if (subscription.noLocal && message.publisher === session.clientId) return // [MQTT-3.8.3-3]
     if (!broker.mayReceive(session, message.topic)) return
     const identifiers = subscription.identifier === 0 ? null : [subscription.identifier]
     const qos = message.qos < subscription.qos ? message.qos : subscription.qos

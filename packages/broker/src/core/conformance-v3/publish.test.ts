@@ -318,3 +318,19 @@ test('PUBACKs and PUBRECs go out in the order of the PUBLISHes [MQTT-4.6.0-2 v3]
     [9, 3, 7, 8, 2, 6],
   )
 })
+
+test('QoS 1 under an identifier that waits for PUBREL is a new message [MQTT-2.3.1-2 v3]', () => {
+  // The client has lost its state: it would come back with the same message again and again.
+  const world = new World()
+  const watcher = connectOld(world, 'w')
+  watcher.subscribe('t')
+  const client = connectOld(world, 'c', { cleanStart: false })
+  client.publish('t', 'old', { qos: 2, packetId: 1 })
+  client.cut()
+  const again = connectOld(world, 'c', { cleanStart: false })
+  again.publish('t', 'new', { qos: 1, packetId: 1 })
+  assert.equal(only(again.take(), PacketType.PUBACK).packetId, 1)
+  again.publish('t', 'newer', { qos: 2, packetId: 1 })
+  assert.equal(only(again.take(), PacketType.PUBREC).packetId, 1)
+  assert.deepEqual(texts(watcher.take()), ['old', 'new', 'newer'])
+})

@@ -129,6 +129,10 @@ test('AUTH has a method and no words [MQTT-3.15.2-1] [MQTT-3.15.2-2] [MQTT-3.15.
   assert.deepEqual(auth.properties, { authenticationMethod: 'STEP' })
 })
 
+test('AUTH 0x00 from a client is refused: it is the word of a server [MQTT-4.12.0-3]', () => {
+  assertConnack(stepping(), authPacket(0, 'STEP'), ReasonCode.PROTOCOL_ERROR)
+})
+
 test('AUTH with another method than CONNECT had is refused [MQTT-4.12.0-5]', () => {
   const packet = authPacket(ReasonCode.CONTINUE_AUTHENTICATION, 'OTHER')
   assertConnack(stepping(), packet, ReasonCode.PROTOCOL_ERROR)

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PacketType, ReasonCode } from '@godwit/packet'
+import { type Packet, PacketType, ReasonCode } from '@godwit/packet'
 import { field, frame, only } from '../../testing/bytes.ts'
 import { type TestClient, text, World } from '../../testing/harness.ts'
 import { assertDisconnects, connectKept, typesOf, watch } from '../../testing/v5.ts'
@@ -210,6 +210,57 @@ test('topics and filters are compared as they are written, with wildcards too \
     const topics = [...retained, ...client.take()].map(packet => 'topic' in packet && packet.topic)
     assert.deepEqual(topics, [`t/${level}`, `t/${level}`])
   }
+})
+
+test("a retained message of one's own does not come back with No Local [MQTT-3.8.3-3]", () => {
+  const world = new World()
+  const client = connectKept(world, 'c')
+  client.publish('own', 'm', { retain: true })
+  world.connect({ clientId: 'p' }).publish('other', 'm', { retain: true })
+  const topics = (packets: readonly Packet[]): unknown[] =>
+    packets.flatMap(packet => ('topic' in packet ? [packet.topic] : []))
+  assert.deepEqual(topics(client.subscribe('#', 0, { noLocal: true })), ['other'])
+  // It is the client id that counts, not the connection.
+  const again = connectKept(world, 'c')
+  assert.deepEqual(topics(again.subscribe('#', 0, { noLocal: true })), ['other'])
+  assert.deepEqual(topics(again.subscribe('+', 0)).sort(), ['other', 'own'])
+})
+
+test('QoS 2 identifiers of an earlier connection take no room in the Receive Maximum \
+[MQTT-4.9.0-1]', () => {
+  const world = new World({ limits: { receiveMaximum: 2 } })
+  const first = connectKept(world, 'p')
+  for (const packetId of [1, 2]) first.publish('t', 'm', { qos: 2, packetId })
+  assert.deepEqual(typesOf(first.take()), [PUBREC, PUBREC])
+  first.cut()
+  const again = connectKept(world, 'p')
+  for (const packetId of [3, 4]) again.publish('t', 'm', { qos: 2, packetId })
+  assert.deepEqual(typesOf(again.take()), [PUBREC, PUBREC])
+  // One that is sent again is in the window of this connection.
+  assertDisconnects(again, publishFrame(5), ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
+  const third = connectKept(world, 'p')
+  third.publish('t', 'm', { qos: 2, packetId: 1, dup: true })
+  third.publish('t', 'm', { qos: 2, packetId: 5 })
+  assert.deepEqual(typesOf(third.take()), [PUBREC, PUBREC])
+  third.acknowledge(PacketType.PUBREL, 2)
+  assertDisconnects(third, publishFrame(6), ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
+})
+
+function publishFrame(packetId: number): Uint8Array {
+  return frame(0x34, field('t'), [0, packetId], 0)
+}
+
+test('QoS 1 under an identifier that waits for PUBREL is told that it is in use', () => {
+  const world = new World()
+  const watcher = watch(world, 't')
+  const client = world.connect()
+  client.publish('t', 'one', { qos: 2, packetId: 7 })
+  client.take()
+  client.publish('t', 'two', { qos: 1, packetId: 7 })
+  const puback = only(client.take(), PacketType.PUBACK)
+  assert.equal(puback.reasonCode, ReasonCode.PACKET_IDENTIFIER_IN_USE)
+  assert.deepEqual(watcher.takePublishes().map(text), ['one'])
+  assert.equal(only(client.acknowledge(PacketType.PUBREL, 7), PUBCOMP).reasonCode, 0)
 })
 
 test('a store that fails is the reason of no protocol error [MQTT-3.14.2-1]', () => {

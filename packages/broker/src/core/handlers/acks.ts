@@ -7,6 +7,7 @@ import type { Connection } from '../connection.ts'
 import { InflightState } from '../ports.ts'
 import { NO_BATCH } from '../sender.ts'
 import type { Session } from '../session.ts'
+import { forgetReceived } from './publish.ts'
 
 const FAILURE = 0x80
 
@@ -124,12 +125,8 @@ function handlePubrel(
   session: Session,
   packetId: number,
 ): void {
-  const known = session.received?.delete(packetId) ?? false
-  let batch = NO_BATCH
-  if (known && session.storedId !== 0) {
-    broker.ports.store.removeReceived(session.storedId, packetId)
-    batch = broker.ports.store.openBatch
-  }
+  const known = forgetReceived(broker, connection, session, packetId)
+  const batch = known && session.storedId !== 0 ? broker.ports.store.openBatch : NO_BATCH
   const reasonCode = known ? 0 : ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
   broker.sender.acknowledge(connection, PacketType.PUBCOMP, packetId, reasonCode, batch)
 }

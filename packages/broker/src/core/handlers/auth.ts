@@ -13,6 +13,10 @@ export function handleAuth(broker: Broker, connection: Connection, packet: AuthP
     const text = `AUTH has method ${method}, CONNECT had ${connection.authenticationMethod}`
     throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text) // [MQTT-4.12.0-5]
   }
+  if (packet.reasonCode === ReasonCode.SUCCESS) {
+    const text = 'AUTH has reason code 0, which is the word of a server'
+    throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text) // [MQTT-4.12.0-3]
+  }
   const again = packet.reasonCode === ReasonCode.RE_AUTHENTICATE
   if (again !== (connection.state === ConnectionState.OPEN && !connection.reauthenticating)) {
     const text = `AUTH has reason code ${packet.reasonCode}, which is not its turn`

@@ -215,6 +215,9 @@ function accept(
   connection.state = ConnectionState.OPEN
   connection.session = session
   session.connection = connection
+  if (session.received !== null && session.received.size > 0) {
+    connection.carried = new Set(session.received)
+  }
   session.protocolLevel = packet.protocolLevel
   sessions.setExpiry(session, expirySeconds)
   sessions.setWill(session, will)

@@ -11,6 +11,7 @@ import type { Message } from '../message.ts'
 import { DISCARD, type Identity, LATER, type PublishReplacement } from '../ports.ts'
 import type { Route } from '../router.ts'
 import { NO_BATCH } from '../sender.ts'
+import type { Session } from '../session.ts'
 
 /** PUBLISH with QoS 0 and neither DUP nor RETAIN. */
 const PLAIN_PUBLISH = 0x30
@@ -175,15 +176,18 @@ function refuse(
 function beginAcknowledged(broker: Broker, connection: Connection, packetId: number): boolean {
   const session = connection.session
   const received = session === null ? null : session.received
-  if (received?.has(packetId)) {
-    if (broker.view.qos !== 2) inUse(packetId)
+  if (session !== null && received?.has(packetId)) {
+    if (broker.view.qos !== 2) return isFree(broker, connection, session, packetId)
+    connection.carried?.delete(packetId)
     const store = broker.ports.store
-    const batch =
-      session !== null && session.storedId !== 0 && store.dirty ? store.openBatch : NO_BATCH
+    const batch = session.storedId !== 0 && store.dirty ? store.openBatch : NO_BATCH
     broker.sender.acknowledge(connection, PacketType.PUBREC, packetId, 0, batch)
     return false
   }
-  const unacknowledged = connection.heldPublishes + (received === null ? 0 : received.size)
+  // The window begins anew with each connection: what came on an earlier one is not in it.
+  const carriedCount = connection.carried === null ? 0 : connection.carried.size
+  const receivedCount = received === null ? 0 : received.size - carriedCount
+  const unacknowledged = connection.heldPublishes + receivedCount
   if (unacknowledged >= broker.limits.receiveMaximum && connection.level5) {
     const limit = broker.limits.receiveMaximum
     const text = `more than ${limit} messages at QoS 1 and 2 are not acknowledged`
@@ -192,9 +196,37 @@ function beginAcknowledged(broker: Broker, connection: Connection, packetId: num
   return true
 }
 
-function inUse(packetId: number): never {
-  const text = `packet identifier ${packetId} came with QoS 1 while it is in use at QoS 2`
-  throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text)
+/**
+ * An identifier of QoS 2 comes with QoS 1: the client has lost the state that the server has. MQTT
+ * 5.0 can tell it so. An older client would come back with the same message for ever; what counts
+ * is that it takes the identifier to be free [MQTT-2.3.1-2 v3].
+ */
+function isFree(
+  broker: Broker,
+  connection: Connection,
+  session: Session,
+  packetId: number,
+): boolean {
+  if (connection.level5) {
+    const code = ReasonCode.PACKET_IDENTIFIER_IN_USE
+    broker.sender.acknowledge(connection, PacketType.PUBACK, packetId, code, NO_BATCH)
+    return false
+  }
+  forgetReceived(broker, connection, session, packetId)
+  return true
+}
+
+/** @returns false when the identifier was not known */
+export function forgetReceived(
+  broker: Broker,
+  connection: Connection,
+  session: Session,
+  packetId: number,
+): boolean {
+  connection.carried?.delete(packetId)
+  if (session.received?.delete(packetId) !== true) return false
+  if (session.storedId !== 0) broker.ports.store.removeReceived(session.storedId, packetId)
+  return true
 }
 
 function checkLimits(broker: Broker, connection: Connection): void {
