@@ -2,6 +2,7 @@
 // when it is asked for, so that --help is quick.
 
 import { Command, CommanderError, type Command as Parser } from 'commander'
+import type { CompletedCommand } from './commands/completion.ts'
 import type { PasswdFlags } from './commands/passwd.ts'
 import type { TicktockFlags } from './commands/ticktock.ts'
 import { withLegacyFlags } from './legacy-flags.ts'
@@ -17,6 +18,7 @@ const ClientTexts: Readonly<Record<string, string>> = {
   sub: 'print the messages of topics',
   rr: 'publish a request and print its response',
   replay: 'publish a recording of sub --record',
+  check: 'find out what a broker supports',
   bench: 'load testers: ping, load, many, compare, report, compare-brokers',
 }
 
@@ -43,6 +45,12 @@ Examples:
 The files are Mosquitto's: mosquitto reads them, and godwit serve --password-file reads mosquitto's.
 -H argon2id needs Mosquitto 2.1.`
 
+const CompletionHelp = `
+Examples:
+  eval "$(godwit completion bash)"                        in ~/.bashrc
+  godwit completion zsh > "\${fpath[1]}/_godwit"
+  godwit completion fish > ~/.config/fish/completions/godwit.fish`
+
 const TicktockHelp = `
 Examples:
   godwit ticktock --who bonnie --delay 1s
@@ -66,6 +74,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   })
   for (const [name, text] of Object.entries(ClientTexts)) program.command(name).description(text)
   defineTools(program, exit)
+  defineCompletion(program, exit)
   try {
     await program.parseAsync(withLegacyFlags(words), { from: 'user' })
   } catch (error) {
@@ -120,6 +129,32 @@ function defineServe(program: Parser, run: (flags: ServeFlags) => Promise<void>)
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value]
+}
+
+function defineCompletion(program: Parser, exit: (code: number) => void): void {
+  program
+    .command('completion')
+    .description('print what bash, zsh or fish needs to complete commands')
+    .argument('<shell>', 'bash, zsh or fish')
+    .exitOverride()
+    .addHelpText('after', CompletionHelp)
+    .action(async (shell: string) => {
+      const { completion } = await import('./commands/completion.ts')
+      exit(completion(shell, commandsOf(program)))
+    })
+}
+
+/** What commander knows, for completion. */
+function commandsOf(program: Parser): CompletedCommand[] {
+  return program.commands.map(command => ({
+    name: command.name(),
+    text: command.description(),
+    options: command.options.map(({ short, long, description, required }) => ({
+      names: [short, long].filter(name => name !== undefined),
+      text: description,
+      takesValue: required,
+    })),
+  }))
 }
 
 function defineTools(program: Parser, exit: (code: number) => void): void {

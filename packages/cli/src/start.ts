@@ -12,6 +12,7 @@ async function main(): Promise<number> {
     case 'pub':
     case 'sub':
     case 'rr':
+    case 'check':
       return runClient(command, words)
     case 'replay':
       return runClient('pub', replayWords(words))
@@ -45,7 +46,8 @@ async function runClient(command: ClientCommand, words: readonly string[]): Prom
   }
   if (command === 'pub') return (await import('./commands/pub.ts')).publish(choice)
   if (command === 'sub') return (await import('./commands/sub.ts')).subscribe(choice)
-  return (await import('./commands/rr.ts')).request(choice)
+  if (command === 'rr') return (await import('./commands/rr.ts')).request(choice)
+  return (await import('./commands/check.ts')).check(choice)
 }
 
 async function fail(error: unknown): Promise<number> {

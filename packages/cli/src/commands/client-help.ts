@@ -63,6 +63,19 @@ ${FILES}
 
 The exit code is 0, that of CONNACK or of a refused subscription, 27 when -W ended it, else 1.`,
   },
+  check: {
+    usage: 'godwit check [options] [mqtt(s)://[user[:pw]@]host[:port]]',
+    what: 'Find out what a broker supports, by using it.',
+    end: `
+Examples:
+  godwit check
+  godwit check mqtts://user:secret@broker.example.com
+  godwit check broker:1883 --json | jq .limits
+
+It publishes to topics below godwit-check/ and leaves nothing behind. -W is how long to wait for
+each answer (default: 5). The exit code is 0, or that of CONNACK, or 1 when nothing could be
+reached.`,
+  },
   rr: {
     usage: 'godwit rr [options] -t topic -e answers -m message',
     what: 'Publish a request and print its response.',

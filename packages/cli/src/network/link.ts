@@ -320,7 +320,7 @@ function webSocketTls(choice: ClientChoice): { tls?: TlsOptions; localAddress?: 
 }
 
 /** In Mosquitto's words where it has some. What is not about the connection stays as it is. */
-function linkError(choice: ClientChoice, error: unknown): LinkError {
+export function linkError(choice: ClientChoice, error: unknown): LinkError {
   if (error instanceof ConnectionRefusedError) {
     const code = error.returnCode >= 0 ? error.returnCode : error.reasonCode
     return new LinkError('refused', error.message, code, error)

@@ -3,7 +3,7 @@
 
 import type { ProtocolLevel, QoS, UserProperty } from '@godwit/packet'
 
-export type ClientCommand = 'pub' | 'sub' | 'rr'
+export type ClientCommand = 'pub' | 'sub' | 'rr' | 'check'
 
 /** Where the messages of pub and rr come from. */
 export type Source =
@@ -144,6 +144,6 @@ export class ClientChoice {
 
   constructor(command: ClientCommand) {
     this.command = command
-    if (command === 'rr') this.level = 5
+    if (command === 'rr' || command === 'check') this.level = 5
   }
 }

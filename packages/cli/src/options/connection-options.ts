@@ -5,6 +5,7 @@ import { usage } from '../failure.ts'
 import { type ClientChoice, NOT_SET } from './choice.ts'
 import {
   ALL,
+  CLIENTS,
   leadingInteger,
   type OptionGroup,
   option,
@@ -31,7 +32,7 @@ export const ConnectionOptions: readonly OptionGroup[] = [
       option(ALL, '--unix', '<path>', 'a Unix socket instead', (choice, value) => {
         choice.unix = value
       }),
-      option(ALL, '--ws', null, 'connect with WebSockets', choice => {
+      option(CLIENTS, '--ws', null, 'connect with WebSockets', choice => {
         choice.webSocket = true
       }),
       option(ALL, '-A', '<address>', 'address of this machine to connect from', (choice, value) => {
@@ -47,14 +48,26 @@ export const ConnectionOptions: readonly OptionGroup[] = [
   {
     title: 'Who you are',
     options: [
-      option(ALL, '-i --id -id', '<id>', 'client id (default: a random one)', (choice, value) => {
-        if (choice.idPrefix !== null) bothIds()
-        choice.id = value
-      }),
-      option(ALL, '-I --id-prefix', '<prefix>', 'client id: this and the pid', (choice, value) => {
-        if (choice.id !== null) bothIds()
-        choice.idPrefix = value
-      }),
+      option(
+        CLIENTS,
+        '-i --id -id',
+        '<id>',
+        'client id (default: a random one)',
+        (choice, value) => {
+          if (choice.idPrefix !== null) bothIds()
+          choice.id = value
+        },
+      ),
+      option(
+        CLIENTS,
+        '-I --id-prefix',
+        '<prefix>',
+        'client id: this and the pid',
+        (choice, value) => {
+          if (choice.id !== null) bothIds()
+          choice.idPrefix = value
+        },
+      ),
       option(ALL, '-u --username --user -user', '<name>', 'user name', (choice, value) => {
         choice.username = value
       }),
@@ -82,20 +95,26 @@ export const ConnectionOptions: readonly OptionGroup[] = [
     title: 'Session',
     options: [
       option(
-        ALL,
+        CLIENTS,
         '-V --protocol-version',
         '<version>',
         'mqttv5, mqttv311 or mqttv31',
         applyVersion,
       ),
-      option(ALL, '-k --keepalive', '<seconds>', 'keep alive (default: 60)', (choice, value) => {
-        choice.keepAliveSeconds = wholeNumber('-k', value, KEEP_ALIVE_SECONDS_MIN, UINT16_MAX)
-      }),
-      option(ALL, '-c --disable-clean-session', null, 'keep the session; needs -i', choice => {
+      option(
+        CLIENTS,
+        '-k --keepalive',
+        '<seconds>',
+        'keep alive (default: 60)',
+        (choice, value) => {
+          choice.keepAliveSeconds = wholeNumber('-k', value, KEEP_ALIVE_SECONDS_MIN, UINT16_MAX)
+        },
+      ),
+      option(CLIENTS, '-c --disable-clean-session', null, 'keep the session; needs -i', choice => {
         choice.cleanSession = false
       }),
-      option(ALL, '-x', '<seconds>', 'how long it is kept, -1 for ever; MQTT 5', applyExpiry),
-      option(ALL, '-M', '<n>', 'unacknowledged messages (default: 20)', (choice, value) => {
+      option(CLIENTS, '-x', '<seconds>', 'how long it is kept, -1 for ever; MQTT 5', applyExpiry),
+      option(CLIENTS, '-M', '<n>', 'unacknowledged messages (default: 20)', (choice, value) => {
         choice.inflightMax = Math.min(
           wholeNumber('-M', value, 1, Number.MAX_SAFE_INTEGER),
           UINT16_MAX,
@@ -106,16 +125,22 @@ export const ConnectionOptions: readonly OptionGroup[] = [
   {
     title: 'Will: what the broker publishes when the connection breaks',
     options: [
-      option(ALL, '--will-topic', '<topic>', 'where to', (choice, value) => {
+      option(CLIENTS, '--will-topic', '<topic>', 'where to', (choice, value) => {
         choice.willTopic = topicName('will', value)
       }),
-      option(ALL, '--will-payload', '<text>', 'its message (default: empty)', (choice, value) => {
-        choice.willPayload = value
-      }),
-      option(ALL, '--will-qos', '<qos>', '0, 1 or 2 (default: 0)', (choice, value) => {
+      option(
+        CLIENTS,
+        '--will-payload',
+        '<text>',
+        'its message (default: empty)',
+        (choice, value) => {
+          choice.willPayload = value
+        },
+      ),
+      option(CLIENTS, '--will-qos', '<qos>', '0, 1 or 2 (default: 0)', (choice, value) => {
         choice.willQos = qosOf('--will-qos', value)
       }),
-      option(ALL, '--will-retain', null, 'it is retained', choice => {
+      option(CLIENTS, '--will-retain', null, 'it is retained', choice => {
         choice.willRetain = true
       }),
     ],

@@ -6,6 +6,7 @@ import type { ClientChoice } from './choice.ts'
 import {
   ALL,
   addTopic,
+  CLIENTS,
   leadingNumber,
   type OptionGroup,
   option,
@@ -14,7 +15,9 @@ import {
   qosOf,
   RR,
   SUB,
+  SUB_CHECK,
   SUB_RR,
+  SUB_RR_CHECK,
   setSource,
   topicFilter,
   topicName,
@@ -129,9 +132,15 @@ export const MessageOptions: readonly OptionGroup[] = [
       option(SUB, '-C', '<n>', 'end after so many messages', (choice, value) => {
         choice.count = wholeNumber('-C', value, 1, MOST)
       }),
-      option(SUB_RR, '-W', '<seconds>', 'end after this time with code 27', (choice, value) => {
-        choice.timeoutSeconds = wholeNumber('-W', value, 1, MOST)
-      }),
+      option(
+        SUB_RR_CHECK,
+        '-W',
+        '<seconds>',
+        'end after this time with code 27',
+        (choice, value) => {
+          choice.timeoutSeconds = wholeNumber('-W', value, 1, MOST)
+        },
+      ),
       option(SUB, '-E', null, 'end when the broker has confirmed', choice => {
         choice.exitAfterSubscribe = true
       }),
@@ -153,7 +162,7 @@ export const MessageOptions: readonly OptionGroup[] = [
       option(SUB_RR, '-N', null, 'nothing after a payload', choice => {
         choice.newline = false
       }),
-      option(SUB, '--json', null, 'one line of JSON per message, nothing lost', choice => {
+      option(SUB_CHECK, '--json', null, 'JSON, of sub a line per message', choice => {
         choice.json = true
       }),
       option(SUB, '--go-format', null, 'topic, payload and retain flag between tabs', choice => {
@@ -183,9 +192,9 @@ export const MessageOptions: readonly OptionGroup[] = [
     ],
   },
   {
-    title: 'Both',
+    title: 'In general',
     options: [
-      option(ALL, '-q --qos', '<qos>', '0, 1 or 2 (default: 0)', (choice, value) => {
+      option(CLIENTS, '-q --qos', '<qos>', '0, 1 or 2 (default: 0)', (choice, value) => {
         choice.qos = qosOf('-q', value)
       }),
       option(ALL, '-d --debug --dump -dump', null, 'every packet to standard error', choice => {

@@ -22,12 +22,16 @@ export interface OptionGroup {
   readonly options: readonly Option[]
 }
 
-export const ALL: readonly ClientCommand[] = ['pub', 'sub', 'rr']
+/** Whatever connects. */
+export const ALL: readonly ClientCommand[] = ['pub', 'sub', 'rr', 'check']
+export const CLIENTS: readonly ClientCommand[] = ['pub', 'sub', 'rr']
 export const PUB: readonly ClientCommand[] = ['pub']
 export const SUB: readonly ClientCommand[] = ['sub']
 export const RR: readonly ClientCommand[] = ['rr']
 export const PUB_RR: readonly ClientCommand[] = ['pub', 'rr']
 export const SUB_RR: readonly ClientCommand[] = ['sub', 'rr']
+export const SUB_CHECK: readonly ClientCommand[] = ['sub', 'check']
+export const SUB_RR_CHECK: readonly ClientCommand[] = ['sub', 'rr', 'check']
 
 export function option(
   commands: readonly ClientCommand[],

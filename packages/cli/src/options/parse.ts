@@ -9,7 +9,7 @@ import { checkTogether, MessageOptions } from './message-options.ts'
 import { addTopic, type Option, type OptionGroup, setSource, topicFilter, WRONG } from './option.ts'
 import { findOptionsFile, readOptionsFile } from './options-file.ts'
 import { applyProperty } from './properties.ts'
-import { applyUrl } from './url.ts'
+import { applyServer, applyUrl } from './url.ts'
 
 /** What reading needs of the world. */
 export interface Surroundings {
@@ -107,7 +107,7 @@ function namesOf(command: ClientCommand): Map<string, Option> {
 }
 
 function unknown(command: ClientCommand, word: string): string {
-  const others = (['pub', 'sub', 'rr'] as const).filter(
+  const others = (['pub', 'sub', 'rr', 'check'] as const).filter(
     other => other !== command && namesOf(other).has(word),
   )
   const hint = others.length === 0 ? '' : ` (it is one of godwit ${others.join(' and ')})`
@@ -117,6 +117,12 @@ function unknown(command: ClientCommand, word: string): string {
 /** Gives words without an option their meaning: a URL, a topic, a message. */
 function takeWords(choice: ClientChoice): void {
   const words = [...choice.words]
+  if (choice.command === 'check') {
+    const [server, more] = words
+    if (server !== undefined) applyServer(choice, server)
+    if (more !== undefined) usage(`'${more}' is one word too many`, WRONG)
+    return
+  }
   const url = words[0]
   if (url !== undefined && URL_WORD.test(url)) {
     words.shift()

@@ -34,6 +34,18 @@ export function applyUrl(choice: ClientChoice, url: string): void {
   if (scheme.webSocket) choice.webSocket = true
 }
 
+/** The word of `check`: `mqtt(s)://[user[:password]@]host[:port]`, or `host[:port]`. */
+export function applyServer(choice: ClientChoice, text: string): void {
+  const [, name = 'mqtt', rest = text] = /^([a-z]+):\/\/(.*)$/is.exec(text) ?? []
+  const scheme = Schemes[name.toLowerCase()]
+  if (scheme === undefined || scheme.webSocket) {
+    usage(`expected mqtt://host, mqtts://host or host:port, not ${text}`, WRONG)
+  }
+  const authority = rest.replace(/\/.*$/s, '')
+  applyAuthority(choice, authority.startsWith(':') ? `localhost${authority}` : authority)
+  if (scheme.secure) choice.secureUrl = true
+}
+
 function applyAuthority(choice: ClientChoice, authority: string): void {
   // A password may have an @ in it, a host has none.
   const at = authority.lastIndexOf('@')
