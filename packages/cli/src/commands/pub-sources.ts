@@ -1,6 +1,6 @@
 // Messages that pub reads one after the other: lines of standard input, lines of JSON, a recording.
 
-import { createReadStream } from 'node:fs'
+import { createReadStream, openSync } from 'node:fs'
 import { isTopicName } from '@godwit/packet'
 import { CommandFailure } from '../failure.ts'
 import type { OutgoingMessage } from '../network/link.ts'
@@ -21,11 +21,20 @@ export function incoming(
       return published(jsonLines(process.stdin, 'standard input'), defaults)
     case 'replay':
       return published(
-        paced(jsonLines(createReadStream(source.path), source.path), choice.replaySpeed),
+        paced(jsonLines(recording(source.path), source.path), choice.replaySpeed),
         defaults,
       )
     default:
       return plainLines(defaults)
+  }
+}
+
+/** Opened before there is a connection, so that a wrong name is told at once. */
+function recording(path: string): AsyncIterable<Uint8Array> {
+  try {
+    return createReadStream(path, { fd: openSync(path, 'r') })
+  } catch (error) {
+    throw new CommandFailure(`${path} cannot be read: ${(error as Error).message}`, WRONG)
   }
 }
 

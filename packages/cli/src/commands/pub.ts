@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { encodeUtf8, isTopicName } from '@godwit/packet'
 import { CommandFailure, usage } from '../failure.ts'
-import { ExitCode, report, type Say, sayer } from '../network/ending.ts'
+import { ExitCode, lost, report, type Say, sayer } from '../network/ending.ts'
 import { type Link, type OutgoingMessage, openLink } from '../network/link.ts'
 import type { ClientChoice, Source } from '../options/choice.ts'
 import { WRONG } from '../options/option.ts'
@@ -31,11 +31,8 @@ export async function publish(choice: ClientChoice): Promise<number> {
     process.once('SIGTERM', () => resolve(128 + 15))
   })
   try {
-    const code = await Promise.race([sendAll(link, messages, say), stopped])
-    if (choice.wait && code < FAILURE_CODE) {
-      const error = await Promise.race([link.closed, stopped.then(() => null)])
-      if (error !== null) throw error
-    }
+    const code = await Promise.race([sendAll(link, messages, say), stopped, lost(link)])
+    if (choice.wait && code < FAILURE_CODE) await Promise.race([stopped, lost(link)])
     await link.close()
     return code
   } catch (error) {
@@ -106,35 +103,48 @@ async function* repeated(
 }
 
 /**
- * Takes the next message when there is room for it. @returns 0, or the last refusal's reason code
+ * Takes the next message when there is room for it, and waits for the last acknowledgement.
+ * @returns 0, or the last refusal's reason code
  */
-async function sendAll(
-  link: Link,
+export async function sendAll(
+  link: Pick<Link, 'publish'>,
   messages: AsyncIterable<OutgoingMessage>,
   say: Say,
 ): Promise<number> {
-  const under = new Set<Promise<void>>()
-  let worst: number = ExitCode.OK
-  let failure: { readonly error: unknown } | null = null
+  const state = { under: 0, worst: ExitCode.OK as number, failure: null as unknown }
+  let wake: () => void = () => undefined
+  const settled = (): void => {
+    state.under--
+    wake()
+  }
+  const below = async (count: number): Promise<void> => {
+    while (state.under > count && state.failure === null) {
+      await new Promise<void>(resolve => {
+        wake = resolve
+      })
+    }
+  }
   let number = 0
   for await (const message of messages) {
-    if (failure !== null) break
     const mine = ++number
-    const sent = link
-      .publish(message)
-      .then(code => {
-        if (code < FAILURE_CODE) return
-        worst = code
-        say(`Warning: Publish ${mine} failed: ${reasonText(code)}.`)
-      })
-      .catch((error: unknown) => {
-        failure ??= { error }
-      })
-      .finally(() => under.delete(sent))
-    under.add(sent)
-    while (under.size >= AHEAD) await Promise.race(under)
+    state.under++
+    link.publish(message).then(
+      code => {
+        if (code >= FAILURE_CODE) {
+          state.worst = code
+          say(`Warning: Publish ${mine} failed: ${reasonText(code)}.`)
+        }
+        settled()
+      },
+      (error: unknown) => {
+        state.failure ??= error
+        settled()
+      },
+    )
+    await below(AHEAD - 1)
+    if (state.failure !== null) break
   }
-  await Promise.all(under)
-  if (failure !== null) throw (failure as { readonly error: unknown }).error
-  return worst
+  await below(0)
+  if (state.failure !== null) throw state.failure
+  return state.worst
 }

@@ -5,8 +5,8 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { encodeUtf8, type PublishPacket } from '@godwit/packet'
 import { CommandFailure, usage } from '../failure.ts'
-import { ExitCode, report, type Say, sayer } from '../network/ending.ts'
-import { type Link, LinkError, openLink } from '../network/link.ts'
+import { ExitCode, lost, report, type Say, sayer } from '../network/ending.ts'
+import { type Link, openLink } from '../network/link.ts'
 import type { ClientChoice } from '../options/choice.ts'
 import { WRONG } from '../options/option.ts'
 import { bytesOf } from '../output/format.ts'
@@ -185,11 +185,6 @@ class Exchange {
     if (correlationData === undefined) return this.waiting.keys().next().value ?? null
     return Buffer.from(correlationData).toString('latin1')
   }
-}
-
-async function lost(link: Link): Promise<never> {
-  const error = await link.closed
-  throw error ?? new LinkError('lost', 'Error: The connection was lost.', 0)
 }
 
 function payloadsOf({ source }: ClientChoice): AsyncIterable<Uint8Array> {

@@ -1,8 +1,8 @@
 // The command `godwit sub`: prints the messages of topics until it has had enough.
 
 import { type PublishPacket, topicMatches } from '@godwit/packet'
-import { ExitCode, report, type Say, sayer } from '../network/ending.ts'
-import { type Link, LinkError, openLink } from '../network/link.ts'
+import { ExitCode, lost, report, type Say, sayer } from '../network/ending.ts'
+import { type Link, openLink } from '../network/link.ts'
 import type { ClientChoice } from '../options/choice.ts'
 import { Output } from '../output/output.ts'
 import { needsPacketIds, printer, Recorder } from '../output/printer.ts'
@@ -147,12 +147,6 @@ class Run {
     cleared.catch(() => undefined)
     this.clearing.add(cleared)
   }
-}
-
-/** Only rejects: the end of a link that nobody has closed. */
-async function lost(link: Link): Promise<never> {
-  const error = await link.closed
-  throw error ?? new LinkError('lost', 'Error: The connection was lost.', 0)
 }
 
 async function openSink(choice: ClientChoice, output: Output, say: Say): Promise<Sink> {

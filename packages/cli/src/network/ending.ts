@@ -3,7 +3,7 @@
 
 import type { ClientChoice } from '../options/choice.ts'
 import { connackText } from '../output/texts.ts'
-import { LinkError } from './link.ts'
+import { type Link, LinkError } from './link.ts'
 
 /** libmosquitto's numbers. */
 export const ExitCode = {
@@ -30,4 +30,12 @@ export function report(error: unknown, choice: ClientChoice, say: Say): number {
   say(error.message)
   if (error.kind === 'unreachable') return ExitCode.WRONG
   return error.code === 0 ? ExitCode.LOST : error.code
+}
+
+/** Only rejects: with why a link ended that nobody has closed. */
+export async function lost(link: Pick<Link, 'closed'>): Promise<never> {
+  const error = await link.closed
+  if (error !== null) throw error
+  // Closed by ourselves: whoever races with this has won already.
+  return new Promise(() => undefined)
 }

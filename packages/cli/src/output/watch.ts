@@ -15,6 +15,8 @@ interface Row {
 /** More topics are counted, not shown. */
 const TOPICS_MAX = 10_000
 const SHOWN_BYTES_MAX = 1000
+const COLUMNS_DEFAULT = 80
+const ROWS_DEFAULT = 24
 const DRAW_MS = 200
 const ENTER = '\x1b[?1049h\x1b[?25l'
 const LEAVE = '\x1b[?25h\x1b[?1049l'
@@ -60,7 +62,9 @@ export class Watch {
   }
 
   private draw(): void {
-    const { columns = 80, rows: height = 24 } = this.terminal
+    // A terminal that does not know its size says 0.
+    const columns = this.terminal.columns || COLUMNS_DEFAULT
+    const height = this.terminal.rows || ROWS_DEFAULT
     const shown = [...this.rows.values()].sort((a, b) => (a.topic < b.topic ? -1 : 1))
     const space = Math.max(1, height - 2)
     const lines = shown.slice(0, space).map(row => this.line(row, columns))
