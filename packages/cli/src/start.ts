@@ -2,7 +2,7 @@
 // parser, bench has a table of its own, everything else is commander's. Nothing is loaded that a
 // command does not need.
 
-import { CommandFailure } from './failure.ts'
+import type { CommandFailure } from './failure.ts'
 import type { ClientCommand } from './options/choice.ts'
 import { VERSION } from './version.ts'
 
@@ -16,6 +16,8 @@ async function main(): Promise<number> {
       return runClient(command, words)
     case 'replay':
       return runClient('pub', replayWords(words))
+    case 'help':
+      return help(words)
     case 'bench':
       return (await import('./bench/command.ts')).bench(words)
     case '--version':
@@ -24,6 +26,15 @@ async function main(): Promise<number> {
     default:
       return (await import('./main.ts')).runProgram(process.argv.slice(2))
   }
+}
+
+/** `help pub` is `pub --help`: commander does not know the options of all. */
+async function help([command = '']: readonly string[]): Promise<number> {
+  const client = (['pub', 'sub', 'rr', 'check'] as const).find(each => each === command)
+  if (client !== undefined) return runClient(client, ['--help'])
+  if (command === 'replay') return runClient('pub', ['--help'])
+  if (command === 'bench') return (await import('./bench/command.ts')).bench(['--help'])
+  return (await import('./main.ts')).runProgram(command === '' ? ['--help'] : [command, '--help'])
 }
 
 /** `replay file …` is `pub --replay file …`. */
@@ -50,8 +61,13 @@ async function runClient(command: ClientCommand, words: readonly string[]): Prom
   return (await import('./commands/check.ts')).check(choice)
 }
 
+/** By its name: in a bundle the class is another than that of what is loaded from outside. */
+function isFailure(error: unknown): error is CommandFailure {
+  return error instanceof Error && error.name === 'CommandFailure'
+}
+
 async function fail(error: unknown): Promise<number> {
-  if (!(error instanceof CommandFailure)) throw error
+  if (!isFailure(error)) throw error
   const { paintError } = await import('./output/paint.ts')
   console.error(`${paintError.red('Error:')} ${error.message}`)
   if (error.isUsage) console.error(`\nUse 'godwit ${process.argv[2]} --help' to see usage.`)

@@ -44,8 +44,9 @@ function readPasswordFile(path: string): Uint8Array {
 export function askPassword(question: string): Promise<Uint8Array> {
   const { stdin, stderr } = process
   if (!stdin.isTTY) usage('there is no terminal to ask for the password at', WRONG)
-  stderr.write(question)
+  // Before the question: what is typed at once must not be shown either.
   stdin.setRawMode(true)
+  stderr.write(question)
   return new Promise((resolve, reject) => {
     const typed: number[] = []
     const finish = (): void => {

@@ -26,6 +26,7 @@ export const ConnectionOptions: readonly OptionGroup[] = [
     options: [
       option(ALL, '-h --host -host', '<host>', 'broker (default: localhost)', applyHost),
       option(ALL, '-p --port', '<port>', 'default: 1883, with TLS 8883', (choice, value) => {
+        if (!/^\d+$/.test(value)) usage(`-p takes a port, not ${JSON.stringify(value)}`, WRONG)
         choice.port = wholeNumber('-p', value, 0, UINT16_MAX)
       }),
       option(ALL, '-L --url', '<url>', 'mqtt(s)|ws(s)://[user[:pw]@]host[:port]/topic', applyUrl),
