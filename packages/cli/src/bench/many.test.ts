@@ -1,6 +1,6 @@
 // Many sessions, against our broker and one that does wrong on purpose.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { createBroker } from '@godwit/broker'
 import { manyOf, noSignal } from '../testing/bench-settings.ts'
 import { type Faults, FaultyBroker } from '../testing/faulty-broker.ts'
@@ -41,115 +41,118 @@ async function against(faults: Faults, options: string): ReturnType<typeof hold>
   }
 }
 
-for (const qos of [0, 1, 2]) {
-  test(`QoS ${qos}: all sessions publish at their pace and are alive at the end`, async () => {
-    const options = `--conns 40 --wait 0 --pace 200ms --hold 1500ms --qos ${qos}`
-    const { result, trial, text } = await againstOurs(options)
-    assert.equal(result.exitCode, 0, text)
-    assert.equal(trial.connect.connected, 40)
-    // Each publishes 6 times or so; a busy machine is slower, and never faster.
-    assert.ok(trial.counts.sent >= 40 && trial.counts.sent <= 400, `${trial.counts.sent}`)
-    assert.ok(trial.counts.acked >= trial.counts.sent - 40)
-    assert.equal(trial.verdict.perfect, true)
-    assert.match(text, /every session is alive/)
-  })
-}
-
-test('sessions subscribe to what they publish, if they are told to, and receive it', async () => {
-  const options = '--conns 20 --wait 0 --pace 200ms --hold 1s --qos 1 --subscribe many/{client}'
-  const { trial } = await againstOurs(options)
-  assert.ok(trial.counts.received >= trial.counts.acked - 20 && trial.counts.received > 0)
-})
-
-test('silent sessions are kept alive by pings', async () => {
-  const { result, trial } = await againstOurs('--conns 5 --wait 0 --pace 0 -k 1 --hold 3s')
-  assert.equal(result.exitCode, 0)
-  assert.equal(trial.counts.sent, 0)
-  assert.ok(trial.counts.acked >= 5)
-})
-
-test('a storm cuts sessions and brings them back', async () => {
-  const broker = createBroker({ statsIntervalSeconds: 0 })
-  const { port } = await broker.listen({ port: 0 })
-  const settings = manyOf(port, '--conns 30 --wait 0 --pace 300ms --hold 2s --qos 1')
-  const stormy = { ...settings, storm: { share: 0.5, everyUs: 500e3 } }
-  try {
-    const { result } = await runMany(stormy, true, QUIET, noSignal())
-    assert.equal(result.exitCode, 0)
-    assert.ok((result.trials[0]?.counts.reconnects ?? 0) > 0)
-    assert.equal(result.trials[0]?.verdict.perfect, true)
-  } finally {
-    await broker.close({ drainSeconds: 0 })
+// Each waits for time more than it computes.
+describe('many sessions', { concurrency: 4 }, () => {
+  for (const qos of [0, 1, 2]) {
+    test(`QoS ${qos}: all sessions publish at their pace and are alive at the end`, async () => {
+      const options = `--conns 40 --wait 0 --pace 200ms --hold 1500ms --qos ${qos}`
+      const { result, trial, text } = await againstOurs(options)
+      assert.equal(result.exitCode, 0, text)
+      assert.equal(trial.connect.connected, 40)
+      // Each publishes 6 times or so; a busy machine is slower, and never faster.
+      assert.ok(trial.counts.sent >= 40 && trial.counts.sent <= 400, `${trial.counts.sent}`)
+      assert.ok(trial.counts.acked >= trial.counts.sent - 40)
+      assert.equal(trial.verdict.perfect, true)
+      assert.match(text, /every session is alive/)
+    })
   }
-})
 
-test('several processes hold the sessions together, with ids of their own', async () => {
-  const options = '--conns 25 --wait 0 --pace 200ms --hold 1s --qos 1 --processes 2'
-  const { trial, result } = await againstOurs(options)
-  assert.equal(result.exitCode, 0)
-  assert.equal(trial.connect.connected, 25)
-  assert.equal(trial.delivery.received, 25)
-  assert.equal(trial.tester.processes, 2)
-})
+  test('sessions subscribe to what they publish, if they are told to, and receive it', async () => {
+    const options = '--conns 20 --wait 0 --pace 200ms --hold 1s --qos 1 --subscribe many/{client}'
+    const { trial } = await againstOurs(options)
+    assert.ok(trial.counts.received >= trial.counts.acked - 20 && trial.counts.received > 0)
+  })
 
-test('sessions from several addresses of this machine all connect', async () => {
-  const options = '--conns 60 --wait 0 --pace 200ms --hold 1s --qos 1 --processes 2'
-  const { result, trial } = await againstOurs(`${options} --source-address 127.0.0.2-127.0.0.4`)
-  assert.equal(result.exitCode, 0)
-  assert.equal(trial.connect.connected, 60)
-  assert.equal(trial.verdict.perfect, true)
-})
+  test('silent sessions are kept alive by pings', async () => {
+    const { result, trial } = await againstOurs('--conns 5 --wait 0 --pace 0 -k 1 --hold 3s')
+    assert.equal(result.exitCode, 0)
+    assert.equal(trial.counts.sent, 0)
+    assert.ok(trial.counts.acked >= 5)
+  })
 
-test('a session that the broker drops is broken, comes back, and is an error', async () => {
-  const options = '--conns 10 --wait 0 --pace 200ms --hold 1500ms --qos 1'
-  const { result, trial } = await against({ breakAt: 12 }, options)
-  assert.equal(result.exitCode, 1)
-  assert.equal(trial.counts.brokenConnections, 1)
-  assert.equal(trial.counts.reconnects, 1)
-})
+  test('a storm cuts sessions and brings them back', async () => {
+    const broker = createBroker({ statsIntervalSeconds: 0 })
+    const { port } = await broker.listen({ port: 0 })
+    const settings = manyOf(port, '--conns 30 --wait 0 --pace 300ms --hold 2s --qos 1')
+    const stormy = { ...settings, storm: { share: 0.5, everyUs: 500e3 } }
+    try {
+      const { result } = await runMany(stormy, true, QUIET, noSignal())
+      assert.equal(result.exitCode, 0)
+      assert.ok((result.trials[0]?.counts.reconnects ?? 0) > 0)
+      assert.equal(result.trials[0]?.verdict.perfect, true)
+    } finally {
+      await broker.close({ drainSeconds: 0 })
+    }
+  })
 
-test('sessions that get no answers are not alive, however open their connections are', async () => {
-  const options = '--conns 10 --wait 0 --pace 200ms --hold 500ms --connect-timeout 500ms --qos 1'
-  const { result, trial, text } = await against({ deafFrom: 5 }, options)
-  assert.equal(result.exitCode, 1)
-  assert.ok(trial.delivery.lost > 0)
-  assert.match(text, /sessions are NOT alive/)
-})
+  test('several processes hold the sessions together, with ids of their own', async () => {
+    const options = '--conns 25 --wait 0 --pace 200ms --hold 1s --qos 1 --processes 2'
+    const { trial, result } = await againstOurs(options)
+    assert.equal(result.exitCode, 0)
+    assert.equal(trial.connect.connected, 25)
+    assert.equal(trial.delivery.received, 25)
+    assert.equal(trial.tester.processes, 2)
+  })
 
-test('a session that is refused ends the run, if its number was wished', async () => {
-  const faults = { connack: (number: number) => (number === 5 ? 0x97 : 0) }
-  await assert.rejects(
-    against(faults, '--conns 10 --wait 0 --hold 1s'),
-    (error: unknown) => error instanceof RunFailure && /1 of 10.*0x97/.test(error.message),
-  )
-})
+  test('sessions from several addresses of this machine all connect', async () => {
+    const options = '--conns 60 --wait 0 --pace 200ms --hold 1s --qos 1 --processes 2'
+    const { result, trial } = await againstOurs(`${options} --source-address 127.0.0.2-127.0.0.4`)
+    assert.equal(result.exitCode, 0)
+    assert.equal(trial.connect.connected, 60)
+    assert.equal(trial.verdict.perfect, true)
+  })
 
-test('as many sessions as possible are opened, and the limit is no error', async () => {
-  const faults = { connack: (number: number) => (number > 40 ? 0x97 : 0) }
-  const options = '--conns 0 --wait 0 --pace 200ms --hold 300ms --connect-concurrency 8'
-  const { result, trial, text } = await against(faults, options)
-  assert.equal(result.exitCode, 0)
-  assert.equal(trial.connect.connected, 40)
-  assert.match(text, /CONNACK says 0x97/)
-})
+  test('a session that the broker drops is broken, comes back, and is an error', async () => {
+    const options = '--conns 10 --wait 0 --pace 200ms --hold 1500ms --qos 1'
+    const { result, trial } = await against({ breakAt: 12 }, options)
+    assert.equal(result.exitCode, 1)
+    assert.equal(trial.counts.brokenConnections, 1)
+    assert.equal(trial.counts.reconnects, 1)
+  })
 
-test('more sessions than fit are refused with advice before the first is opened', async () => {
-  const broker = await FaultyBroker.open({})
-  await assert.rejects(
-    hold(broker.port, '--conns 10_000_000 --hold 1s'),
-    (error: unknown) => error instanceof RunFailure && /--source-address/.test(error.message),
-  )
-  assert.equal(broker.connections, 0)
-  await broker.close()
-})
+  test('sessions without answers are not alive, however open they are', async () => {
+    const options = '--conns 10 --wait 0 --pace 200ms --hold 500ms --connect-timeout 500ms --qos 1'
+    const { result, trial, text } = await against({ deafFrom: 5 }, options)
+    assert.equal(result.exitCode, 1)
+    assert.ok(trial.delivery.lost > 0)
+    assert.match(text, /sessions are NOT alive/)
+  })
 
-test('sessions that are held until interrupted end with their report', async () => {
-  const broker = await FaultyBroker.open({})
-  const controller = new AbortController()
-  const watching = { ...QUIET, update: () => controller.abort() }
-  const settings = manyOf(broker.port, '--conns 5 --wait 0 --pace 100ms --qos 1')
-  const { result } = await runMany(settings, true, watching, controller.signal)
-  await broker.close()
-  assert.equal(result.exitCode, 0)
-  assert.equal(result.trials[0]?.delivery.received, 5)
+  test('a session that is refused ends the run, if its number was wished', async () => {
+    const faults = { connack: (number: number) => (number === 5 ? 0x97 : 0) }
+    await assert.rejects(
+      against(faults, '--conns 10 --wait 0 --hold 1s'),
+      (error: unknown) => error instanceof RunFailure && /1 of 10.*0x97/.test(error.message),
+    )
+  })
+
+  test('as many sessions as possible are opened, and the limit is no error', async () => {
+    const faults = { connack: (number: number) => (number > 40 ? 0x97 : 0) }
+    const options = '--conns 0 --wait 0 --pace 200ms --hold 300ms --connect-concurrency 8'
+    const { result, trial, text } = await against(faults, options)
+    assert.equal(result.exitCode, 0)
+    assert.equal(trial.connect.connected, 40)
+    assert.match(text, /CONNACK says 0x97/)
+  })
+
+  test('more sessions than fit are refused with advice before the first is opened', async () => {
+    const broker = await FaultyBroker.open({})
+    await assert.rejects(
+      hold(broker.port, '--conns 10_000_000 --hold 1s'),
+      (error: unknown) => error instanceof RunFailure && /--source-address/.test(error.message),
+    )
+    assert.equal(broker.connections, 0)
+    await broker.close()
+  })
+
+  test('sessions that are held until interrupted end with their report', async () => {
+    const broker = await FaultyBroker.open({})
+    const controller = new AbortController()
+    const watching = { ...QUIET, update: () => controller.abort() }
+    const settings = manyOf(broker.port, '--conns 5 --wait 0 --pace 100ms --qos 1')
+    const { result } = await runMany(settings, true, watching, controller.signal)
+    await broker.close()
+    assert.equal(result.exitCode, 0)
+    assert.equal(result.trials[0]?.delivery.received, 5)
+  })
 })
