@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os'
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts'
-import type { Store } from './core/ports.ts'
+import type { Store, StoredPage } from './core/ports.ts'
 import type { ScramOptions } from './guard/scram-users.ts'
 import type { Hooks } from './hooks.ts'
 import type { DiskStoreOptions } from './store/disk.ts'
@@ -11,6 +11,8 @@ import { SEGMENT_BYTES_MIN } from './store/segments.ts'
 /** What a store tells the broker. */
 export interface StoreOwner {
   durable(batch: number): void
+  /** The answer to `store.fetch`. */
+  fetched(page: StoredPage): void
   failed(cause: Error): void
 }
 

@@ -218,7 +218,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     return {
       connections: counters.connectionsNow,
       clientsConnected: counters.clientsConnected,
-      sessions: sessions.byClientId.size,
+      sessions: sessions.count,
       subscriptions: subscriptionCount,
       retainedMessages: retainer.messages.count,
       packetsReceived: counters.packetsReceived,
@@ -249,6 +249,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   private async start(): Promise<void> {
     const owner: StoreOwner = {
       durable: batch => this.core?.durable(batch),
+      fetched: page => this.core?.fetched(page),
       failed: cause => this.storeFailed(cause),
     }
     if (this.options.store === 'none') {

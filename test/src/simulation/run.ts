@@ -87,7 +87,8 @@ class Simulation {
     })
     const options = {
       limits,
-      store: { latencyMsMax },
+      // Some stores keep their sessions in memory while the process lives.
+      store: { latencyMsMax, pages: seed % 4 !== 0 },
       tracePackets,
       guard: new OpenGuard(),
     }

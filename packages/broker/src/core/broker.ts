@@ -26,7 +26,7 @@ import { expiryOf, ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
 import type { Limits } from './limits.ts'
 import type { Message } from './message.ts'
-import type { ClientView, Ports, Wire } from './ports.ts'
+import type { ClientView, Ports, StoredPage, Wire } from './ports.ts'
 import { Queues } from './queues.ts'
 import { Restorer } from './restorer.ts'
 import { Retainer } from './retainer.ts'
@@ -34,6 +34,7 @@ import { Router } from './router.ts'
 import { Sender } from './sender.ts'
 import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
+import { Sleep } from './sleep.ts'
 import { SysTopics } from './sys-topics.ts'
 import type { PendingWill } from './wills.ts'
 
@@ -72,6 +73,7 @@ export class Broker implements ConnectionOwner {
   readonly queues: Queues
   readonly groups: Groups
   readonly sessions: Sessions
+  readonly sleep: Sleep
   readonly retainer: Retainer
   readonly flapping: Flapping
   readonly view: PublishView = new PublishView()
@@ -113,6 +115,7 @@ export class Broker implements ConnectionOwner {
     this.queues = new Queues(this)
     this.groups = new Groups(this)
     this.sessions = new Sessions(this)
+    this.sleep = new Sleep(this)
     this.retainer = new Retainer(this)
     this.flapping = new Flapping(limits)
     this.system = new SysTopics(this)
@@ -130,7 +133,7 @@ export class Broker implements ConnectionOwner {
     const restorer = new Restorer(this)
     this.ports.store.load(restorer)
     restorer.finish()
-    this.nextMessageId = restorer.messageIdMax + 1
+    this.nextMessageId = restorer.lastMessageId + 1
     this.system.publishAll()
   }
 
@@ -187,6 +190,12 @@ export class Broker implements ConnectionOwner {
     this.sender.requestTurn()
   }
 
+  /** The store's answer to `fetch`. */
+  fetched(page: StoredPage): void {
+    this.sleep.answered(page)
+    this.sender.requestTurn()
+  }
+
   /** The store can keep nothing any more: nobody is told that it was kept. */
   storeFailed(cause: string): void {
     this.refusing = ReasonCode.SERVER_UNAVAILABLE
@@ -200,6 +209,7 @@ export class Broker implements ConnectionOwner {
     if (this.nowMs - beforeMs > STANDSTILL_MS) this.awakeAtMs = this.nowMs
     this.wheel.turn(this.nowMs)
     this.retainer.sweepExpired()
+    this.sleep.tick()
     if (this.nowMs - this.rateWindowAtMs >= RATE_WINDOW_MS) this.rateWindowAtMs = this.nowMs
     if (this.paused.length > 0) this.resumePaused()
     this.system.tick()

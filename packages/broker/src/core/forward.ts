@@ -66,14 +66,15 @@ export class Forwarder {
     for (let i = 0; i < receivers.length; i++) {
       let receiver = receivers[i] as Receiver
       if (isGuarded && !this.broker.mayReceive(receiver.session, route.topic)) continue
-      if (receiver.noLocal && receiver.session === from) {
+      if (receiver.noLocal && this.isOwn(receiver, from)) {
         if (receiver.own === null) continue // [MQTT-3.8.3-3]
         receiver = receiver.own
       }
       count++
       const qos = message.qos < receiver.qos ? message.qos : receiver.qos // [MQTT-3.8.4-8]
       const retain = message.retain && receiver.retainAsPublished // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-      if (qos === 0) this.once(receiver.session, receiver.identifiers, retain)
+      if (receiver.slot >= 0) this.toSleeper(receiver, qos, retain)
+      else if (qos === 0) this.once(receiver.session, receiver.identifiers, retain)
       else this.acknowledged(receiver.session, receiver.identifiers, qos, retain)
     }
     const groups = route.groups
@@ -81,7 +82,26 @@ export class Forwarder {
       count++
       this.broker.groups.take(groups[i] as (typeof groups)[number], message)
     }
+    // Who sleeps has a record of it and does not hold it: it would be stored anew.
+    if (this.kept !== null && this.kept.holders === 0) this.kept.id = 0
     return count
+  }
+
+  /** Whether the receiver is the publisher; one that sleeps is for its own will only. */
+  private isOwn(receiver: Receiver, from: Session | null): boolean {
+    const { slot, session } = receiver
+    if (slot < 0) return session === from
+    return this.broker.sleep.sleepers.clientId(slot) === this.message.publisher
+  }
+
+  private toSleeper(receiver: Receiver, qos: 0 | 1 | 2, retain: boolean): void {
+    const { slot, identifiers } = receiver
+    const { sleep } = this.broker
+    if (qos !== 0) sleep.enqueue(slot, this.keep(), qos, retain, identifiers)
+    else {
+      const { topic, byteLength } = this.message
+      this.broker.lose('offline', sleep.sleepers.clientId(slot), topic, byteLength)
+    }
   }
 
   /**
@@ -106,10 +126,11 @@ export class Forwarder {
     const count = decoder.extendRun(prefixLength, sendBytesMax)
     const { bytes, start, end } = decoder
     for (let i = 0; i < receivers.length; i++) {
-      const session = (receivers[i] as Receiver).session
+      const { session, slot } = receivers[i] as Receiver
       const to = session.connection
       if (to === null || !to.ready) {
-        this.broker.loseMany('offline', session.clientId, route.topic, count, end - start)
+        const clientId = slot < 0 ? session.clientId : this.broker.sleep.sleepers.clientId(slot)
+        this.broker.loseMany('offline', clientId, route.topic, count, end - start)
         continue
       }
       if (!this.sender.hasRoom(to)) {

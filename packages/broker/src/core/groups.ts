@@ -53,6 +53,12 @@ export class Groups {
     this.wake(group)
   }
 
+  /** A member whose session sleeps. */
+  joinAsleep(group: Group, member: Subscription): void {
+    member.group = group
+    group.members.push(member)
+  }
+
   leave(group: Group, member: Subscription): void {
     group.remove(member)
     member.group = null
@@ -264,6 +270,7 @@ export class Groups {
     const { session } = member
     const connection = session.connection
     if (connection === null || !connection.ready) return false
+    if (session.tail !== null) return false
     if (session.queue !== null && session.queue.length > 0) return false
     return this.broker.queues.hasRoom(connection, session)
   }

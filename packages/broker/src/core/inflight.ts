@@ -125,6 +125,24 @@ export class Inflight {
     this.active++
   }
 
+  /** The packet identifier that the next message gets. */
+  get nextId(): number {
+    return idAfter(this.headId, this.span)
+  }
+
+  /** The next message gets this identifier, so that none comes again too soon. */
+  continueAt(packetId: number): void {
+    if (this.span === 0) {
+      this.headId = packetId
+      return
+    }
+    while (this.nextId !== packetId && this.span < PACKET_ID_MAX) {
+      if (this.span === this.states.length) this.grow()
+      this.states[(this.head + this.span) & (this.states.length - 1)] = InflightState.NONE
+      this.span++
+    }
+  }
+
   /** Calls `visit` for each message in flight, oldest first. */
   each(visit: (packetId: number, state: number, delivery: Delivery | null) => void): void {
     const mask = this.states.length - 1

@@ -113,6 +113,7 @@ test('messages in flight to a session that ends are counted, without their topic
 
 test('messages that wait for a session that ends are counted', () => {
   const world = new World()
+  world.store.pages = false
   const away = connectKept(world, 'away')
   away.subscribe('t', 1)
   away.cut()

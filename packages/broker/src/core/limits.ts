@@ -6,6 +6,12 @@ export const POOLED_OUTPUTS_MAX = 1024
 /** A reason string may quote what the peer sent; a longer one is left out. */
 export const REASON_PACKET_BYTES_MAX = 1024
 
+/** Messages of one persistent session in memory that are not in flight; the others are on disk. */
+export const QUEUED_IN_MEMORY_MAX = 1024
+
+/** Full queues of sleeping sessions whose oldest messages are known in memory. */
+export const SLEEPERS_LOOKED_INTO_MAX = 1000
+
 /** What to do with a message for a session whose queue is full. */
 export type FullQueuePolicy = 'drop-oldest' | 'refuse'
 

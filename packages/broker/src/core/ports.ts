@@ -173,6 +173,8 @@ export interface StoredMessage {
 
 /** One message in the queue of a session or of a shared group. */
 export interface StoredDelivery {
+  /** Of the message's frame. */
+  readonly byteLength: number
   /** Session id, or group id for a group's queue. */
   readonly ownerId: number
   /** Growing within the owner. */
@@ -201,18 +203,41 @@ export interface StoredWill {
   readonly fireAtMs: number
 }
 
-/** Takes what was kept, at start, in this order. */
+/**
+ * Takes what was kept, at start, in this order. Queues of sessions, what is in flight, and wills
+ * stay in the store until they are fetched. Nobody is connected then: sessions that were, in an
+ * earlier process, have been disconnected when the store was opened.
+ */
 export interface StoreReader {
   session(session: StoredSession): void
   subscription(subscription: StoredSubscription): void
-  message(message: StoredMessage): void
+  /** Of a session that has any: how many messages, of how many bytes, and the last sequence. */
+  backlog(sessionId: number, messages: number, bytes: number, sequenceMax: number): void
+  will(sessionId: number, fireAtMs: number): void
   retained(message: StoredMessage): void
-  will(will: StoredWill): void
   group(groupId: number, shareName: string, filter: string): void
-  delivery(delivery: StoredDelivery): void
-  groupDelivery(delivery: StoredDelivery): void
-  inflight(sessionId: number, packetId: number, sequence: number, state: number): void
-  received(sessionId: number, packetId: number): void
+  groupDelivery(delivery: StoredDelivery, message: StoredMessage): void
+  /** The greatest id of a message that is kept; 0: there is none. */
+  messageIdMax(id: number): void
+}
+
+/** A message in the queue of a session, with its state in flight. */
+export interface StoredEntry {
+  readonly delivery: StoredDelivery
+  readonly message: StoredMessage
+  /** 0: it waits. */
+  readonly packetId: number
+  readonly state: number
+}
+
+/** What the store has of a session, for `broker.fetched`. */
+export interface StoredPage {
+  readonly ticket: number
+  /** In the order of their sequences, without gaps: what is not in it is not there. */
+  readonly entries: readonly StoredEntry[]
+  /** Those below are empty but in the first page, from sequence 0. */
+  readonly received: readonly number[]
+  readonly will: StoredWill | null
 }
 
 /**
@@ -233,6 +258,21 @@ export interface Store {
   commit(): void
   /** Reads all that was kept; once, before anything else. */
   load(reader: StoreReader): void
+  /** True: it can be asked for sessions; those without a connection are not held in memory. */
+  readonly pages: boolean
+  /**
+   * Asks for the queue of a session from this sequence on. All that is in flight comes at least;
+   * beyond it at most `messagesMax` messages, and no more once they have `bytesMax` bytes. The
+   * answer is `broker.fetched`, later: it has the effect of all records that were appended before
+   * the call, and maybe of some that were appended after it.
+   */
+  fetch(
+    ticket: number,
+    sessionId: number,
+    fromSequence: number,
+    messagesMax: number,
+    bytesMax: number,
+  ): void
   putSession(session: StoredSession): void
   /** With its subscriptions, queue, in-flight state and will. */
   removeSession(sessionId: number): void
@@ -242,6 +282,7 @@ export interface Store {
   putMessage(message: StoredMessage): void
   putDelivery(delivery: StoredDelivery): void
   removeDelivery(sessionId: number, sequence: number): void
+  /** With state NONE the message waits again. */
   putInflight(sessionId: number, packetId: number, sequence: number, state: number): void
   putReceived(sessionId: number, packetId: number): void
   removeReceived(sessionId: number, packetId: number): void

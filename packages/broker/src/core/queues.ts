@@ -11,10 +11,12 @@ import { type Message, NEVER_EXPIRES } from './message.ts'
 import { InflightState } from './ports.ts'
 import { NO_BATCH } from './sender.ts'
 import { type Delivery, DeliveryQueue, type Session } from './session.ts'
+import { Tails } from './tails.ts'
 
 export class Queues {
   /** Bytes of all queues together. */
   totalBytes = 0
+  readonly tails: Tails
   private readonly broker: Broker
   private waking: Session[] = []
   /** How many of `waking` have been through `assign`. */
@@ -23,6 +25,7 @@ export class Queues {
 
   constructor(broker: Broker) {
     this.broker = broker
+    this.tails = new Tails(broker)
   }
 
   /** One more packet could go over the bound of all queues together. */
@@ -43,6 +46,10 @@ export class Queues {
   add(session: Session, delivery: Delivery): void {
     const byteLength = delivery.message.byteLength
     const limits = this.broker.limits
+    if (session.ended) {
+      this.addToEnded(session, delivery)
+      return
+    }
     if (this.totalBytes + byteLength > limits.totalQueuedBytesMax) {
       this.lose('total-queue-full', session, delivery.message)
       return
@@ -56,11 +63,24 @@ export class Queues {
       this.lose('queue-full', session, oldest.message)
       this.forget(session, oldest)
     }
+    if (session.tail !== null || (session.persistent && this.tails.isLong(session))) {
+      this.tails.add(session, delivery)
+      return
+    }
     if (session.queue === null) session.queue = new DeliveryQueue()
     session.queue.push(delivery)
     this.hold(session, delivery)
     if (session.persistent) this.store(session, delivery)
     this.wake(session)
+  }
+
+  /** Its connection broke while the message was handed out: it ended, or fell asleep. */
+  private addToEnded(session: Session, delivery: Delivery): void {
+    const { sleep } = this.broker
+    const slot = sleep.sleepers.find(session.clientId)
+    const { message, qos, retain, identifiers } = delivery
+    if (slot < 0) this.lose('session-ended', session, message)
+    else sleep.enqueue(slot, message, qos, retain, identifiers)
   }
 
   /** The session has something to send, or has got room for it: looked at when the turn ends. */
@@ -112,7 +132,12 @@ export class Queues {
   assign(session: Session): void {
     const connection = session.connection
     const queue = session.queue
-    if (queue === null || connection === null || !connection.ready) return
+    if (connection === null || !connection.ready) return
+    if (queue !== null) this.assignFrom(connection, session, queue)
+    if (session.tail !== null) this.tails.refill(session)
+  }
+
+  private assignFrom(connection: Connection, session: Session, queue: DeliveryQueue): void {
     const store = this.broker.ports.store
     for (let next = queue.first; next !== null; next = queue.first) {
       if (session.inflight === null) session.inflight = new Inflight()
@@ -149,6 +174,29 @@ export class Queues {
     this.broker.sender.requestTurn()
   }
 
+  /** The session falls asleep: the store has all of it, the memory nothing any more. */
+  letGo(session: Session): void {
+    this.tails.letGo(session)
+    for (let next = session.queue?.shift(); next; next = session.queue?.shift()) this.drop(next)
+    session.inflight?.each((packetId, _state, delivery) => {
+      if (delivery === null) return
+      const { ownerId, sequence } = delivery
+      // One that was never sent waits again: it must not come with DUP [MQTT-3.3.1-2].
+      if (!delivery.sentBefore) {
+        this.broker.ports.store.putInflight(ownerId, packetId, sequence, InflightState.NONE)
+      }
+      this.drop(delivery)
+    })
+    session.queue = null
+    session.inflight = null
+  }
+
+  /** The record of it stays, the memory for it is free. */
+  drop(delivery: Delivery): void {
+    this.totalBytes -= delivery.message.byteLength
+    this.broker.releaseMessage(delivery.message)
+  }
+
   /** Counts a message to the session. */
   hold(session: Session, delivery: Delivery): void {
     session.queuedMessages++
@@ -159,6 +207,7 @@ export class Queues {
 
   /** Everything that waits or is in flight is lost: the session ends. */
   discard(session: Session, reason: DropReason): void {
+    this.tails.discard(session, reason)
     for (let next = session.queue?.shift(); next; next = session.queue?.shift()) {
       this.lose(reason, session, next.message)
       this.forget(session, next)

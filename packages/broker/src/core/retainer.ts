@@ -127,6 +127,7 @@ export class Retainer {
 
   /** One at a time through the queue at QoS 1 and 2, half the bound of a slow receiver at QoS 0. */
   private hasRoomFor(connection: Connection, session: Session): boolean {
+    if (session.tail !== null) return false
     if (session.queue !== null && session.queue.length > 0) return false
     const unsent = connection.pendingBytes + (connection.output?.bytes ?? 0)
     if (unsent > this.broker.limits.outgoingBytesMax / 2) return false

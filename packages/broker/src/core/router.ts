@@ -5,7 +5,8 @@
 import { decodeUtf8, encodeUtf8, isTopicName, PacketError, ReasonCode } from '@godwit/packet'
 import type { Session } from './session.ts'
 import type { Group } from './shared.ts'
-import { hasWildcard, type Matches, type Subscription, SubscriptionIndex } from './subscriptions.ts'
+import type { Sleepers } from './sleepers.ts'
+import { hasWildcard, type Matches, Subscription, SubscriptionIndex } from './subscriptions.ts'
 
 const WAYS = 2
 const FORGOTTEN = -1
@@ -13,6 +14,8 @@ const FORGOTTEN = -1
 /** A session that receives a topic, with what its matching subscriptions add up to. */
 export class Receiver {
   readonly session: Session
+  /** Of a session that sleeps; -1 when it is awake. */
+  readonly slot: number
   /** The highest of the matching subscriptions [MQTT-3.3.4-2]. */
   qos: 0 | 1 | 2
   retainAsPublished: boolean
@@ -23,8 +26,9 @@ export class Receiver {
   /** The same without those that have No Local; null when there is no other. */
   own: Receiver | null
 
-  constructor(session: Session) {
+  constructor(session: Session, slot = -1) {
     this.session = session
+    this.slot = slot
     this.qos = 0
     this.retainAsPublished = false
     this.identifiers = null
@@ -82,7 +86,11 @@ export class Router {
   private readonly topicLevelsMax: number
   private readonly topicBytesMax: number
   private readonly found: Matches = { subscriptions: [], groups: [] }
-  private readonly merging = new Map<Session, Receiver>()
+  /** By session, or by slot where it sleeps. */
+  private readonly merging = new Map<Session | number, Receiver>()
+  private sleepers: Sleepers | null = null
+  /** Stands for the filter of a sleeping session that is just looked at. */
+  private sleeping: Subscription | null = null
 
   /** @param routesMax a power of two */
   constructor(routesMax: number, topicLevelsMax: number, topicBytesMax: number) {
@@ -90,6 +98,12 @@ export class Router {
     this.mask = routesMax / WAYS - 1
     this.topicLevelsMax = topicLevelsMax
     this.topicBytesMax = topicBytesMax
+  }
+
+  /** Where filters of sessions without a connection are; `sleeping` stands for each of them. */
+  attach(sleepers: Sleepers, sleeping: Session): void {
+    this.sleepers = sleepers
+    this.sleeping = new Subscription(sleeping, '')
   }
 
   /**
@@ -123,7 +137,10 @@ export class Router {
     found.subscriptions.length = 0
     found.groups.length = 0
     this.index.match(route.topic, found)
-    route.receivers = this.merge(found.subscriptions)
+    const sleep = this.sleepers?.match(route.topicBytes) === true
+    route.receivers = sleep
+      ? this.mergeAll(found.subscriptions, route.topicBytes)
+      : this.merge(found.subscriptions)
     route.groups = found.groups.length === 0 ? NO_GROUPS : found.groups.slice()
     route.generation = this.generation
   }
@@ -181,26 +198,48 @@ export class Router {
   private merge(subscriptions: Subscription[]): Receiver[] {
     if (subscriptions.length === 0) return NO_RECEIVERS
     if (subscriptions.length === 1) return [this.receiverOf(subscriptions[0] as Subscription, null)]
-    const merging = this.merging
-    for (let i = 0; i < subscriptions.length; i++) {
-      const subscription = subscriptions[i] as Subscription
-      const known = merging.get(subscription.session) ?? null
-      const receiver = this.receiverOf(subscription, known)
-      if (known === null) merging.set(subscription.session, receiver)
+    for (let i = 0; i < subscriptions.length; i++) this.addTo(subscriptions[i] as Subscription)
+    return this.takeMerged()
+  }
+
+  /** The same with those that sleep and whose filter is the topic itself. */
+  private mergeAll(subscriptions: Subscription[], topicBytes: Uint8Array): Receiver[] {
+    const { sleepers, sleeping } = this
+    if (sleepers === null || sleeping === null) return this.merge(subscriptions)
+    for (let i = 0; i < subscriptions.length; i++) this.addTo(subscriptions[i] as Subscription)
+    for (;;) {
+      const address = sleepers.nextMatch(topicBytes)
+      if (address === 0) return this.takeMerged()
+      sleeping.slot = sleepers.slotOf(address)
+      sleeping.options = sleepers.optionsOf(address)
+      sleeping.identifier = sleepers.identifierOf(address)
+      this.addTo(sleeping)
     }
-    const receivers = [...merging.values()]
-    merging.clear()
+  }
+
+  private addTo(subscription: Subscription): void {
+    const key = subscription.slot >= 0 ? subscription.slot : subscription.session
+    const known = this.merging.get(key) ?? null
+    const receiver = this.receiverOf(subscription, known)
+    if (known === null) this.merging.set(key, receiver)
+  }
+
+  private takeMerged(): Receiver[] {
+    if (this.merging.size === 0) return NO_RECEIVERS
+    const receivers = [...this.merging.values()]
+    this.merging.clear()
     return receivers
   }
 
   private receiverOf(subscription: Subscription, known: Receiver | null): Receiver {
-    const receiver = known ?? new Receiver(subscription.session)
+    const { session, slot } = subscription
+    const receiver = known ?? new Receiver(session, slot)
     if (subscription.noLocal && !receiver.noLocal) {
       receiver.noLocal = true
       receiver.own = known === null ? null : copyOf(receiver)
     }
     if (receiver.noLocal && !subscription.noLocal) {
-      if (receiver.own === null) receiver.own = new Receiver(subscription.session)
+      if (receiver.own === null) receiver.own = new Receiver(session, slot)
       receiver.own.add(subscription)
     }
     receiver.add(subscription)
@@ -209,7 +248,7 @@ export class Router {
 }
 
 function copyOf(receiver: Receiver): Receiver {
-  const copy = new Receiver(receiver.session)
+  const copy = new Receiver(receiver.session, receiver.slot)
   copy.qos = receiver.qos
   copy.retainAsPublished = receiver.retainAsPublished
   copy.identifiers = receiver.identifiers?.slice() ?? null

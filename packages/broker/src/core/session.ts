@@ -46,6 +46,10 @@ export class Delivery implements StoredDelivery {
     this.group = null
   }
 
+  get byteLength(): number {
+    return this.message.byteLength
+  }
+
   get messageId(): number {
     return this.message.id
   }
@@ -62,6 +66,10 @@ export class DeliveryQueue {
 
   get length(): number {
     return this.items.length - this.head
+  }
+
+  get last(): Delivery | null {
+    return this.items[this.items.length - 1] ?? null
   }
 
   get first(): Delivery | null {
@@ -104,6 +112,25 @@ export class DeliveryQueue {
   }
 }
 
+/**
+ * The end of a session's queue that is in the store and not in memory. A page of it is asked for
+ * before the rest is used up; meanwhile what comes goes behind it.
+ */
+export class Tail {
+  messages = 0
+  bytes = 0
+  /** The last sequence that is in memory: the tail comes after it. */
+  after: number
+  /** Of the page that was asked for; 0: none was. */
+  ticket = 0
+  /** Came after the page was asked for that has all of the tail: kept in memory, to follow it. */
+  arrivals: Delivery[] | null = null
+
+  constructor(after: number) {
+    this.after = after
+  }
+}
+
 /** What a session asks of its owner when its time has come. */
 export interface SessionOwner {
   sessionDue(session: Session, timer: Timer): void
@@ -123,6 +150,7 @@ export class Session implements Due {
   queuedMessages = 0
   queuedBytes = 0
   queue: DeliveryQueue | null = null
+  tail: Tail | null = null
   inflight: Inflight | null = null
   /** Packet identifiers of QoS 2 messages that came and are not released. */
   received: Set<number> | null = null
@@ -136,6 +164,8 @@ export class Session implements Due {
   nextSequence = 1
   /** It is in the list of those that have something to send at the end of the turn. */
   waking = false
+  /** Another connection of its client is about to have it. */
+  takenOver = false
   ended = false
   private one: Subscription | null = null
   private few: Subscription[] | null = null

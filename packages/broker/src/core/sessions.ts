@@ -36,6 +36,11 @@ export class Sessions implements SessionOwner {
     if (session.storedId !== 0) this.put(session, 0) // [MQTT-3.1.2-23]
   }
 
+  /** Sessions, connected or not. */
+  get count(): number {
+    return this.byClientId.size + this.broker.sleep.sleepers.count
+  }
+
   /** The connection has ended; the session stays for its expiry interval. */
   detach(session: Session, withWill: boolean): void {
     session.connection = null
@@ -49,14 +54,18 @@ export class Sessions implements SessionOwner {
     }
     this.put(session, this.broker.ports.clock.wallMs())
     if (session.will !== null) this.startWill(session, session.will)
-    if (session.expirySeconds === SESSION_NEVER_EXPIRES) return
-    // The last tick may be long ago, which would take from the time of the session.
-    const atMs = this.broker.ports.clock.monotonicMs() + session.expirySeconds * 1000
-    this.broker.wheel.set(session.setTimer(), atMs)
+    if (session.expirySeconds !== SESSION_NEVER_EXPIRES) {
+      // The last tick may be long ago, which would take from the time of the session.
+      const atMs = this.broker.ports.clock.monotonicMs() + session.expirySeconds * 1000
+      this.broker.wheel.set(session.setTimer(), atMs)
+    }
+    const { sleep } = this.broker
+    if (sleep.canFall(session)) sleep.fall(session)
   }
 
   /** A connection takes the session over: expiry and will delay stop. */
   attach(session: Session): void {
+    session.takenOver = false
     if (session.timer !== null) this.broker.wheel.cancel(session.timer)
     this.dropWill(session) // [MQTT-3.1.3-9]
   }

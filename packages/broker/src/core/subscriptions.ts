@@ -7,7 +7,10 @@ import type { Group } from './shared.ts'
 
 /** One subscription of one session. MQTT 5.0 section 3.8.3.1. */
 export class Subscription {
-  readonly session: Session
+  /** While the session sleeps (see sleepers.ts) the one that stands for all of them. */
+  session: Session
+  /** Of the sleeping session; -1 when it is awake. */
+  slot = -1
   /** As the client wrote it, `$share/...` included. */
   readonly filter: string
   qos: 0 | 1 | 2

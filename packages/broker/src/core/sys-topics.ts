@@ -54,7 +54,7 @@ export class SysTopics {
 
   private publishClients(): void {
     const { counters, sessions, subscriptionCount, groups } = this.broker
-    const total = sessions.byClientId.size
+    const total = sessions.count
     this.set('clients/active', counters.clientsConnected)
     this.set('clients/connected', counters.clientsConnected)
     this.set('clients/disconnected', total - counters.clientsConnected)

@@ -9,6 +9,7 @@ import { crashPoints } from './crash-points.ts'
 import { StoreError, textOf } from './errors.ts'
 import type { LogRange } from './log.ts'
 import { STORE_ID_BYTES } from './log-format.ts'
+import type { PageRequest } from './page-writer.ts'
 import { type Recovered, Replica } from './replica.ts'
 import { type Chunk, chunksOf } from './state-reader.ts'
 
@@ -31,6 +32,7 @@ export type Request =
   | { readonly type: 'chunk' }
   | { readonly type: 'follow'; readonly ranges: readonly LogRange[] }
   | { readonly type: 'flush' }
+  | ({ readonly type: 'fetch'; readonly ticket: number } & PageRequest)
   | { readonly type: 'close' }
 
 export type Answer =
@@ -39,6 +41,7 @@ export type Answer =
   /** Writing into the database failed; it can be tried again when there is space. */
   | { readonly type: 'flush-failed'; readonly text: string }
   | { readonly type: 'failed'; readonly code: StoreError['code']; readonly text: string }
+  | { readonly type: 'page'; readonly ticket: number; readonly records: Uint8Array }
   | { readonly type: 'closed' }
 
 /** What goes through the port of chunks; null is the end. */
@@ -70,7 +73,7 @@ function handle(request: Request): void {
         reached: crashPoints(settings.crash),
         newId: () => new Uint8Array(randomBytes(STORE_ID_BYTES)),
       })
-      answer({ type: 'recovered', recovered: replica.recover() })
+      answer({ type: 'recovered', recovered: replica.recover(Date.now()) })
       break
     }
     case 'load':
@@ -85,6 +88,10 @@ function handle(request: Request): void {
       break
     case 'flush':
       flush()
+      break
+    case 'fetch':
+      if (replica === null) return
+      answer({ type: 'page', ticket: request.ticket, records: replica.page(request) })
       break
     default:
       replica?.close()

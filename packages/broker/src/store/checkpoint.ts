@@ -7,6 +7,7 @@ import type { StoreReader } from '../core/ports.ts'
 import type { Answer, ChunkAnswer, Request, WorkerSettings } from './checkpoint-worker.ts'
 import { StoreError } from './errors.ts'
 import type { LogRange } from './log.ts'
+import type { PageRequest } from './page-writer.ts'
 import type { Recovered } from './replica.ts'
 import { ChunkReader } from './state-reader.ts'
 
@@ -31,6 +32,7 @@ export interface CheckpointEvents {
   applied(sequence: number, reserved: boolean): void
   /** It can be tried again when there is space. */
   flushFailed(text: string): void
+  page(ticket: number, records: Uint8Array): void
   failed(cause: StoreError): void
 }
 
@@ -43,6 +45,7 @@ export class Checkpoint {
     resolve(recovered: Recovered): void
     reject(cause: Error): void
   } | null = null
+  private pagesAwaited = 0
   private closing: (() => void) | null = null
 
   constructor(options: CheckpointOptions) {
@@ -89,7 +92,6 @@ export class Checkpoint {
       awaited++
       chunkReader.read(chunk)
     }
-    chunkReader.finish()
   }
 
   /** These parts of the log are durable. */
@@ -100,6 +102,12 @@ export class Checkpoint {
   /** `applied` or `flushFailed` answers. */
   flush(): void {
     this.request({ type: 'flush' })
+  }
+
+  /** `page` answers. What has been followed counts. */
+  fetch(ticket: number, request: PageRequest): void {
+    if (this.pagesAwaited++ === 0) this.worker.ref()
+    this.request({ type: 'fetch', ticket, ...request })
   }
 
   close(): Promise<void> {
@@ -144,6 +152,10 @@ export class Checkpoint {
         break
       case 'flush-failed':
         this.events?.flushFailed(answer.text)
+        break
+      case 'page':
+        if (--this.pagesAwaited === 0 && this.closing === null) this.worker.unref()
+        this.events?.page(answer.ticket, answer.records)
         break
       case 'failed':
         this.fail(new StoreError(answer.code, answer.text))

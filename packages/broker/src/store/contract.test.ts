@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { Store } from '../core/ports.ts'
+import type { Store, StoredPage } from '../core/ports.ts'
 import { openDiskStore } from './disk.ts'
 import { MemoryStore } from './memory.ts'
 import { Model, RandomRecords } from './testing/model.ts'
@@ -15,6 +15,7 @@ import { listingSink } from './testing/sinks.ts'
 
 interface Owner {
   durable(batch: number): void
+  fetched(page: StoredPage): void
   failed(cause: Error): void
 }
 
@@ -49,6 +50,10 @@ class Listener implements Owner {
     assert.ok(this.within === '' || this.within === 'commit', `durable within ${this.within}`)
     this.batches.push(batch)
     for (const resolve of this.waiting.splice(0)) resolve()
+  }
+
+  fetched(): void {
+    throw new Error('nothing was asked for')
   }
 
   failed(cause: Error): void {

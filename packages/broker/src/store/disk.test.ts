@@ -6,10 +6,11 @@ import fs from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { StoredPage } from '../core/ports.ts'
 import { type DiskOwner, type DiskStore, type DiskStoreOptions, openDiskStore } from './disk.ts'
 import { StoreError } from './errors.ts'
 import { SEGMENT_HEADER_BYTES, segmentNumber } from './log-format.ts'
-import { Model, modelReader, RandomRecords } from './testing/model.ts'
+import { type Fetcher, Model, RandomRecords, readAll } from './testing/model.ts'
 import { SeededRandom } from './testing/random.ts'
 
 /** The usual sizes would write 64 MiB of zeros at each start, which a busy disk feels. */
@@ -32,6 +33,22 @@ class Opened implements DiskOwner {
     assert.ok(batch > this.durableBatch, 'batches become durable in their order')
     this.durableBatch = batch
     for (const resolve of this.waiting.splice(0)) resolve()
+  }
+
+  private readonly pages = new Map<number, (page: StoredPage) => void>()
+
+  fetched(page: StoredPage): void {
+    this.pages.get(page.ticket)?.(page)
+  }
+
+  fetcher(store: DiskStore): Fetcher {
+    return (sessionId, from, messagesMax) =>
+      new Promise(resolve => {
+        const ticket = this.pages.size + 1
+        this.pages.set(ticket, resolve)
+        store.fetch(ticket, sessionId, from, messagesMax, 2000)
+        store.commit()
+      })
   }
 
   failed(cause: Error): void {
@@ -66,10 +83,8 @@ async function commitAll(store: DiskStore, owner: Opened): Promise<void> {
   }
 }
 
-function factsOf(store: DiskStore): string[] {
-  const model = new Model()
-  store.load(modelReader(model))
-  return model.facts()
+async function factsOf(store: DiskStore, owner: Opened): Promise<string[]> {
+  return (await readAll(store, owner.fetcher(store), 3)).facts()
 }
 
 test('what was durable is there after a killed process, with any records', async t => {
@@ -80,9 +95,8 @@ test('what was durable is there after a killed process, with any records', async
     for (let life = 0; life < 4; life++) {
       const owner = new Opened()
       const store = await owner.open({ directory })
-      assert.deepEqual(factsOf(store), model.facts(), `seed ${seed}, life ${life}`)
-      const back = new Model()
-      store.load(modelReader(back))
+      const back = await readAll(store, owner.fetcher(store), 1 + random.below(5))
+      assert.deepEqual(back.facts(), model.facts(), `seed ${seed}, life ${life}`)
       model = back
       const records = new RandomRecords(random, model, [store, model])
       for (let i = 0; i < 600; i++) {
@@ -174,7 +188,7 @@ test('damage before sound records refuses the start and names file and offset', 
   const owner = new Opened()
   const store = await owner.open({ directory, salvage: true })
   assert.deepEqual(
-    factsOf(store).map(fact => fact.split(' ')[2]),
+    (await factsOf(store, owner)).map(fact => fact.split(' ')[2]),
     ['client-2', 'client-3'],
   )
   assert.match(owner.said.join(), /records were lost.*"offset":512/)
@@ -185,8 +199,9 @@ test('a torn last record is left out, without a word of salvage', async t => {
   const { directory, file } = await damagedLog(t)
   const frameBytes = fs.readFileSync(file).readUInt32LE(SEGMENT_HEADER_BYTES) + 20
   flip(file, SEGMENT_HEADER_BYTES + 2 * frameBytes + 22)
-  const store = await new Opened().open({ directory })
-  assert.equal(factsOf(store).length, 2)
+  const owner = new Opened()
+  const store = await owner.open({ directory })
+  assert.equal((await factsOf(store, owner)).length, 2)
   await store.close()
 })
 

@@ -4,7 +4,7 @@
 // (checkpoint.ts) follows the log into the database, after which segments are used again.
 
 import { join } from 'node:path'
-import type { Store, StoreReader } from '../core/ports.ts'
+import type { Store, StoredPage, StoreReader } from '../core/ports.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { type CrashPoint, crashPoints } from './crash-points.ts'
 import { StoreError, textOf } from './errors.ts'
@@ -12,6 +12,8 @@ import { nodeFileSystem } from './file-system.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
 import { Log } from './log.ts'
 import { FRAME_HEADER_BYTES } from './log-format.ts'
+import { pageOf } from './page-reader.ts'
+import type { PageRequest } from './page-writer.ts'
 import { RecordWriter } from './record-writer.ts'
 import type { Recovered } from './replica.ts'
 
@@ -25,6 +27,8 @@ export interface StoreLog {
 /** Who is told what becomes of the batches. */
 export interface DiskOwner {
   durable(batch: number): void
+  /** What was asked for by `fetch`. */
+  fetched(page: StoredPage): void
   /** Nothing can be promised any more: the process has to end. */
   failed(cause: Error): void
 }
@@ -92,7 +96,15 @@ export async function openDiskStore(
   }
 }
 
+/** A page that is asked for when everything before it is durable. */
+interface Fetch extends PageRequest {
+  readonly ticket: number
+  /** It has the effect of all batches up to this one. */
+  readonly batch: number
+}
+
 export class DiskStore extends RecordWriter implements Store {
+  readonly pages = true
   openBatch = 1
   private readonly owner: DiskOwner
   private readonly messages: StoreLog
@@ -105,6 +117,8 @@ export class DiskStore extends RecordWriter implements Store {
   /** The batch that is on its way to the disk. */
   private readonly inFlight = new RecordWriter(FRAME_HEADER_BYTES)
   private writing = false
+  private durableBatch = 0
+  private fetches: Fetch[] = []
   private failure: Error | null = null
   private closing: (() => void) | null = null
   private short = false
@@ -157,6 +171,7 @@ export class DiskStore extends RecordWriter implements Store {
     checkpoint.listen({
       applied: (sequence, reserved) => this.applied(sequence, reserved),
       flushFailed: text => this.flushFailed(text),
+      page: (ticket, records) => owner.fetched(pageOf(ticket, records)),
       failed: cause => this.fail(cause),
     })
   }
@@ -194,6 +209,18 @@ export class DiskStore extends RecordWriter implements Store {
 
   load(reader: StoreReader): void {
     this.checkpoint.load(reader)
+  }
+
+  fetch(
+    ticket: number,
+    sessionId: number,
+    fromSequence: number,
+    messagesMax: number,
+    bytesMax: number,
+  ): void {
+    const batch = this.count > 0 ? this.openBatch : this.openBatch - 1
+    this.fetches.push({ ticket, batch, sessionId, fromSequence, messagesMax, bytesMax })
+    if (batch <= this.durableBatch) this.sendFetches()
   }
 
   commit(): void {
@@ -247,16 +274,28 @@ export class DiskStore extends RecordWriter implements Store {
     this.untoldBytes += byteCount
     this.uncheckedBytes += byteCount
     this.writing = false
+    this.durableBatch = batch
     // The disk is not idle while the core makes use of what is durable.
     this.commit()
     this.reached('before_ack')
     this.owner.durable(batch)
+    if (this.fetches.length > 0) this.sendFetches()
     if (this.untoldBytes >= FOLLOW_BYTES) this.tell()
     if (this.uncheckedBytes - this.flushingBytes >= this.checkpointBytes) this.flush()
     if (this.writing) return
     const closing = this.closing
     this.closing = null
     closing?.()
+  }
+
+  private sendFetches(): void {
+    const waiting = this.fetches
+    this.fetches = []
+    if (this.untoldBytes > 0) this.tell()
+    for (const fetch of waiting) {
+      if (fetch.batch <= this.durableBatch) this.checkpoint.fetch(fetch.ticket, fetch)
+      else this.fetches.push(fetch)
+    }
   }
 
   /** Tells the thread what is durable. */

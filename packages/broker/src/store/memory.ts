@@ -18,6 +18,8 @@ export interface BatchOwner {
 
 export class MemoryStore implements Store {
   readonly full = false
+  /** Sessions stay in the core. */
+  readonly pages = false
   readonly congested = false
   openBatch = 1
   dirty = false
@@ -36,6 +38,10 @@ export class MemoryStore implements Store {
 
   load(_reader: StoreReader): void {
     // There is nothing.
+  }
+
+  fetch(): void {
+    throw new Error('the store in memory has nothing that could be fetched')
   }
 
   putSession(_session: StoredSession): void {

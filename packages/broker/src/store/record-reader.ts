@@ -157,6 +157,7 @@ function readMessage(from: Cursor, sink: RecordSink): void {
 function readDelivery(from: Cursor): StoredDelivery {
   const ownerId = from.number()
   const sequence = from.number()
+  const byteLength = from.number()
   const messageId = from.number()
   const flags = from.number()
   const count = from.number()
@@ -165,7 +166,7 @@ function readDelivery(from: Cursor): StoredDelivery {
     identifiers = []
     for (let i = 0; i < count; i++) identifiers.push(from.number())
   }
-  return { ownerId, sequence, messageId, flags, identifiers }
+  return { ownerId, sequence, byteLength, messageId, flags, identifiers }
 }
 
 /** Of the message only the id is known here. */

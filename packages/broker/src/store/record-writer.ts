@@ -11,10 +11,12 @@ import type {
   StoredWill,
 } from '../core/ports.ts'
 
+import { StoreError } from './errors.ts'
+
 /** What can be done to the state: the Store without its reading and committing. */
 export type RecordSink = Omit<
   Store,
-  'openBatch' | 'dirty' | 'full' | 'congested' | 'commit' | 'load'
+  'openBatch' | 'dirty' | 'full' | 'congested' | 'commit' | 'load' | 'pages' | 'fetch'
 >
 
 /**
@@ -41,6 +43,32 @@ export const Op = {
   PUT_GROUP_DELIVERY: 17,
   REMOVE_GROUP_DELIVERY: 18,
 } as const
+
+function unexpected(): never {
+  throw new StoreError('corrupt', 'a record came where it makes no sense')
+}
+
+/** Takes nothing: for those that take some records only. */
+export const UNEXPECTED: RecordSink = {
+  putSession: unexpected,
+  removeSession: unexpected,
+  putSubscription: unexpected,
+  removeSubscription: unexpected,
+  putMessage: unexpected,
+  putDelivery: unexpected,
+  removeDelivery: unexpected,
+  putInflight: unexpected,
+  putReceived: unexpected,
+  removeReceived: unexpected,
+  putRetained: unexpected,
+  removeRetained: unexpected,
+  putWill: unexpected,
+  removeWill: unexpected,
+  putGroup: unexpected,
+  removeGroup: unexpected,
+  putGroupDelivery: unexpected,
+  removeGroupDelivery: unexpected,
+}
 
 const TEXT_BYTES_MAX = 65_535
 const NUMBER_BYTES_MAX = 8
@@ -201,6 +229,7 @@ export class RecordWriter implements RecordSink {
   private delivery(delivery: StoredDelivery): void {
     this.number(delivery.ownerId)
     this.number(delivery.sequence)
+    this.number(delivery.byteLength)
     this.number(delivery.messageId)
     this.number(delivery.flags)
     const identifiers = delivery.identifiers

@@ -40,7 +40,8 @@ function writeEach(to: RecordSink): void {
   to.putSubscription({ sessionId: 3, filter: 'a/+/#', options: 0x3f, identifier: 268_435_455 })
   to.removeSubscription(3, '')
   to.putMessage(message)
-  const delivery = { ownerId: 3, sequence: 2 ** 40, messageId: 7, flags: 6, identifiers: [1, 300] }
+  const numbers = { ownerId: 3, sequence: 2 ** 40, byteLength: 300, messageId: 7, flags: 6 }
+  const delivery = { ...numbers, identifiers: [1, 300] }
   to.putDelivery(delivery)
   to.removeDelivery(3, 128)
   to.putInflight(3, 65_535, 127, 3)

@@ -10,6 +10,7 @@ import type { LogRange } from './log.ts'
 import { frameAt, frameSeed, segmentNumber } from './log-format.ts'
 import { LogScanner, type LostRecords } from './log-scanner.ts'
 import { Overlay } from './overlay.ts'
+import { type PageRequest, readPage } from './page-writer.ts'
 import { readRecords } from './record-reader.ts'
 import { State, type StateOptions } from './state.ts'
 
@@ -50,8 +51,12 @@ export class Replica {
     this.sequence = this.state.appliedSequence
   }
 
-  /** Takes all that the log has beyond the database. @throws StoreError `corrupt` */
-  recover(): Recovered {
+  /**
+   * Takes all that the log has beyond the database.
+   * @param wallMs when those that are connected in it have been disconnected
+   * @throws StoreError `corrupt`
+   */
+  recover(wallMs: number): Recovered {
     const { logDirectory, salvage } = this.options
     const { storeId, appliedSequence } = this.state
     const visit = (bytes: Uint8Array, start: number, end: number, sequence: number) => {
@@ -74,6 +79,7 @@ export class Replica {
     }
     this.sequence = scanner.lastSequence
     const given = this.flushWithRoom(spare)
+    this.state.disconnectAll(wallMs)
     this.options.ballast.take()
     return {
       storeId,
@@ -161,6 +167,11 @@ export class Replica {
     } catch (error) {
       throw roomNeeded(this.options, error)
     }
+  }
+
+  /** See `fetch` of the store. @returns records that page-reader.ts understands */
+  page(request: PageRequest): Uint8Array {
+    return readPage(this.state.database, this.overlay, request)
   }
 
   close(): void {

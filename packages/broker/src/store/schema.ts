@@ -10,7 +10,7 @@ const VERSION_1 = `
 CREATE TABLE session (
   id INTEGER PRIMARY KEY, client_id TEXT NOT NULL, level INTEGER NOT NULL,
   expiry_seconds INTEGER NOT NULL, disconnected_at INTEGER NOT NULL);
-CREATE INDEX session_client ON session (client_id);
+CREATE INDEX session_connected ON session (id) WHERE disconnected_at = 0;
 CREATE TABLE subscription (
   session INTEGER NOT NULL, filter TEXT NOT NULL, options INTEGER NOT NULL,
   identifier INTEGER NOT NULL, PRIMARY KEY (session, filter)) WITHOUT ROWID;
@@ -18,12 +18,14 @@ CREATE TABLE message (
   id INTEGER PRIMARY KEY, level INTEGER NOT NULL, expires_at INTEGER NOT NULL,
   publisher TEXT NOT NULL, frame BLOB NOT NULL);
 CREATE TABLE queue (
-  owner INTEGER NOT NULL, sequence INTEGER NOT NULL, message INTEGER NOT NULL,
-  flags INTEGER NOT NULL, identifiers TEXT, packet_id INTEGER NOT NULL, state INTEGER NOT NULL,
+  owner INTEGER NOT NULL, sequence INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  message INTEGER NOT NULL, flags INTEGER NOT NULL, identifiers TEXT,
+  packet_id INTEGER NOT NULL, state INTEGER NOT NULL,
   PRIMARY KEY (owner, sequence)) WITHOUT ROWID;
 CREATE TABLE group_queue (
-  owner INTEGER NOT NULL, sequence INTEGER NOT NULL, message INTEGER NOT NULL,
-  flags INTEGER NOT NULL, identifiers TEXT, PRIMARY KEY (owner, sequence)) WITHOUT ROWID;
+  owner INTEGER NOT NULL, sequence INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  message INTEGER NOT NULL, flags INTEGER NOT NULL, identifiers TEXT,
+  PRIMARY KEY (owner, sequence)) WITHOUT ROWID;
 CREATE TABLE received (
   session INTEGER NOT NULL, packet_id INTEGER NOT NULL,
   PRIMARY KEY (session, packet_id)) WITHOUT ROWID;
@@ -32,6 +34,7 @@ CREATE INDEX retained_message ON retained (message);
 CREATE TABLE will (
   session INTEGER PRIMARY KEY, message INTEGER NOT NULL, delay_seconds INTEGER NOT NULL,
   expiry_seconds INTEGER NOT NULL, fire_at INTEGER NOT NULL);
+CREATE INDEX will_connected ON will (session) WHERE fire_at = 0;
 CREATE TABLE share_group (id INTEGER PRIMARY KEY, share_name TEXT NOT NULL, filter TEXT NOT NULL);
 CREATE TABLE shared_message (message INTEGER PRIMARY KEY, reference_count INTEGER NOT NULL);
 `

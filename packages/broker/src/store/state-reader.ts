@@ -1,16 +1,11 @@
-// All of the state as chunks of records, for the start and for exports. The worker makes them from
-// the database; the other side turns them into calls of a StoreReader. Neither holds all at once.
+// What the core has to know at start, as chunks of records. The worker makes them from the
+// database; the other side turns them into calls of a StoreReader. Neither holds all at once.
 
-import type {
-  StoredDelivery,
-  StoredMessage,
-  StoredSession,
-  StoredSubscription,
-  StoreReader,
-} from '../core/ports.ts'
+import type { StoredMessage, StoreReader } from '../core/ports.ts'
 import { readRecords } from './record-reader.ts'
-import { type RecordSink, RecordWriter } from './record-writer.ts'
-import type { Database, Row, SqlValue } from './sqlite.ts'
+import { type RecordSink, RecordWriter, UNEXPECTED } from './record-writer.ts'
+import { deliveryOf, MESSAGE_COLUMNS, messageOf, sessionOf, subscriptionOf } from './rows.ts'
+import type { Database, Row } from './sqlite.ts'
 
 const CHUNK_BYTES = 256 * 1024
 
@@ -18,17 +13,17 @@ const CHUNK_BYTES = 256 * 1024
 export const Section = {
   SESSIONS: 0,
   SUBSCRIPTIONS: 1,
-  /** Those that queues refer to and that are neither retained nor wills. */
-  MESSAGES: 2,
+  /** One delivery for each queue: its sequence is the last, its message id their count. */
+  BACKLOGS: 2,
+  /** One received packet for each will: its id is the time. */
+  WILLS: 3,
   /** Each message, then the record that it is retained. */
-  RETAINED: 3,
-  /** Each message, then the will. */
-  WILLS: 4,
+  RETAINED: 4,
   GROUPS: 5,
-  /** With what is in flight. */
-  DELIVERIES: 6,
-  GROUP_DELIVERIES: 7,
-  RECEIVED: 8,
+  /** Each message, then its delivery. */
+  GROUP_DELIVERIES: 6,
+  /** One received packet: its id is the greatest of all messages. */
+  LAST_MESSAGE: 7,
 } as const
 
 export interface Chunk {
@@ -36,8 +31,6 @@ export interface Chunk {
   /** Records; the buffer is the receiver's. */
   readonly bytes: Uint8Array
 }
-
-const MESSAGE_COLUMNS = 'm.id, m.level, m.expires_at, m.publisher, m.frame'
 
 const Queries: readonly {
   section: number
@@ -55,11 +48,15 @@ const Queries: readonly {
     write: (to, row) => to.putSubscription(subscriptionOf(row)),
   },
   {
-    section: Section.MESSAGES,
-    sql: `SELECT ${MESSAGE_COLUMNS} FROM message m
-        WHERE m.id NOT IN (SELECT message FROM retained)
-        AND m.id NOT IN (SELECT message FROM will)`,
-    write: (to, row) => to.putMessage(messageOf(row)),
+    section: Section.BACKLOGS,
+    sql: `SELECT owner, max(sequence) AS sequence, sum(bytes) AS bytes, count(*) AS message,
+        0 AS flags, NULL AS identifiers FROM queue GROUP BY owner`,
+    write: (to, row) => to.putDelivery(deliveryOf(row)),
+  },
+  {
+    section: Section.WILLS,
+    sql: 'SELECT session, fire_at FROM will',
+    write: (to, row) => to.putReceived(Number(row['session']), Number(row['fire_at'])),
   },
   {
     section: Section.RETAINED,
@@ -70,12 +67,6 @@ const Queries: readonly {
     },
   },
   {
-    section: Section.WILLS,
-    sql: `SELECT ${MESSAGE_COLUMNS}, w.session, w.delay_seconds, w.expiry_seconds, w.fire_at
-        FROM will w JOIN message m ON m.id = w.message`,
-    write: writeWill,
-  },
-  {
     section: Section.GROUPS,
     sql: 'SELECT * FROM share_group ORDER BY id',
     write: (to, row) => {
@@ -83,19 +74,18 @@ const Queries: readonly {
     },
   },
   {
-    section: Section.DELIVERIES,
-    sql: 'SELECT * FROM queue ORDER BY owner, sequence',
-    write: writeDelivery,
-  },
-  {
     section: Section.GROUP_DELIVERIES,
-    sql: 'SELECT * FROM group_queue ORDER BY owner, sequence',
-    write: (to, row) => to.putGroupDelivery(deliveryOf(row)),
+    sql: `SELECT q.*, ${MESSAGE_COLUMNS} FROM group_queue q JOIN message m ON m.id = q.message
+        ORDER BY q.owner, q.sequence`,
+    write: (to, row) => {
+      to.putMessage(messageOf(row))
+      to.putGroupDelivery(deliveryOf(row))
+    },
   },
   {
-    section: Section.RECEIVED,
-    sql: 'SELECT * FROM received',
-    write: (to, row) => to.putReceived(Number(row['session']), Number(row['packet_id'])),
+    section: Section.LAST_MESSAGE,
+    sql: 'SELECT coalesce(max(id), 0) AS id FROM message',
+    write: (to, row) => to.putReceived(0, Number(row['id'])),
   },
 ]
 
@@ -118,7 +108,6 @@ export class ChunkReader {
   private section: number = Section.SESSIONS
   private readonly sink: RecordSink
   private message: StoredMessage | null = null
-  private inflight: (readonly [number, number, number, number])[] = []
 
   constructor(reader: StoreReader) {
     this.reader = reader
@@ -126,49 +115,33 @@ export class ChunkReader {
   }
 
   read(chunk: Chunk): void {
-    // The queues of sessions are complete before anything in flight is told.
-    if (chunk.section > Section.GROUP_DELIVERIES) this.tellInflight()
     this.section = chunk.section
     readRecords(chunk.bytes, 0, chunk.bytes.length, this.sink)
-  }
-
-  finish(): void {
-    this.tellInflight()
-  }
-
-  private tellInflight(): void {
-    for (const one of this.inflight) this.reader.inflight(...one)
-    this.inflight = []
   }
 
   private makeSink(): RecordSink {
     const { reader } = this
     return {
+      ...UNEXPECTED,
       putSession: session => reader.session(session),
       putSubscription: subscription => reader.subscription(subscription),
+      putDelivery: ({ ownerId, messageId, byteLength, sequence }) => {
+        reader.backlog(ownerId, messageId, byteLength, sequence)
+      },
+      putReceived: (sessionId, value) => {
+        if (this.section === Section.WILLS) reader.will(sessionId, value)
+        else reader.messageIdMax(value)
+      },
       putMessage: message => {
-        if (this.section === Section.MESSAGES) reader.message(message)
-        else this.message = message
+        this.message = message
       },
       putRetained: () => {
         if (this.message !== null) reader.retained(this.message)
       },
-      putWill: will => {
-        if (this.message !== null) reader.will({ ...will, message: this.message })
-      },
       putGroup: (groupId, shareName, filter) => reader.group(groupId, shareName, filter),
-      putDelivery: delivery => reader.delivery(delivery),
-      putInflight: (...values) => this.inflight.push(values),
-      putGroupDelivery: delivery => reader.groupDelivery(delivery),
-      putReceived: (sessionId, packetId) => reader.received(sessionId, packetId),
-      removeSession: never,
-      removeSubscription: never,
-      removeDelivery: never,
-      removeReceived: never,
-      removeRetained: never,
-      removeWill: never,
-      removeGroup: never,
-      removeGroupDelivery: never,
+      putGroupDelivery: delivery => {
+        if (this.message !== null) reader.groupDelivery(delivery, this.message)
+      },
     }
   }
 }
@@ -177,73 +150,4 @@ function takeChunk(section: number, records: RecordWriter): Chunk {
   const bytes = new Uint8Array(records.bytes.subarray(0, records.length))
   records.reset()
   return { section, bytes }
-}
-
-function writeDelivery(to: RecordWriter, row: Row): void {
-  const delivery = deliveryOf(row)
-  to.putDelivery(delivery)
-  const packetId = Number(row['packet_id'])
-  if (packetId === 0) return
-  to.putInflight(delivery.ownerId, packetId, delivery.sequence, Number(row['state']))
-}
-
-function writeWill(to: RecordWriter, row: Row): void {
-  const message = messageOf(row)
-  to.putMessage(message)
-  to.putWill({
-    sessionId: Number(row['session']),
-    message,
-    delaySeconds: Number(row['delay_seconds']),
-    expirySeconds: Number(row['expiry_seconds']),
-    fireAtMs: Number(row['fire_at']),
-  })
-}
-
-function sessionOf(row: Row): StoredSession {
-  return {
-    id: Number(row['id']),
-    clientId: String(row['client_id']),
-    protocolLevel: levelOf(row['level']),
-    sessionExpirySeconds: Number(row['expiry_seconds']),
-    disconnectedAtMs: Number(row['disconnected_at']),
-  }
-}
-
-function subscriptionOf(row: Row): StoredSubscription {
-  return {
-    sessionId: Number(row['session']),
-    filter: String(row['filter']),
-    options: Number(row['options']),
-    identifier: Number(row['identifier']),
-  }
-}
-
-function messageOf(row: Row): StoredMessage {
-  const frame = row['frame']
-  return {
-    id: Number(row['id']),
-    frame: frame instanceof Uint8Array ? frame : new Uint8Array(0),
-    protocolLevel: levelOf(row['level']) === 5 ? 5 : 4,
-    expiresAtMs: Number(row['expires_at']),
-    publisher: String(row['publisher']),
-  }
-}
-
-function deliveryOf(row: Row): StoredDelivery {
-  const identifiers = row['identifiers']
-  return {
-    ownerId: Number(row['owner']),
-    sequence: Number(row['sequence']),
-    messageId: Number(row['message']),
-    flags: Number(row['flags']),
-    identifiers: typeof identifiers === 'string' ? identifiers.split(',').map(Number) : null,
-  }
-}
-
-function levelOf(value: SqlValue | undefined): 3 | 4 | 5 {
-  return value === 3 || value === 5 ? value : 4
-}
-
-function never(): void {
-  throw new Error('a stored state holds no removals')
 }

@@ -20,10 +20,10 @@ const Sql = {
   removeSubscription: 'DELETE FROM subscription WHERE session = ? AND filter = ?',
   putMessage: 'INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?)',
   removeMessage: 'DELETE FROM message WHERE id = ?',
-  putDelivery: 'INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?)',
+  putDelivery: 'INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   removeDelivery: 'DELETE FROM queue WHERE owner = ? AND sequence = ? RETURNING message',
   putInflight: 'UPDATE queue SET packet_id = ?, state = ? WHERE owner = ? AND sequence = ?',
-  putGroupDelivery: 'INSERT OR REPLACE INTO group_queue VALUES (?, ?, ?, ?, ?)',
+  putGroupDelivery: 'INSERT OR REPLACE INTO group_queue VALUES (?, ?, ?, ?, ?, ?)',
   removeGroupDelivery: 'DELETE FROM group_queue WHERE owner = ? AND sequence = ? RETURNING message',
   removeGroupQueue: 'DELETE FROM group_queue WHERE owner = ? RETURNING message',
   putReceived: 'INSERT OR REPLACE INTO received VALUES (?, ?)',
@@ -36,6 +36,9 @@ const Sql = {
   removeGroup: 'DELETE FROM share_group WHERE id = ?',
   putShared: 'INSERT OR REPLACE INTO shared_message VALUES (?, ?)',
   removeShared: 'DELETE FROM shared_message WHERE message = ?',
+  // Of connections that ended with an earlier process.
+  disconnectSessions: 'UPDATE session SET disconnected_at = ? WHERE disconnected_at = 0',
+  startWills: 'UPDATE will SET fire_at = ? + delay_seconds * 1000 WHERE fire_at = 0',
   setApplied: "UPDATE meta SET value = ? WHERE key = 'applied_sequence'",
 } as const
 
@@ -101,6 +104,14 @@ export class State {
     for (const id of overlay.sessions.keys()) this.sessionIdMax = Math.max(this.sessionIdMax, id)
   }
 
+  /** Nobody is connected any more, as of now. */
+  disconnectAll(wallMs: number): void {
+    this.database.execute('BEGIN')
+    this.statements.disconnectSessions.run([wallMs])
+    this.statements.startWills.run([wallMs])
+    this.database.execute('COMMIT')
+  }
+
   close(): void {
     this.database.close()
   }
@@ -161,9 +172,10 @@ export class State {
       removeRows(statements.removeDelivery, ownerId, queue, changes)
       for (const entry of queue.values()) {
         if (entry === null) continue
-        const { sequence, messageId, flags, identifiers } = entry.delivery
+        const { sequence, byteLength, messageId, flags, identifiers } = entry.delivery
+        const { packetId, state } = entry
         const names = identifiers === null ? null : identifiers.join()
-        const row = [ownerId, sequence, messageId, flags, names, entry.packetId, entry.state]
+        const row = [ownerId, sequence, byteLength, messageId, flags, names, packetId, state]
         statements.putDelivery.run(row)
       }
     }
@@ -179,9 +191,10 @@ export class State {
       removeRows(statements.removeGroupDelivery, ownerId, queue, changes)
       for (const entry of queue.values()) {
         if (entry === null) continue
-        const { sequence, messageId, flags, identifiers } = entry.delivery
+        const { sequence, byteLength, messageId, flags, identifiers } = entry.delivery
         const names = identifiers === null ? null : identifiers.join()
-        statements.putGroupDelivery.run([ownerId, sequence, messageId, flags, names])
+        const row = [ownerId, sequence, byteLength, messageId, flags, names]
+        statements.putGroupDelivery.run(row)
       }
     }
   }

@@ -21,10 +21,13 @@ import type {
   Guard,
   Origin,
   Store,
+  StoredPage,
   StoreReader,
   Trace,
   Wire,
 } from '../core/ports.ts'
+import { Model } from '../store/testing/model.ts'
+import { applyTo, loadModel, pageOfModel } from '../store/testing/model-store.ts'
 
 function ignore(): void {
   // What a test does not look at.
@@ -81,10 +84,32 @@ export class TestStore implements Store {
   finish(): void {
     this.durable(this.openBatch - 1)
   }
-  /** What was kept: nothing, unless the test says so. */
-  kept: (reader: StoreReader) => void = ignore
+  /** True: sessions sleep in the store, see `kept`. */
+  pages: boolean = process.env['GODWIT_TEST_PAGES'] === '1'
+  /** What was put, when `pages`. */
+  kept: Model = new Model()
+  /** True: pages are given by `answer` only. */
+  late = false
+  fetched: (page: StoredPage) => void = ignore
+  #asked: (() => void)[] = []
+  /** Instead of what is in `kept`. */
+  loadFrom: ((reader: StoreReader) => void) | null = null
   load(reader: StoreReader): void {
-    this.kept(reader)
+    if (this.loadFrom !== null) this.loadFrom(reader)
+    else loadModel(this.kept, reader)
+  }
+  fetch(ticket: number, sessionId: number, from: number, messages: number, bytes: number): void {
+    const batch = this.dirty ? this.openBatch : this.openBatch - 1
+    this.#asked.push(() => {
+      if (batch >= this.openBatch) throw new Error('a page was given before its batch was written')
+      this.fetched(pageOfModel(this.kept, ticket, sessionId, from, messages, bytes))
+    })
+  }
+  /** Gives the page that was asked for first. @returns false when there is none */
+  answer(): boolean {
+    const next = this.#asked.shift()
+    next?.()
+    return next !== undefined
   }
   putSession(...values: unknown[]): void {
     this.#record('putSession', values)
@@ -142,6 +167,7 @@ export class TestStore implements Store {
   }
   #record(name: string, values: unknown[]): void {
     this.dirty = true
+    if (this.pages) applyTo(this.kept, name, values)
     this.records.push([name, ...values])
   }
 }
@@ -191,7 +217,9 @@ export interface WorldOptions {
   readonly limits?: Partial<Limits>
   readonly core?: Partial<CoreOptions>
   readonly guard?: Guard
-  /** What the store has kept. */
+  /** What the world before has left. */
+  readonly kept?: Model
+  /** The same, piece by piece. */
   readonly load?: (reader: StoreReader) => void
 }
 
@@ -230,17 +258,24 @@ export class World {
       limits,
       core,
     )
+    if (options.load !== undefined) this.store.loadFrom = options.load
+    if (options.kept !== undefined) {
+      this.store.pages = true
+      this.store.kept = options.kept
+    }
     this.store.durable = batch => this.broker.durable(batch)
-    if (options.load !== undefined) this.store.kept = options.load
+    this.store.fetched = page => this.broker.fetched(page)
     this.broker.start()
   }
 
   /** Ends turns until nobody asks for another. */
   settle(): void {
-    for (let turns = 0; this.#turnRequested; turns++) {
+    for (let turns = 0; ; turns++) {
       if (turns > 100_000) throw new Error('the broker never comes to rest')
-      this.#turnRequested = false
-      this.broker.endTurn()
+      if (this.#turnRequested) {
+        this.#turnRequested = false
+        this.broker.endTurn()
+      } else if (this.store.late || !this.store.answer()) return
     }
   }
 

@@ -124,13 +124,20 @@ export class Observer {
   }
 
   closed(link: Link): void {
+    const { facts } = this
     this.#ears.delete(link)
-    const connection = this.facts.connections.get(link.id)
+    const connection = facts.connections.get(link.id)
     if (connection === undefined) return
     if (connection.life?.connection === connection) {
       broken('session', `${connection.connect.clientId} is connected by a closed connection`)
     }
     connection.isClosed = true
+    const waiting = facts.connecting.get(connection.connect.clientId) ?? []
+    const place = waiting.indexOf(connection)
+    if (place < 0) return
+    // It waited for its session, and was not let in: what its CONNECT did is not known.
+    waiting.splice(place, 1)
+    sessions.ghost(facts, connection, this.#options.legacySessionExpirySeconds)
   }
 
   turnEnded(): void {

@@ -87,6 +87,7 @@ export class BrokerNode {
       this.#schedule,
       this.#random.fork(),
       this.#options.store,
+      this.#clock().wallMs(),
     )
     const broker = new Broker(
       {
@@ -102,6 +103,7 @@ export class BrokerNode {
       { version: '0', statsIntervalSeconds: 0, responseTopicPrefix: null },
     )
     store.durable = batch => broker.durable(batch)
+    store.fetched = page => broker.fetched(page)
     this.store = store
     this.broker = broker
     this.#witness.started()

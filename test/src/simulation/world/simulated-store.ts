@@ -6,39 +6,65 @@ import type {
   Store,
   StoredDelivery,
   StoredMessage,
+  StoredPage,
   StoredSession,
   StoredSubscription,
   StoredWill,
   StoreReader,
 } from '@godwit/broker/core/ports'
 import { FRAME_HEADER_BYTES } from '@godwit/broker/store/log-format'
+import { readRecords } from '@godwit/broker/store/record-reader'
 import { RecordWriter } from '@godwit/broker/store/record-writer'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
 import type { SimulatedLog } from './simulated-log.ts'
+import { StoredState } from './stored-state.ts'
+
+interface Fetch {
+  readonly batch: number
+  readonly give: () => void
+}
 
 export interface StoreOptions {
   /** 0: a batch is durable within its commit. */
   readonly latencyMsMax: number
+  /** False: sessions stay in memory for as long as the process lives. */
+  readonly pages: boolean
 }
 
 export class SimulatedStore implements Store {
+  readonly pages: boolean
   openBatch = 1
   full = false
   congested = false
   durable: (batch: number) => void = () => undefined
+  fetched: (page: StoredPage) => void = () => undefined
   /** Counts the records, so that a run can show that it has used the store. */
   records = 0
   readonly #log: SimulatedLog
   readonly #schedule: Schedule
   readonly #random: SeededRandom
   readonly #options: StoreOptions
+  readonly #wallMs: number
+  #fetches: Fetch[] = []
+  #durableBatch = 0
   readonly #open = new RecordWriter(FRAME_HEADER_BYTES)
   /** The frame that is on its way to the disk. */
   #writing: Uint8Array | null = null
+  /** What is on the disk. */
+  #state = new StoredState()
   #isDead = false
 
-  constructor(log: SimulatedLog, schedule: Schedule, random: SeededRandom, options: StoreOptions) {
+  /** @param wallMs the time of the start */
+  constructor(
+    log: SimulatedLog,
+    schedule: Schedule,
+    random: SeededRandom,
+    options: StoreOptions,
+    wallMs: number,
+  ) {
+    this.pages = options.pages
+    this.#wallMs = wallMs
     this.#log = log
     this.#schedule = schedule
     this.#random = random
@@ -73,7 +99,28 @@ export class SimulatedStore implements Store {
   }
 
   load(reader: StoreReader): void {
-    this.#log.recover().load(reader)
+    this.#state = this.#log.recover()
+    this.#state.disconnectAll(this.#wallMs)
+    this.#state.load(reader)
+  }
+
+  fetch(
+    ticket: number,
+    sessionId: number,
+    fromSequence: number,
+    messagesMax: number,
+    bytesMax: number,
+  ): void {
+    const batch = this.dirty ? this.openBatch : this.openBatch - 1
+    const give = () => {
+      const page = this.#state.page(ticket, sessionId, fromSequence, messagesMax, bytesMax)
+      // Each page takes its own time: an answer may be overtaken by what happens meanwhile.
+      this.#schedule.after(this.#random.below(this.#options.latencyMsMax + 1), () => {
+        if (!this.#isDead) this.fetched(page)
+      })
+    }
+    this.#fetches.push({ batch, give })
+    this.#giveFetched()
   }
 
   /** The process ends. What was being written may be on the disk in part, what collected is not. */
@@ -166,7 +213,20 @@ export class SimulatedStore implements Store {
     if (this.#isDead) return
     this.#writing = null
     this.#log.append(frame)
+    readRecords(frame, FRAME_HEADER_BYTES, frame.length, this.#state)
+    this.#state.sweep()
+    this.#durableBatch = batch
     this.durable(batch)
+    this.#giveFetched()
+  }
+
+  #giveFetched(): void {
+    const fetches = this.#fetches
+    this.#fetches = []
+    for (const fetch of fetches) {
+      if (fetch.batch <= this.#durableBatch) fetch.give()
+      else this.#fetches.push(fetch)
+    }
   }
 }
 

@@ -1,13 +1,16 @@
 // What a store keeps, as plain maps, changed by records and read back at start. Written from the
 // description of the Store port only, so that it is a second opinion on what the records mean.
 
-import type {
-  StoredDelivery,
-  StoredMessage,
-  StoredSession,
-  StoredSubscription,
-  StoredWill,
-  StoreReader,
+import {
+  InflightState,
+  type StoredDelivery,
+  type StoredEntry,
+  type StoredMessage,
+  type StoredPage,
+  type StoredSession,
+  type StoredSubscription,
+  type StoredWill,
+  type StoreReader,
 } from '@godwit/broker/core/ports'
 
 interface InflightEntry {
@@ -83,7 +86,9 @@ export class StoredState {
   }
 
   putInflight(sessionId: number, packetId: number, sequence: number, state: number): void {
-    this.#session(sessionId).inflight.set(packetId, { packetId, sequence, state })
+    const { inflight } = this.#session(sessionId)
+    if (state === InflightState.NONE) inflight.delete(packetId)
+    else inflight.set(packetId, { packetId, sequence, state })
   }
 
   putReceived(sessionId: number, packetId: number): void {
@@ -150,22 +155,61 @@ export class StoredState {
     for (const { subscriptions } of sessions) {
       for (const subscription of subscriptions.values()) reader.subscription(subscription)
     }
-    for (const message of this.messages.values()) reader.message(message)
+    for (const { session, queue } of sessions) {
+      const own = inOrder(queue)
+      const bytes = own.reduce((sum, one) => sum + one.byteLength, 0)
+      if (own.length > 0) reader.backlog(session.id, own.length, bytes, own.at(-1)?.sequence ?? 0)
+    }
+    for (const { session, will } of sessions) {
+      if (will !== null) reader.will(session.id, will.fireAtMs)
+    }
     for (const id of this.retained.values()) reader.retained(this.#message(id))
-    for (const { will } of sessions) if (will !== null) reader.will(will)
     for (const [id, { shareName, filter }] of this.groups) reader.group(id, shareName, filter)
-    for (const { queue } of sessions) for (const one of inOrder(queue)) reader.delivery(one)
     for (const { queue } of this.groups.values()) {
-      for (const delivery of inOrder(queue)) reader.groupDelivery(delivery)
+      for (const one of inOrder(queue)) reader.groupDelivery(one, this.#message(one.messageId))
     }
-    for (const { session, inflight } of sessions) {
-      for (const { packetId, sequence, state } of byPacketId(inflight)) {
-        reader.inflight(session.id, packetId, sequence, state)
+    reader.messageIdMax(Math.max(0, ...this.messages.keys()))
+  }
+
+  /** A process has begun: connections of the one before have ended. */
+  disconnectAll(wallMs: number): void {
+    for (const state of this.sessions.values()) {
+      const { session, will } = state
+      if (session.disconnectedAtMs === 0) state.session = { ...session, disconnectedAtMs: wallMs }
+      if (will === null || will.fireAtMs !== 0) continue
+      state.will = { ...will, fireAtMs: wallMs + will.delaySeconds * 1000 }
+    }
+  }
+
+  /** A part of a session, as the port describes it. */
+  page(
+    ticket: number,
+    sessionId: number,
+    fromSequence: number,
+    messagesMax: number,
+    bytesMax: number,
+  ): StoredPage {
+    const state = this.sessions.get(sessionId)
+    const entries: StoredEntry[] = []
+    if (state === undefined) return { ticket, entries, received: [], will: null }
+    const inflight = new Map([...state.inflight.values()].map(one => [one.sequence, one]))
+    let waiting = 0
+    let bytes = 0
+    for (const delivery of inOrder(state.queue)) {
+      if (delivery.sequence < fromSequence) continue
+      const sent = inflight.get(delivery.sequence)
+      if (sent === undefined) {
+        if (waiting >= messagesMax || (waiting > 0 && bytes >= bytesMax)) break
+        waiting++
       }
+      bytes += delivery.byteLength
+      const message = this.#message(delivery.messageId)
+      const { packetId, state: inState } = sent ?? { packetId: 0, state: 0 }
+      entries.push({ delivery, message, packetId, state: inState })
     }
-    for (const { session, received } of sessions) {
-      for (const packetId of received) reader.received(session.id, packetId)
-    }
+    const isFirst = fromSequence === 0
+    const received = isFirst ? [...state.received] : []
+    return { ticket, entries, received, will: isFirst ? state.will : null }
   }
 
   /** How much there is of each kind. */
@@ -204,9 +248,4 @@ export class StoredState {
 
 function inOrder(queue: ReadonlyMap<number, StoredDelivery>): StoredDelivery[] {
   return [...queue.values()].toSorted((a, b) => a.sequence - b.sequence)
-}
-
-/** In flight in the order of the queue, which is the order in which identifiers were given. */
-function byPacketId(inflight: ReadonlyMap<number, InflightEntry>): InflightEntry[] {
-  return [...inflight.values()].toSorted((a, b) => a.sequence - b.sequence)
 }

@@ -81,6 +81,7 @@ function finish(
 
 function wantsMore(session: Session): boolean {
   if (session.queue !== null && session.queue.length > 0) return true
+  if (session.tail !== null) return true
   if (session.groups !== null || session.retainedJobs !== null) return true
   return session.inflight !== null && session.inflight.unsentSpan > 0
 }

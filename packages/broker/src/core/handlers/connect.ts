@@ -67,7 +67,7 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
 function freeClientId(broker: Broker): string {
   let clientId: string
   do clientId = broker.ports.random.text(ASSIGNED_ID_LENGTH)
-  while (broker.sessions.byClientId.has(clientId))
+  while (broker.sessions.byClientId.has(clientId) || broker.sleep.sleepers.find(clientId) >= 0)
   return clientId
 }
 
@@ -177,28 +177,63 @@ function accept(
 ): void {
   const clientId = connection.identity?.clientId ?? ''
   const will = willOf(broker, connection, packet)
-  const { sessions, counters, ports } = broker
   if (packet.clientId !== '' && isFlapping(broker, connection, clientId)) return
-  // A session that ends with its connection ends now if there is one: it is taken over.
-  const known = sessions.byClientId.get(clientId) ?? null
-  const sessionPresent = known?.persistent === true && !packet.cleanStart // [MQTT-3.2.2-2]
   const expirySeconds = expirySecondsOf(broker, packet)
-  if (ports.store.full && expirySeconds > 0 && !sessionPresent) {
+  const isKept = isContinued(broker, packet, clientId)
+  if (broker.ports.store.full && expirySeconds > 0 && !isKept) {
     const text = 'the disk is full: no session can be kept'
     refuseConnect(broker, connection, ReasonCode.QUOTA_EXCEEDED, text)
     return
   }
   negotiate(broker, connection, packet)
   const properties = connackProperties(broker, connection, packet, expirySeconds, verdict)
-  const connack = connackBytes(connection, sessionPresent, properties)
-  if (connack.length > connection.sendBytesMax) {
-    const text = `CONNACK has ${connack.length} bytes, the client takes ${connection.sendBytesMax}`
+  // It has the same length with and without a session that is present.
+  const { length } = connackBytes(connection, false, properties)
+  if (length > connection.sendBytesMax) {
+    const text = `CONNACK has ${length} bytes, the client takes ${connection.sendBytesMax}`
     refuseConnect(broker, connection, ReasonCode.PACKET_TOO_LARGE, text) // [MQTT-3.1.2-24]
     return
   }
+  const settle = (isAsleep: boolean): void => {
+    admit(broker, connection, packet, { will, expirySeconds, properties, isStored: isAsleep })
+  }
+  const isAsleep = broker.sleep.sleepers.find(clientId) >= 0
+  if (!broker.sleep.holdsUp(connection, clientId, packet.cleanStart)) {
+    settle(isAsleep)
+    return
+  }
+  const ticket = broker.newTicket(connection)
+  connection.wait(ticket, () => {
+    broker.endTicket(ticket)
+    settle(true)
+  })
+}
+
+/** A session that ends with its connection ends now if there is one: it is taken over. */
+function isContinued(broker: Broker, packet: ConnectPacket, clientId: string): boolean {
+  if (packet.cleanStart) return false
+  const known = broker.sessions.byClientId.get(clientId) ?? null
+  return known === null ? broker.sleep.continues(clientId) : known.persistent
+}
+
+interface Terms {
+  readonly will: PendingWill | null
+  readonly expirySeconds: number
+  readonly properties: Properties
+  /** CONNACK tells of a session that was in the store: that must be true after a crash as well. */
+  readonly isStored: boolean
+}
+
+/** The session of the client is awake, or there is none: the connection takes it. */
+function admit(broker: Broker, connection: Connection, packet: ConnectPacket, terms: Terms): void {
+  const { will, expirySeconds, properties } = terms
+  const { sessions, counters, ports } = broker
+  const clientId = connection.identity?.clientId ?? ''
+  const sessionPresent = isContinued(broker, packet, clientId) // [MQTT-3.2.2-2]
+  const connack = connackBytes(connection, sessionPresent, properties)
   takeOver(broker, clientId)
   let session = sessions.byClientId.get(clientId) ?? null
-  let isStored = false
+  let isStored = terms.isStored
   if (session !== null && packet.cleanStart) {
     // CONNACK tells that it is gone: that must be true after a crash as well.
     isStored = session.storedId !== 0
@@ -257,15 +292,17 @@ function connackBytes(
 
 /** A second connection of the same client ends the first [MQTT-3.1.4-3] [MQTT-3.1.4-2 v3]. */
 function takeOver(broker: Broker, clientId: string): void {
-  const other = broker.sessions.byClientId.get(clientId)?.connection ?? null
-  if (other === null) return
+  const session = broker.sessions.byClientId.get(clientId) ?? null
+  const other = session?.connection ?? null
+  if (session === null || other === null) return
+  session.takenOver = true
   broker.counters.takeovers++
   const from = other.wire.origin.remoteAddress
   broker.close(other, ReasonCode.SESSION_TAKEN_OVER, `taken over; this one came from ${from}`)
 }
 
 function hasRoomForSession(broker: Broker): boolean {
-  return broker.sessions.byClientId.size < broker.limits.sessionsMax
+  return broker.sessions.count < broker.limits.sessionsMax
 }
 
 function expirySecondsOf(broker: Broker, packet: ConnectPacket): number {

@@ -419,7 +419,12 @@ function admits(broker: Broker, route: Route, message: Message): boolean {
   for (let i = 0; i < receivers.length; i++) {
     const receiver = receivers[i]
     if (receiver === undefined || receiver.qos === 0 || !receiver.session.persistent) continue
-    if (!queues.admits(receiver.session, message.byteLength)) return false
+    const { byteLength } = message
+    const room =
+      receiver.slot < 0
+        ? queues.admits(receiver.session, byteLength)
+        : broker.sleep.admits(receiver.slot, byteLength)
+    if (!room) return false
   }
   return true
 }

@@ -3,8 +3,10 @@
 
 import assert from 'node:assert/strict'
 import type {
+  Store,
   StoredDelivery,
   StoredMessage,
+  StoredPage,
   StoredSession,
   StoredSubscription,
   StoredWill,
@@ -60,7 +62,7 @@ export class Model implements RecordSink {
   }
   putInflight(sessionId: number, packetId: number, sequence: number, state: number): void {
     const owned = this.queues.get(`${sessionId} ${sequence}`)
-    if (owned !== undefined) owned.inflight = { packetId, state }
+    if (owned !== undefined) owned.inflight = state === 0 ? null : { packetId, state }
   }
   putReceived(sessionId: number, packetId: number): void {
     this.received.set(`${sessionId} ${packetId}`, [sessionId, packetId])
@@ -120,7 +122,8 @@ export class Model implements RecordSink {
     }
     for (const will of this.wills.values()) {
       const { sessionId, delaySeconds, expirySeconds, fireAtMs } = will
-      const numbers = `${delaySeconds} ${expirySeconds} ${fireAtMs}`
+      const at = fireAtMs === FIRE_AT_MS ? 'then' : 'from the start'
+      const numbers = `${delaySeconds} ${expirySeconds} ${at}`
       lines.push(`will ${sessionId} ${numbers} ${this.messageFacts(will.message.id)}`)
     }
     for (const [id, [name, filter]] of this.groups) lines.push(`share ${id} ${name} ${filter}`)
@@ -128,10 +131,11 @@ export class Model implements RecordSink {
   }
 
   private ownedFacts({ delivery, inflight }: Owned): string {
-    const { ownerId, sequence, messageId, flags, identifiers } = delivery
+    const { ownerId, sequence, byteLength, messageId, flags, identifiers } = delivery
     const state = inflight === null ? 'waits' : `${inflight.packetId}/${inflight.state}`
     const names = identifiers?.join() ?? '-'
-    return `${ownerId} ${sequence} ${flags} ${names} ${state} ${this.messageFacts(messageId)}`
+    const numbers = `${ownerId} ${sequence} ${byteLength} ${flags}`
+    return `${numbers} ${names} ${state} ${this.messageFacts(messageId)}`
   }
 
   private messageFacts(id: number): string {
@@ -144,30 +148,79 @@ export class Model implements RecordSink {
 }
 
 function sessionFacts(one: StoredSession): string {
-  const { id, clientId, protocolLevel, sessionExpirySeconds, disconnectedAtMs } = one
-  return `${id} ${clientId} ${protocolLevel} ${sessionExpirySeconds} ${disconnectedAtMs}`
+  const { id, clientId, protocolLevel, sessionExpirySeconds } = one
+  const at = one.disconnectedAtMs === DISCONNECTED_AT_MS ? 'then' : 'at the start'
+  return `${id} ${clientId} ${protocolLevel} ${sessionExpirySeconds} ${at}`
 }
 
-/** Takes what a store gives back at start into a model of its own. */
-export function modelReader(model: Model): StoreReader {
+/** Wall times that `RandomRecords` writes. A session that was connected gets that of the start. */
+const DISCONNECTED_AT_MS = 1_790_000_000_000
+const FIRE_AT_MS = 1_790_000_000_002
+
+/** Takes what a store gives back at start into a model of its own; queues have to be fetched. */
+export function modelReader(model: Model): StoreReader & { readonly backlogs: Backlogs } {
+  const backlogs: Backlogs = new Map()
   return {
+    backlogs,
     session: one => model.putSession(one),
     subscription: one => model.putSubscription(one),
-    message: one => model.putMessage(one),
+    backlog: (id, messages, bytes, sequenceMax) => {
+      backlogs.set(id, { messages, bytes, sequenceMax })
+    },
+    will: () => undefined,
     retained: one => {
       model.putMessage(one)
       model.putRetained(topicOf(one), one.id)
     },
-    will: one => {
-      model.putMessage(one.message)
-      model.putWill(one)
-    },
     group: (id, name, filter) => model.putGroup(id, name, filter),
-    delivery: one => model.putDelivery(one),
-    groupDelivery: one => model.putGroupDelivery(one),
-    inflight: (id, packetId, sequence, state) => model.putInflight(id, packetId, sequence, state),
-    received: (id, packetId) => model.putReceived(id, packetId),
+    groupDelivery: (one, message) => {
+      model.putMessage(message)
+      model.putGroupDelivery(one)
+    },
+    messageIdMax: () => undefined,
   }
+}
+
+type Backlogs = Map<
+  number,
+  { readonly messages: number; readonly bytes: number; readonly sequenceMax: number }
+>
+
+/** Asks for a page and gives the answer. */
+export type Fetcher = (sessionId: number, from: number, messagesMax: number) => Promise<StoredPage>
+
+/** All that the store has, by `load` and by the pages of every session. */
+export async function readAll(store: Store, fetch: Fetcher, pageMax: number): Promise<Model> {
+  const model = new Model()
+  const reader = modelReader(model)
+  store.load(reader)
+  for (const { id } of [...model.sessions.values()]) {
+    let count = 0
+    let bytes = 0
+    let last = 0
+    for (let from = 0; ; ) {
+      const page = await fetch(id, from, pageMax)
+      for (const { delivery, message, packetId, state } of page.entries) {
+        assert.ok(delivery.sequence >= from, 'pages do not overlap')
+        from = delivery.sequence + 1
+        model.putMessage(message)
+        model.putDelivery(delivery)
+        if (packetId !== 0) model.putInflight(id, packetId, delivery.sequence, state)
+        count++
+        bytes += delivery.byteLength
+        last = delivery.sequence
+      }
+      for (const packetId of page.received) model.putReceived(id, packetId)
+      if (page.will !== null) {
+        model.putMessage(page.will.message)
+        model.putWill(page.will)
+      }
+      if (page.entries.length === 0) break
+    }
+    const expected = count === 0 ? undefined : { messages: count, bytes, sequenceMax: last }
+    assert.deepEqual(reader.backlogs.get(id), expected, `the backlog of session ${id}`)
+  }
+  return model
 }
 
 /** Of a frame that `RandomRecords` has made. */
@@ -229,7 +282,7 @@ export class RandomRecords {
       clientId: `client-${id}`,
       protocolLevel: this.pick([3, 4, 5] as const) ?? 5,
       sessionExpirySeconds: this.pick([1, 60, 0xffff_ffff]) ?? 1,
-      disconnectedAtMs: this.pick([0, 1_790_000_000_000]) ?? 0,
+      disconnectedAtMs: this.pick([0, DISCONNECTED_AT_MS]) ?? 0,
     }
     this.each(sink => sink.putSession(session))
   }
@@ -262,7 +315,9 @@ export class RandomRecords {
   private delivery(ownerId: number, messageId: number): StoredDelivery {
     const flags = 1 + this.random.below(2) + (this.random.chance(0.1) ? 4 : 0)
     const identifiers = this.random.chance(0.1) ? [1, this.random.below(9999)] : null
-    return { ownerId, sequence: this.nextSequence++, messageId, flags, identifiers }
+    const byteLength = this.model.messages.get(messageId)?.frame.length ?? 0
+    const sequence = this.nextSequence++
+    return { ownerId, sequence, byteLength, messageId, flags, identifiers }
   }
 
   private enqueue(ownerId: number, messageId: number): void {
@@ -313,7 +368,7 @@ export class RandomRecords {
   private changeWill(sessionId: number): void {
     if (this.random.chance(0.4)) return this.each(sink => sink.removeWill(sessionId))
     const message = this.message()
-    const fireAtMs = this.pick([0, 1_790_000_000_002]) ?? 0
+    const fireAtMs = this.pick([0, FIRE_AT_MS]) ?? 0
     const will = { sessionId, message, delaySeconds: 3, expirySeconds: -1, fireAtMs }
     this.each(sink => sink.putWill(will))
   }

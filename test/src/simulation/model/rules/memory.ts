@@ -17,12 +17,20 @@ const OWNED: ReadonlySet<string> = new Set([
   'RetainedWalk',
 ])
 /** Remembered routes and lists that are reused keep what they last pointed at. */
-const PASSING: ReadonlySet<string> = new Set(['routes', 'found', 'ports', 'sweep'])
+const PASSING: ReadonlySet<string> = new Set([
+  'routes',
+  'found',
+  'ports',
+  'sweep',
+  'anySession',
+  'sleeping',
+])
 
 export function checkEmpty(broker: Broker, stored: StoredState): void {
   const left = census(broker)
   const own: Record<string, number> = {
-    sessions: broker.sessions.byClientId.size,
+    sessions: broker.sessions.count,
+    questions: broker.sleep.openQuestions,
     keptSessions: broker.sessions.byStoredId.size,
     subscriptions: broker.subscriptionCount,
     groups: broker.groups.count,
