@@ -7,32 +7,46 @@ const PAGE_SIZE = 1 << PAGE_BITS
 const PAGE_MASK = PAGE_SIZE - 1
 
 export class Uint32Column {
-  private readonly pages: Uint32Array[] = []
+  /** Pages with nothing but zeros are not there. */
+  private readonly pages: (Uint32Array | null)[] = []
 
   get(index: number): number {
-    return (this.pages[index >>> PAGE_BITS] as Uint32Array)[index & PAGE_MASK] as number
+    const page = this.pages[index >>> PAGE_BITS] ?? null
+    return page === null ? 0 : (page[index & PAGE_MASK] as number)
   }
 
   set(index: number, value: number): void {
-    const page = index >>> PAGE_BITS
-    if (page === this.pages.length) this.pages.push(new Uint32Array(PAGE_SIZE))
-    const numbers = this.pages[page] as Uint32Array
-    numbers[index & PAGE_MASK] = value
+    const at = index >>> PAGE_BITS
+    let page = this.pages[at] ?? null
+    if (page === null) {
+      if (value === 0) return
+      while (this.pages.length < at) this.pages.push(null)
+      page = new Uint32Array(PAGE_SIZE)
+      this.pages[at] = page
+    }
+    page[index & PAGE_MASK] = value
   }
 }
 
 export class Float64Column {
-  private readonly pages: Float64Array[] = []
+  /** Pages with nothing but zeros are not there. */
+  private readonly pages: (Float64Array | null)[] = []
 
   get(index: number): number {
-    return (this.pages[index >>> PAGE_BITS] as Float64Array)[index & PAGE_MASK] as number
+    const page = this.pages[index >>> PAGE_BITS] ?? null
+    return page === null ? 0 : (page[index & PAGE_MASK] as number)
   }
 
   set(index: number, value: number): void {
-    const page = index >>> PAGE_BITS
-    if (page === this.pages.length) this.pages.push(new Float64Array(PAGE_SIZE))
-    const numbers = this.pages[page] as Float64Array
-    numbers[index & PAGE_MASK] = value
+    const at = index >>> PAGE_BITS
+    let page = this.pages[at] ?? null
+    if (page === null) {
+      if (value === 0) return
+      while (this.pages.length < at) this.pages.push(null)
+      page = new Float64Array(PAGE_SIZE)
+      this.pages[at] = page
+    }
+    page[index & PAGE_MASK] = value
   }
 
   add(index: number, by: number): void {

@@ -17,6 +17,8 @@ const CHUNK_TIMEOUT_MS = 60_000
 const CHUNKS_AHEAD = 4
 /** The worker's heap: what it collects between two checkpoints, with room to spare. */
 const WORKER_HEAP_MB = 1024
+/** What it reads lives short: more would only make the process larger. */
+const WORKER_YOUNG_MB = 8
 
 export interface CheckpointOptions {
   readonly databasePath: string
@@ -55,7 +57,10 @@ export class Checkpoint {
     this.worker = new Worker(new URL('./checkpoint-worker.js', import.meta.url), {
       workerData: settings,
       transferList: [channel.port2],
-      resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
+      resourceLimits: {
+        maxOldGenerationSizeMb: WORKER_HEAP_MB,
+        maxYoungGenerationSizeMb: WORKER_YOUNG_MB,
+      },
     })
     this.worker.on('message', (answer: Answer) => this.take(answer))
     this.worker.on('error', (cause: Error) => {

@@ -5,13 +5,13 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import type { Ballast } from './ballast.ts'
+import { Elision, type Records } from './elision.ts'
 import { StoreError, textOf } from './errors.ts'
 import type { LogRange } from './log.ts'
 import { frameAt, frameSeed, segmentNumber } from './log-format.ts'
 import { LogScanner, type LostRecords } from './log-scanner.ts'
 import { Overlay } from './overlay.ts'
 import { type PageRequest, readPage } from './page-writer.ts'
-import { readRecords } from './record-reader.ts'
 import { State, type StateOptions } from './state.ts'
 
 export interface Recovered {
@@ -41,6 +41,8 @@ export class Replica {
   state: State
   private readonly options: ReplicaOptions
   private readonly overlay = new Overlay()
+  private readonly elision = new Elision()
+  private taken: Records[] = []
   /** The last batch in `overlay`. */
   private sequence: number
 
@@ -61,7 +63,6 @@ export class Replica {
     const { storeId, appliedSequence } = this.state
     const visit = (bytes: Uint8Array, start: number, end: number, sequence: number) => {
       this.take(bytes, start, end, sequence)
-      if (this.overlay.weight > this.options.overlayBytesMax) this.flush()
     }
     const scanner = new LogScanner({ storeId, appliedSequence, salvage }, visit)
     const files: [string, number][] = []
@@ -75,7 +76,12 @@ export class Replica {
       const number = segmentNumber(name)
       const before = scanner.lastSequence
       if (number > 0) scanner.scan(name, number, fs.readFileSync(path))
-      if (scanner.lastSequence === before) spare.push(name)
+      if (scanner.lastSequence === before) {
+        spare.push(name)
+        continue
+      }
+      this.absorb()
+      if (this.overlay.weight > this.options.overlayBytesMax) this.flush()
     }
     this.sequence = scanner.lastSequence
     const given = this.flushWithRoom(spare)
@@ -107,6 +113,7 @@ export class Replica {
         at = frame.end
       }
     }
+    this.absorb()
   }
 
   get overlayFull(): boolean {
@@ -189,9 +196,14 @@ export class Replica {
   }
 
   private take(bytes: Uint8Array, start: number, end: number, sequence: number): void {
-    readRecords(bytes, start, end, this.overlay)
-    this.overlay.endBatch()
+    this.taken.push({ bytes, start, end })
     this.sequence = sequence
+  }
+
+  /** Brings into the overlay what was taken. */
+  private absorb(): void {
+    this.elision.apply(this.taken, this.overlay)
+    this.taken = []
   }
 }
 

@@ -1,11 +1,6 @@
 // Rows of the database as the core's objects.
 
-import type {
-  StoredDelivery,
-  StoredMessage,
-  StoredSession,
-  StoredSubscription,
-} from '../core/ports.ts'
+import type { StoredDelivery, StoredMessage } from '../core/ports.ts'
 import type { RecordWriter } from './record-writer.ts'
 import type { Row, SqlValue } from './sqlite.ts'
 
@@ -22,25 +17,6 @@ export function writeWill(to: RecordWriter, row: Row): void {
     expirySeconds: Number(row['expiry_seconds']),
     fireAtMs: Number(row['fire_at']),
   })
-}
-
-export function sessionOf(row: Row): StoredSession {
-  return {
-    id: Number(row['id']),
-    clientId: String(row['client_id']),
-    protocolLevel: levelOf(row['level']),
-    sessionExpirySeconds: Number(row['expiry_seconds']),
-    disconnectedAtMs: Number(row['disconnected_at']),
-  }
-}
-
-export function subscriptionOf(row: Row): StoredSubscription {
-  return {
-    sessionId: Number(row['session']),
-    filter: String(row['filter']),
-    options: Number(row['options']),
-    identifier: Number(row['identifier']),
-  }
 }
 
 export function messageOf(row: Row): StoredMessage {
@@ -66,6 +42,6 @@ export function deliveryOf(row: Row): StoredDelivery {
   }
 }
 
-function levelOf(value: SqlValue | undefined): 3 | 4 | 5 {
+export function levelOf(value: SqlValue | undefined): 3 | 4 | 5 {
   return value === 3 || value === 5 ? value : 4
 }

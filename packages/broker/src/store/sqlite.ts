@@ -34,7 +34,7 @@ export class Database {
     const mode = this.database.get('PRAGMA journal_mode = WAL')
     if (mode?.['journal_mode'] !== 'wal') throw new Error(`${path} has no write-ahead log`)
     this.database.exec('PRAGMA synchronous = FULL')
-    this.database.exec('PRAGMA cache_size = -32000')
+    this.database.exec('PRAGMA cache_size = -16000')
     this.database.exec('PRAGMA journal_size_limit = 67108864')
   }
 

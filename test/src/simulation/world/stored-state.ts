@@ -209,7 +209,11 @@ export class StoredState {
     }
     const isFirst = fromSequence === 0
     const received = isFirst ? [...state.received] : []
-    return { ticket, entries, received, will: isFirst ? state.will : null }
+    const { will } = state
+    if (!isFirst || will === null) return { ticket, entries, received, will: null }
+    // The record of a will names its message only.
+    const message = this.#message(will.message.id)
+    return { ticket, entries, received, will: { ...will, message } }
   }
 
   /** How much there is of each kind. */
