@@ -1,4 +1,5 @@
-// Runs every example: it has to end by itself, with what it says that it prints.
+// Runs every example: it ends by itself and prints what it says at its end, or has a test of its
+// own.
 
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -29,11 +30,27 @@ test('there are examples', () => {
   assert.ok(examples.length > 0)
 })
 
+/** The sources of all tests of the whole system. */
+function testSources(): string {
+  const folder = join(ROOT, 'test/src')
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter(path => path.endsWith('.test.ts'))
+    .map(path => readFileSync(join(folder, path), 'utf8'))
+    .join('\n')
+}
+
 for (const path of examples) {
-  test(`the example ${relative(ROOT, path)} does what it says`, async () => {
+  const name = relative(ROOT, path)
+  const expected = promised(readFileSync(path, 'utf8'))
+  if (expected === null) {
+    test(`the example ${name} does not say what it prints: it has a test of its own`, () => {
+      assert.ok(testSources().includes(name))
+    })
+    continue
+  }
+  test(`the example ${name} prints what it says`, async () => {
     const { code, output, errors } = await run(process.execPath, [path], { cwd: ROOT })
     assert.equal(code, 0, errors)
-    const expected = promised(readFileSync(path, 'utf8'))
-    if (expected !== null) assert.equal(output.trimEnd(), expected)
+    assert.equal(output.trimEnd(), expected)
   })
 }

@@ -23,6 +23,8 @@ async function withHooks(
   options: BrokerOptions = {},
 ): Promise<void> {
   await withBroker({ hooks, hookTimeoutMs: 200, ...options }, async broker => {
+    // Neither a hook that hangs nor a memory connection keeps a process: a listener does.
+    await broker.listen({ port: 0 })
     const errors: string[] = []
     broker.on('error', error => errors.push(error.message))
     const clients: RawClient[] = []
