@@ -32,6 +32,7 @@ const steps = [
   { name: 'conformance table', command: ['scripts/conformance.js', '--check'] },
   { name: 'tidy rules', command: ['scripts/test.js', 'tidy'] },
 ]
+if (!values.fast) steps.push({ name: 'public names', command: ['scripts/api.js', '--check'] })
 if (!values.fast && !tested) steps.push({ name: 'tests', command: ['scripts/test.js'] })
 
 process.exitCode = steps.filter(step => !passes(step)).length === 0 ? 0 : 1

@@ -30,6 +30,7 @@ export type {
 } from './options.ts'
 export type { PublishOptions, PublishResult } from './publisher.ts'
 export type { Answer, RequestManyOptions, RequestOptions } from './requests.ts'
+export { type ScramOptions, scramSha256 } from './scram.ts'
 export type { SessionStore, StoredRecord } from './store.ts'
 export { indexedDbStore } from './stores/indexeddb.ts'
 export type {

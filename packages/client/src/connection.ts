@@ -47,6 +47,12 @@ export interface ConnectionOwner {
   closed(connection: Connection, error: Error | null): void
 }
 
+/** What the server was told. */
+interface ConnectionLimits {
+  readonly packetBytesMax: number
+  readonly topicAliasMaximum: number
+}
+
 // One for all connections: it is used from one call to the next only.
 const reader = new PublishReader()
 
@@ -57,16 +63,17 @@ export class Connection implements TransportHandler {
   established = false
   /** Nothing that comes or goes matters any more. */
   over = false
-  topicAliasMaximum = 0
+  private readonly topicAliasMaximum: number
   private readonly owner: ConnectionOwner
   private readonly decoder: Decoder
   private out: Writer | null = null
   private aliases: Map<number, string> | null = null
 
-  constructor(owner: ConnectionOwner, level: ProtocolLevel, packetBytesMax: number) {
+  constructor(owner: ConnectionOwner, level: ProtocolLevel, limits: ConnectionLimits) {
     this.owner = owner
     this.level = level
-    this.decoder = new Decoder(packetBytesMax)
+    this.topicAliasMaximum = limits.topicAliasMaximum
+    this.decoder = new Decoder(limits.packetBytesMax)
   }
 
   opened(): void {

@@ -42,6 +42,7 @@ export function sendPing(to: Connection, watched: Watched): void {
   watched.sent?.(packet)
 }
 
+/** @throws PacketError `invalid-packet`, and nothing was written */
 export function sendDisconnect(
   to: Connection,
   reasonCode: number,
@@ -49,6 +50,13 @@ export function sendDisconnect(
   watched: Watched,
 ): void {
   const packet = { type: DISCONNECT, reasonCode, properties } as const
-  writeDisconnect(to.writer(), packet, to.level)
+  const writer = to.writer()
+  const start = writer.length
+  try {
+    writeDisconnect(writer, packet, to.level)
+  } catch (error) {
+    writer.length = start
+    throw error
+  }
   watched.sent?.(packet)
 }

@@ -1,7 +1,14 @@
 // What is behind a client: it joins the engine with publishers, subscriptions and events, and knows
 // how a client ends. The public face is client.ts.
 
-import type { QoS, UserProperty } from '@godwit/packet'
+import {
+  PacketType,
+  type Properties,
+  type QoS,
+  type UserProperty,
+  Writer,
+  writeDisconnect,
+} from '@godwit/packet'
 import type { ResolveTarget } from './attempt.ts'
 import { Engine } from './engine.ts'
 import type { EngineOwner } from './engine-owner.ts'
@@ -128,14 +135,21 @@ export class ClientCore implements EngineOwner, PublisherPort {
       if (sessionExpirySeconds > 0) throw invalidArgument('CONNECT did not ask for a session')
     }
     if (this.info !== null) return
+    const expiry: Properties =
+      sessionExpirySeconds === undefined ? {} : { sessionExpiryInterval: sessionExpirySeconds }
+    const properties = {
+      ...expiry,
+      ...(reasonString !== undefined && { reasonString }),
+      ...(userProperties !== undefined && { userProperties }),
+    }
+    const size = disconnectSize(reasonCode, properties)
+    const { negotiated } = this.engine
+    // [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+    const tooLarge = negotiated !== null && size > negotiated.packetBytesMax
     this.refuses ??= closedError()
     this.subscriptions.endAll(null, true)
     this.publisher.close(closedError())
-    this.engine.close(reasonCode, {
-      ...(reasonString !== undefined && { reasonString }),
-      ...(sessionExpirySeconds !== undefined && { sessionExpiryInterval: sessionExpirySeconds }),
-      ...(userProperties !== undefined && { userProperties }),
-    })
+    this.engine.close(reasonCode, tooLarge ? expiry : properties)
     await this.closedPromise
   }
 
@@ -159,9 +173,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
     const { subscriptions, settings } = this
     this.refuses ??= closedError()
     this.isDraining = true
-    for (const subscription of [...subscriptions.all.keys()]) {
-      if (!subscription.isHandling) subscription.end(null, false)
-    }
+    subscriptions.abandonReaders()
     subscriptions.finishAll()
     await this.whenIdle(settings.closeTimeoutMs, undefined)
     await this.close({})
@@ -306,6 +318,17 @@ export class ClientCore implements EngineOwner, PublisherPort {
       else signal?.addEventListener('abort', onAbort, { once: true })
       this.engine.wantsTurnEnd()
     })
+  }
+}
+
+/** @throws MqttError `invalid-argument` when it cannot be written */
+function disconnectSize(reasonCode: number, properties: Properties): number {
+  try {
+    const writer = new Writer()
+    writeDisconnect(writer, { type: PacketType.DISCONNECT, reasonCode, properties }, 5)
+    return writer.length
+  } catch (error) {
+    throw invalidArgument(error instanceof Error ? error.message : String(error), error)
   }
 }
 

@@ -6,6 +6,7 @@ import { NO_PROPERTIES, PacketType } from '@godwit/packet'
 import type { Client } from './client.ts'
 import { MqttError } from './errors.ts'
 import type { ConnectOptions } from './options.ts'
+import type { SessionStore } from './store.ts'
 import { World } from './testing/world.ts'
 
 const { DISCONNECT } = PacketType
@@ -279,6 +280,62 @@ test('DISCONNECT is the last packet, and the connection is closed [MQTT-3.14.4-1
   assert.equal(peer.ended, true)
 })
 
+test('MQTT 3.1.1: DISCONNECT is the last packet [MQTT-3.14.4-1 v3]', async () => {
+  const world = new World()
+  const client = await world.connected({ protocolVersion: 4 })
+  await client.close()
+  client.tryPublish('a', 'x')
+  await world.settle()
+  // [MQTT-3.14.4-2 v3]
+  assert.deepEqual(world.peer.takeShort(), ['DISCONNECT'])
+  assert.equal(world.peer.ended, true)
+})
+
+test('reasons that the server would not take are left out [MQTT-3.14.2-3]', async () => {
+  const long = 'x'.repeat(30)
+  for (const more of [{ reasonString: long }, { userProperties: [['k', long]] as const }]) {
+    const world = new World()
+    const client = await world.connected({}, { properties: { maximumPacketSize: 30 } })
+    await client.close({ reasonCode: 4, ...more })
+    // [MQTT-3.14.2-4]
+    assert.deepEqual(world.peer.take(), [{ type: DISCONNECT, reasonCode: 4, properties: {} }])
+  }
+})
+
+test('a reason string that nobody can write is refused, and nothing was closed', async () => {
+  const world = new World()
+  const client = await world.connected()
+  await assert.rejects(client.close({ reasonString: 'a\0' }), { code: 'invalid-argument' })
+  assert.equal(client.state, 'connected')
+  assert.deepEqual(world.peer.takeShort(), [])
+})
+
+test('a store that fails closes the connection [MQTT-4.8.0-2 v3]', async () => {
+  const world = new World()
+  const disk = { isFull: false }
+  const store: SessionStore = {
+    open: async () => [],
+    put: nothing,
+    delete: nothing,
+    commit: done => done(disk.isFull ? new Error('disk full') : null),
+    close: async () => undefined,
+  }
+  const begun = world.begin({ clientId: 'a', store })
+  await world.settle()
+  world.peer.take()
+  world.peer.accept()
+  const client = await begun
+  disk.isFull = true
+  const published = client.publish('a', 'x', { qos: 1 })
+  published.catch(nothing)
+  await world.settle()
+  await assert.rejects(published, { code: 'store-failed' })
+  // What depends on it was not sent.
+  assert.deepEqual(world.peer.takeShort(), [])
+  assert.equal(world.peer.destroyed, true)
+  assert.equal((await client.closed).error?.code, 'store-failed')
+})
+
 test('what was published before close() leaves before DISCONNECT', async () => {
   const world = new World()
   const client = await world.connected()
@@ -359,4 +416,48 @@ test('drain() can be aborted: then it closes', async () => {
   await world.settle()
   await assert.rejects(drained, { code: 'aborted' })
   assert.equal(client.state, 'closed')
+})
+
+test('the end of `await using` does not wait for a reader that is gone', async () => {
+  const world = new World()
+  const client = await world.connected()
+  const subscription = client.subscribe('a')
+  await world.settle()
+  world.peer.suback(1, 1)
+  for (const id of [1, 2]) world.peer.publish('a', `${id}`, 1, id)
+  await subscription.next()
+  world.peer.take()
+  const closed = client[Symbol.asyncDispose]()
+  await world.settle()
+  await closed
+  // Neither the message that was taken nor the other one was dealt with.
+  assert.deepEqual(world.peer.takeShort(), ['DISCONNECT'])
+  assert.equal(world.now, 1000)
+})
+
+test('the end of `await using` waits for what was published and for running handlers', async () => {
+  const world = new World()
+  const client = await world.connected()
+  const subscription = client.subscribe('a')
+  await world.settle()
+  world.peer.suback(1, 1)
+  const handler: { finish: () => void } = { finish: nothing }
+  void subscription.forEach(async () => {
+    await new Promise<void>(resolve => {
+      handler.finish = resolve
+    })
+  })
+  world.peer.publish('a', 'x', 1, 1)
+  client.publish('b', 'y', { qos: 1 }).catch(nothing)
+  await world.settle()
+  world.peer.take()
+  const closed = client[Symbol.asyncDispose]()
+  await world.settle()
+  world.peer.puback(2)
+  await world.settle()
+  assert.equal(client.state, 'draining')
+  handler.finish()
+  await world.settle()
+  await closed
+  assert.deepEqual(world.peer.takeShort(), ['PUBACK 1', 'DISCONNECT'])
 })

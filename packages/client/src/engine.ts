@@ -33,7 +33,7 @@ import { Link, LinkAction, LinkState } from './link.ts'
 import type { Attempt, Settings } from './options.ts'
 import { Outflow, type OutflowPort } from './outflow.ts'
 import { type TurnEnd, turnEndOf } from './output.ts'
-import { PacketWatch } from './packet-watch.ts'
+import { PacketWatch, showMessage } from './packet-watch.ts'
 import type { PublishReader } from './publish-reader.ts'
 import { Reading } from './reading.ts'
 import { Retired } from './retired.ts'
@@ -288,6 +288,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   deliver(source: PublishReader, topic: string, incoming: Incoming): boolean {
+    showMessage(this.platform.channels, this.clientId, topic, source.qos)
     return this.router.deliver(source, topic, incoming)
   }
 
@@ -413,9 +414,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       prepared => {
         if (generation !== this.generation || this.isClosing) return
         this.prepared = prepared
-        const { settings } = this
-        const connection = new Connection(this, this.level, settings.packetBytesMax)
-        connection.topicAliasMaximum = settings.topicAliasMaximum
+        const connection = new Connection(this, this.level, this.settings)
         this.connection = connection
         try {
           connection.transport = prepared.dial(connection)

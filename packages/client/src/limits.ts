@@ -34,8 +34,12 @@ export const Limits = {
   answers: 1000,
   /** Requests that one `respond` answers at the same time. */
   respondConcurrency: 16,
+  /** Iterations of PBKDF2 that a server may ask of SCRAM. */
+  scramIterations: 1_000_000,
   /** Steps of one enhanced authentication. */
   authenticationSteps: 16,
+  /** Bytes of a session file before its history is cut out. */
+  storeFileBytes: 1_048_576,
   /** Packets that a WebSocket frame or its header may take. */
   webSocketHeaderBytes: 16_384,
 } as const

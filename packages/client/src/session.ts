@@ -227,6 +227,8 @@ export class Session implements AckPort {
       throw new PacketError('protocol-error', 0x82, text)
     }
     if (type === PUBREC && reasonCode < 0x80) this.releaseOutgoing(item)
+    // A PUBCOMP that knows nothing of it follows one that was lost: the server had the message.
+    else if (type === PUBCOMP) this.finish(item, 0, NO_PROPERTIES)
     else this.finish(item, reasonCode, properties)
   }
 

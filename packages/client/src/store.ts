@@ -1,7 +1,7 @@
 // What a session store is: a small table of records by number that survives what the session must
 // survive. It knows nothing of packets.
 
-/** A record: what `put` was given last. */
+/** A record: what `put` was given last. Keys are whole numbers below 2 ** 48. */
 export interface StoredRecord {
   readonly key: number
   readonly value: Uint8Array

@@ -17,7 +17,7 @@ import {
   writeSubscribe,
   writeUnsubscribe,
 } from '@godwit/packet'
-import { MqttError, reasonText } from './errors.ts'
+import { invalidArgument, MqttError, reasonText } from './errors.ts'
 import { Asked, type Inflight, Stage } from './outgoing.ts'
 import { type SubscribeDone, Wanted, WantedState } from './wanted.ts'
 
@@ -319,14 +319,42 @@ export class Subscribing {
     const packet = leaving
       ? unsubscribeOf(packetId, group, limits)
       : subscribeOf(packetId, group, limits)
-    if (packet.type === UNSUBSCRIBE) writeUnsubscribe(this.ports.writer(), packet, limits.level)
-    else writeSubscribe(this.ports.writer(), packet, limits.level)
+    const error = this.write(packet, limits)
+    if (error !== null) {
+      this.inflight.remove(asked)
+      this.askedCount--
+      for (const wanted of group) this.give(wanted, error)
+      return
+    }
     for (const wanted of group) {
       wanted.state = leaving ? WantedState.LEFT : WantedState.ASKED
       wanted.known = true
       wanted.quiet = false
     }
     this.ports.sent?.(packet)
+  }
+
+  /** @returns why it cannot be sent, or null; then nothing was written */
+  private write(
+    packet: SubscribePacket | UnsubscribePacket,
+    limits: SubscribeLimits,
+  ): MqttError | null {
+    const writer = this.ports.writer()
+    const start = writer.length
+    try {
+      if (packet.type === UNSUBSCRIBE) writeUnsubscribe(writer, packet, limits.level)
+      else writeSubscribe(writer, packet, limits.level)
+    } catch (cause) {
+      writer.length = start
+      if (!(cause instanceof PacketError)) throw cause
+      return invalidArgument(cause.message, cause)
+    }
+    const size = writer.length - start
+    if (size <= limits.packetBytesMax) return null
+    writer.length = start
+    // [MQTT-3.2.2-15]
+    const text = `a packet of ${size} bytes, the server takes ${limits.packetBytesMax}`
+    return new MqttError('packet-too-large', text)
   }
 
   private take(packetId: number, stage: number): Asked {

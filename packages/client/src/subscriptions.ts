@@ -110,7 +110,7 @@ export class Subscriptions implements SubscriptionHost {
       throw invalidArgument('a shared subscription cannot be noLocal') // [MQTT-3.8.3-4]
     }
     const buffer = readBuffer(options.buffer ?? {})
-    if (buffer.whenFull === 'pause' && engine.platform.describe === null) {
+    if (buffer.whenFull === 'pause' && !engine.platform.canPause) {
       throw invalidArgument("whenFull: 'pause' cannot be kept in a browser")
     }
     const subscription = new Subscription(this, {
@@ -178,6 +178,19 @@ export class Subscriptions implements SubscriptionHost {
   /** No subscription takes anything further; what waits can still be read. */
   finishAll(): void {
     for (const subscription of [...this.all.keys()]) subscription.finish()
+  }
+
+  /**
+   * Nobody reads any more, but for running handlers. What was taken and not dealt with is not
+   * acknowledged: a server that keeps the session sends it again.
+   */
+  abandonReaders(): void {
+    for (const subscription of [...this.all.keys()]) {
+      if (subscription.isHandling) continue
+      this.unwatch(subscription)
+      this.all.delete(subscription)
+      subscription.end(null, false)
+    }
   }
 
   get isIdle(): boolean {

@@ -77,11 +77,11 @@ export interface Channel {
 
 /** The channels of a client. */
 export interface Channels {
-  /** Each event of a client: `{ client, event }`. */
+  /** Each event of a client: `{ clientId, event }`. */
   readonly events: Channel
-  /** A message to be sent: `{ client, topic, qos }`. */
+  /** A message to be sent: `{ clientId, topic, qos }`. */
   readonly publish: Channel
-  /** A message that came: `{ client, message }`. */
+  /** A message that came: `{ clientId, topic, qos }`. */
   readonly message: Channel
 }
 
@@ -105,4 +105,6 @@ export interface Platform {
   /** A line of `dump`, null where the text of packets would only cost room. */
   readonly describe: ((packet: Packet) => string) | null
   readonly channels: Channels | null
+  /** Whether its transports can stop reading. */
+  readonly canPause: boolean
 }

@@ -85,7 +85,7 @@ test('messages go both ways over a Unix socket', async context => {
   await exchange(client)
 })
 
-test('messages go both ways over a duplex stream that the caller brings', async context => {
+test('messages go both ways over a duplex stream [MQTT-4.2-1] [MQTT-7.1.2-1 v3]', async context => {
   const broker = await brokerFor(context)
   const client = await connect(broker.connect(), { closeTimeoutMs: FOREVER_MS })
   await exchange(client)

@@ -25,6 +25,7 @@ const BrowserPlatform: Platform = {
   cancel: timer => clearTimeout(timer as number),
   dial,
   adopt: adoptStream,
+  canPause: false,
   describe: null,
   channels: null,
 }

@@ -24,6 +24,7 @@ export const NodePlatform: Platform = {
   cancel: timer => clearTimeout(timer as NodeJS.Timeout),
   dial,
   adopt: adoptStream,
+  canPause: true,
   describe: describePacket,
   channels: {
     events: channel('godwit:client:event'),

@@ -125,7 +125,7 @@ class NodeWebSocket implements Transport {
       this.failure ??= error
       this.reader.stopped = true
       this.sendClose(error.status)
-      this.socket?.end()
+      this.finishSocket()
     }
   }
 
@@ -137,7 +137,7 @@ class NodeWebSocket implements Transport {
       socket.write(encodeFrame(Opcode.PONG, payload, nextMask()))
     } else if (opcode === Opcode.CLOSE) {
       this.sendClose(CloseStatus.NORMAL)
-      socket.end()
+      this.finishSocket()
     }
   }
 
@@ -146,6 +146,12 @@ class NodeWebSocket implements Transport {
     this.closeSent = true
     const payload = new Uint8Array([status >> 8, status & 0xff])
     this.socket.write(encodeFrame(Opcode.CLOSE, payload, nextMask()))
+  }
+
+  /** Sends what was written and closes, without waiting for a server that may never do so. */
+  private finishSocket(): void {
+    const { socket } = this
+    socket?.end(() => socket.destroy())
   }
 
   private refuse(socket: Duplex, text: string): void {
