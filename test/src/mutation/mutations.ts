@@ -25,7 +25,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'CONNACK does not wait for the disk',
     file: `${CORE}/handlers/connect.ts`,
-    find: 'const batch = isStored && ports.store.dirty ? ports.store.openBatch : NO_BATCH',
+    find: 'const batch = isStored && ports.store.dirty ? ports.store.openBatch : removed',
     replace: 'const batch = NO_BATCH',
     tests: ['packages/broker/dist/core'],
   },

@@ -158,6 +158,21 @@ test('a QoS 2 message that has become too large to be sent again frees its ident
   assert.deepEqual(world.store.records.at(-1)?.[0], 'removeDelivery')
 })
 
+test('CONNACK without a session waits until the end of the one before is durable', () => {
+  const world = new World()
+  world.connect({ clientId: 'c', properties: { sessionExpiryInterval: 60 } }).cut()
+  world.store.slow = true
+  // The first clean start goes before its answer, the second one finds nothing to end.
+  const first = world.open()
+  first.send(connectPacket({ clientId: 'c', cleanStart: true }))
+  first.cut()
+  const second = world.open()
+  assert.deepEqual(second.ask(connectPacket({ clientId: 'c', cleanStart: true })), [])
+  world.store.finish()
+  world.settle()
+  assert.equal(second.take()[0]?.type, PacketType.CONNACK)
+})
+
 /** A world whose broker has started on what `load` gives it. */
 function restored(load: (reader: StoreReader) => void): World {
   return new World({ load })

@@ -12,6 +12,8 @@ export class Sessions implements SessionOwner {
   readonly byClientId: Map<string, Session> = new Map()
   readonly byStoredId: Map<number, Session> = new Map()
   nextStoredId = 1
+  /** The batch with the last record that a session is gone. */
+  removedIn = 0
   private readonly broker: Broker
 
   constructor(broker: Broker) {
@@ -87,6 +89,7 @@ export class Sessions implements SessionOwner {
     if (session.storedId !== 0) {
       this.byStoredId.delete(session.storedId)
       this.broker.ports.store.removeSession(session.storedId)
+      this.removedIn = this.broker.ports.store.openBatch
       this.broker.sender.requestTurn()
     }
     if (will !== null) this.broker.publishWill(will)

@@ -259,7 +259,9 @@ function admit(broker: Broker, connection: Connection, packet: ConnectPacket, te
   counters.clientsConnected++
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected)
   if (session.storedId !== 0) isStored = true
-  const batch = isStored && ports.store.dirty ? ports.store.openBatch : NO_BATCH
+  // An earlier connection may have ended the session, and gone before that was durable.
+  const removed = sessionPresent ? NO_BATCH : sessions.removedIn
+  const batch = isStored && ports.store.dirty ? ports.store.openBatch : removed
   // When its batch is durable everything else may follow.
   broker.sender.packet(connection, connack, batch)
   if (batch <= broker.sender.durableBatch) broker.becomeReady(connection)
