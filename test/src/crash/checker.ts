@@ -177,6 +177,8 @@ class Checker {
       if (message === undefined || message.isWill || seen.has(`${client} ${id}`)) continue
       seen.add(`${client} ${id}`)
       if (by === null || by.group !== '' || cameLate(message, by)) continue
+      // It had a packet identifier when the broker died, and may have been sent.
+      if (entry.dup && message.expirySeconds >= 0) continue
       const key = `${client} ${message.publisher} ${message.topic} ${message.qos} ${qos}`
       const before = last.get(key)
       if (before !== undefined && before.tryAt > message.tryAt) {
