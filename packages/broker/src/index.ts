@@ -57,4 +57,7 @@ export {
 } from './server.ts'
 export type { DiskStoreOptions } from './store/disk.ts'
 export { StoreError, type StoreErrorCode } from './store/errors.ts'
+export type { ExportOptions } from './store/export.ts'
+export type { ImportOptions } from './store/import.ts'
+export { exportStore, importStore } from './store/transfer.ts'
 export { VERSION } from './version.ts'

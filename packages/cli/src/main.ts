@@ -5,6 +5,7 @@ import { Command, CommanderError, type Command as Parser } from 'commander'
 import type { CompletedCommand } from './commands/completion.ts'
 import type { PasswdFlags } from './commands/passwd.ts'
 import type { TicktockFlags } from './commands/ticktock.ts'
+import type { TransferFlags } from './commands/transfer.ts'
 import { withLegacyFlags } from './legacy-flags.ts'
 import type { ServeFlags } from './serve-flags.ts'
 import { LIMIT_FLAGS } from './serve-flags.ts'
@@ -51,6 +52,13 @@ Examples:
   godwit completion zsh > "\${fpath[1]}/_godwit"
   godwit completion fish > ~/.config/fish/completions/godwit.fish`
 
+const TransferHelp = `
+Examples:
+  godwit export --data data > state.ndjson
+  godwit import --data elsewhere < state.ndjson
+
+No broker may be using the directory. An import that fails changes nothing.`
+
 const TicktockHelp = `
 Examples:
   godwit ticktock --who bonnie --delay 1s
@@ -75,6 +83,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   for (const [name, text] of Object.entries(ClientTexts)) program.command(name).description(text)
   defineTools(program, exit)
   defineCompletion(program, exit)
+  defineTransfer(program)
   try {
     await program.parseAsync(withLegacyFlags(words), { from: 'user' })
   } catch (error) {
@@ -155,6 +164,32 @@ function commandsOf(program: Parser): CompletedCommand[] {
       takesValue: required,
     })),
   }))
+}
+
+function defineTransfer(program: Parser): void {
+  program
+    .command('export')
+    .description('print all that a broker keeps on disk, as lines of JSON')
+    .exitOverride()
+    .option('--data <directory>', 'where it is kept (default: ./data)')
+    .option('--salvage', 'without the records of a damaged log that cannot be read')
+    .addHelpText('after', TransferHelp)
+    .action(async (flags: TransferFlags) => {
+      const { runExport } = await import('./commands/transfer.ts')
+      await runExport(flags, process.stdout)
+    })
+  program
+    .command('import')
+    .description('take what export has printed, from standard input')
+    .exitOverride()
+    .option('--data <directory>', 'where to keep it (default: ./data)')
+    .option('--replace', 'what is kept there now goes')
+    .addHelpText('after', TransferHelp)
+    .action(async (flags: TransferFlags) => {
+      const { runImport } = await import('./commands/transfer.ts')
+      const records = await runImport(flags, process.stdin)
+      console.error(`${records} records were imported`)
+    })
 }
 
 function defineTools(program: Parser, exit: (code: number) => void): void {

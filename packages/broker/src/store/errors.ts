@@ -15,6 +15,8 @@ export type StoreErrorCode =
   | 'closed'
   /** A file that is imported is not an export of this program. */
   | 'invalid-import'
+  /** An import would replace what the store holds. */
+  | 'not-empty'
 
 export class StoreError extends Error {
   readonly code: StoreErrorCode

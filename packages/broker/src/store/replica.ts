@@ -34,7 +34,7 @@ export interface ReplicaOptions extends StateOptions {
   readonly salvage: boolean
   /** Above it what was collected goes into the database at the next end of a batch. */
   readonly overlayBytesMax: number
-  readonly ballast: Ballast
+  readonly ballast: Pick<Ballast, 'wanted' | 'take' | 'release'>
 }
 
 export class Replica {
