@@ -161,15 +161,16 @@ function plain(value: number): string {
 }
 
 export function capacityLines(capacity: CapacityResult): string[] {
-  const rows = capacity.steps.map(({ rate, achieved, value, passed, why }) => [
+  const rows = capacity.steps.map(({ rate, achieved, value, passed }) => [
     `  ${formatRate(rate)}/s`,
     `${formatRate(achieved)}/s`,
     value === null ? '-' : formatUs(value),
     passed ? 'PASS' : 'FAIL',
-    why,
   ])
+  const [head = '', ...lines] = table([['rate', 'received', capacity.slo, ''], ...rows])
   return [
-    ...table([['rate', 'received', capacity.slo, '', ''], ...rows]),
+    head,
+    ...lines.map((row, i) => `${row}   ${capacity.steps[i]?.why ?? ''}`.trimEnd()),
     line('capacity', `${formatRate(capacity.found)}/s messages within ${capacity.slo}`),
     line('', capacity.limit),
   ]
