@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
+import { hashPassword } from '@godwit/broker'
 import { PacketType } from '@godwit/packet'
 import { Authority } from '../support/certificates.ts'
 import { publishPacket, RawClient } from '../support/raw-client.ts'
@@ -69,6 +70,31 @@ test('limits and the dump are what the flags say', async () => {
       client.destroy()
     },
   )
+})
+
+test('a password file lets in who is in it, and is read again on SIGHUP', async () => {
+  await withFolder(async folder => {
+    const file = join(folder, 'passwords')
+    const password = Buffer.from('secret')
+    writeFileSync(file, `joe:${await hashPassword(password, 'sha512')}\nwrong line\n`)
+    const args = ['--port', '0', '--password-file', file]
+    await withServed(args, async (served, [port = 0]) => {
+      await served.line('nobody comes in by this line')
+      const code = async (username: string | null, of: Uint8Array | null): Promise<number> => {
+        const client = RawClient.tcp(port)
+        const { reasonCode } = await client.connect({ username, password: of })
+        client.destroy()
+        return reasonCode
+      }
+      assert.equal(await code('joe', password), 0)
+      assert.equal(await code('joe', Buffer.from('guess')), 0x87)
+      assert.equal(await code(null, null), 0x87)
+      writeFileSync(file, '')
+      served.child.kill('SIGHUP')
+      await served.line('0 users have a password')
+      assert.equal(await code('joe', password), 0x87)
+    })
+  })
 })
 
 test('several listeners at once: TCP, WebSocket and a Unix socket', async () => {
