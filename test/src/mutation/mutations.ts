@@ -37,9 +37,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the window takes one message too many',
-    file: `${CORE}/queues.ts`,
-    find: 'if (inflight.active >= connection.sendMaximum) return // [MQTT-3.3.4-9]',
-    replace: 'if (inflight.active > connection.sendMaximum) return',
+    file: `${CORE}/forward.ts`,
+    find: 'if (inflight.active >= connection.sendMaximum) return false',
+    replace: 'if (inflight.active > connection.sendMaximum) return false',
   },
   {
     name: 'what is in flight is not sent again on the next connection',
