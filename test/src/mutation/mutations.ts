@@ -74,8 +74,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'QoS 2 is delivered again when it is repeated',
     file: `${CORE}/handlers/publish.ts`,
-    find: 'if (received?.has(packetId)) {',
-    replace: 'if (received?.has(-packetId)) {',
+    find: 'if (session !== null && received?.has(packetId)) {',
+    replace: 'if (session !== null && received?.has(-packetId)) {',
   },
   {
     name: 'a QoS 2 identifier that came is not stored',
@@ -85,9 +85,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'PUBREL does not free the identifier',
-    file: `${CORE}/handlers/acks.ts`,
-    find: 'session.received?.delete(packetId) ?? false',
-    replace: 'session.received?.has(packetId) ?? false',
+    file: `${CORE}/handlers/publish.ts`,
+    find: 'if (session.received?.delete(packetId) !== true) return false',
+    replace: 'if (session.received?.has(packetId) !== true) return false',
   },
   {
     name: 'PUBREC is forgotten: the message is sent again and not PUBREL',
@@ -116,8 +116,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a takeover does not end the other connection',
     file: `${CORE}/handlers/connect.ts`,
-    find: '  if (other === null) return\n  broker.counters.takeovers++\n',
-    replace: '  if (broker !== null) return\n  broker.counters.takeovers++\n',
+    find: '  if (session === null || other === null) return\n  session.takenOver = true\n',
+    replace: '  if (broker !== null) return\n  session.takenOver = true\n',
   },
   {
     name: 'a wildcard subscription does not invalidate remembered routes',
@@ -176,8 +176,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'No Local is ignored',
     file: `${CORE}/forward.ts`,
-    find: 'if (receiver.noLocal && receiver.session === from) {',
-    replace: 'if (receiver.noLocal && receiver.session === null) {',
+    find: 'if (receiver.noLocal && this.isOwn(receiver, from)) {',
+    replace: 'if (receiver.noLocal && receiver === null) {',
   },
   {
     name: 'a packet that is too large for its receiver is sent',
@@ -212,14 +212,16 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'after a restart the queue counts from the beginning again',
     file: `${CORE}/restorer.ts`,
-    find: 'session.nextSequence = Math.max(session.nextSequence, stored.sequence + 1)',
-    replace: '',
+    find: 'sleepers.nextSequence.set(slot, sequenceMax + 1)',
+    replace: 'sleepers.nextSequence.set(slot, 1)',
   },
   {
     name: 'after a restart what was in flight waits in the queue as well',
-    file: `${CORE}/restorer.ts`,
-    find: 'session.queue?.removeWhere(waiting => waiting === delivery)',
-    replace: '',
+    file: `${CORE}/sleep.ts`,
+    find: '      delivery.sentBefore = true\n',
+    replace:
+      '      session.queue ??= new DeliveryQueue()\n' +
+      '      session.queue.push(delivery)\n      delivery.sentBefore = true\n',
   },
   {
     name: 'acknowledgements overtake those that wait for the disk',
