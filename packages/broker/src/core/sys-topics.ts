@@ -78,6 +78,7 @@ export class SysTopics {
     this.set('bytes/received', counters.bytesReceived)
     this.set('bytes/sent', counters.bytesSent)
     this.set('retained messages/count', retainer.messages.count)
+    this.set('godwit/store/full', this.broker.ports.store.full ? 1 : 0)
     this.set('store/messages/bytes', queues.totalBytes + retainer.messages.bytes)
     for (const reason of ledger.reasons()) {
       this.set(`godwit/dropped/${reason}`, ledger.totalOf(reason))

@@ -137,12 +137,22 @@ export class Replica {
       }
       this.overlay.clear()
     }
+    this.giveBack()
     return this.sequence
   }
 
   /** Space for bad times is there: what grows may be taken. Takes it when there is room again. */
   get reserved(): boolean {
     return this.options.ballast.take()
+  }
+
+  /** Shrinks the database when much of it is empty; if it cannot now, then another time. */
+  private giveBack(): void {
+    try {
+      this.state.database.giveBack()
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+    }
   }
 
   private applyAgain(): void {

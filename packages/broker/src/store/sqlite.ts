@@ -14,6 +14,10 @@ export interface Statement {
   iterate(values: readonly SqlValue[]): IterableIterator<Row>
 }
 
+const FREE_PAGES_MIN = 1024
+const PAGES_PER_STEP = 128
+const STEPS_PER_CALL = 32
+
 /**
  * A database that only this thread uses; the caller has locked its directory.
  *
@@ -31,6 +35,7 @@ export class Database {
     this.database = new sqlite.Database(path)
     this.database.exec('PRAGMA locking_mode = EXCLUSIVE')
     this.database.exec('PRAGMA page_size = 8192')
+    this.database.exec('PRAGMA auto_vacuum = INCREMENTAL')
     const mode = this.database.get('PRAGMA journal_mode = WAL')
     if (mode?.['journal_mode'] !== 'wal') throw new Error(`${path} has no write-ahead log`)
     this.database.exec('PRAGMA synchronous = FULL')
@@ -51,6 +56,21 @@ export class Database {
   /** Rows of a statement that is used once. */
   query(sql: string, values: readonly SqlValue[] = []): Row[] {
     return this.database.all(sql, values as SqlValue[]) as Row[]
+  }
+
+  /** Gives room that many deletes have left back to the file system, a part at a time. */
+  giveBack(): void {
+    for (let step = 0; step < STEPS_PER_CALL; step++) {
+      const free = this.pragma('freelist_count')
+      if (free < FREE_PAGES_MIN || free * 2 < this.pragma('page_count')) return
+      // Little by little: it needs some room itself.
+      this.database.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP})`)
+      this.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    }
+  }
+
+  private pragma(name: string): number {
+    return Number(this.database.get(`PRAGMA ${name}`)?.[name] ?? 0)
   }
 
   get inTransaction(): boolean {
