@@ -4,6 +4,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): void | Promise<
   codec: () => import('./codec.ts'),
   matching: () => import('./matching.ts'),
   start: () => import('./start.ts'),
+  store: () => import('./store.ts'),
 }
 
 const name = process.argv[2]
