@@ -178,7 +178,9 @@ export class Forwarder {
   ): void {
     const connection = session.connection
     if (!session.persistent && connection !== null && connection.ready) {
-      const waiting = session.queue !== null && session.queue.length > 0
+      // What was kept for it may still be on disk: nothing goes out before that.
+      const inMemory = session.queue !== null && session.queue.length > 0
+      const waiting = inMemory || session.tail !== null
       if (
         !waiting &&
         identifiers === null &&
