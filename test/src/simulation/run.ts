@@ -83,6 +83,7 @@ class Simulation {
         limits.retainedMessagesMax < 1000 || limits.retainedBytesMax < 1_000_000 || plan.fullMs > 0,
       neverCrashes: plan.crashMs === 0,
       willDelaySecondsMax: limits.willDelaySecondsMax,
+      sessionExpirySecondsMax: limits.sessionExpirySecondsMax,
       note: (direction, link, packet) => this.history.packet(direction, link, packet),
     })
     const options = {

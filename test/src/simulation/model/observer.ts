@@ -36,6 +36,7 @@ export interface ObserverOptions {
   readonly inflightMax: number
   readonly legacySessionExpirySeconds: number
   readonly willDelaySecondsMax: number
+  readonly sessionExpirySecondsMax: number
   /** Retained messages may be refused for want of room. */
   readonly retainedMayBeLost: boolean
   /** There will be no crash: what has come at QoS 0 stays. */
@@ -212,7 +213,9 @@ export class Observer {
         for (const filter of packet.filters) this.#leave(connection, filter)
         break
       case PacketType.DISCONNECT: {
-        const expirySeconds = packet.properties.sessionExpiryInterval ?? null
+        const asked = packet.properties.sessionExpiryInterval
+        const most = this.#options.sessionExpirySecondsMax
+        const expirySeconds = asked === undefined ? null : Math.min(asked, most)
         connection.farewell = { reasonCode: packet.reasonCode, expirySeconds }
         break
       }
