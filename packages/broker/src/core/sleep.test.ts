@@ -370,3 +370,18 @@ test('what a broker has left is there for the next one', () => {
   assert.deepEqual(takeAll(client).toSorted(), ['1', '1', '1', '2', '2', '2', '3', '3', '3'])
   assert.equal(kept.queues.size + kept.groupQueues.size, 0)
 })
+
+test('CONNACK without a session waits until the end of a sleeping one is durable', () => {
+  const world = pagingWorld()
+  connectKept(world, 's').cut()
+  world.store.slow = true
+  world
+    .open()
+    .send(connectPacket({ clientId: 's' }))
+    .cut()
+  const second = world.open()
+  assert.deepEqual(second.ask(connectPacket({ clientId: 's' })), [])
+  world.store.finish()
+  world.settle()
+  assert.equal(second.take()[0]?.type, PacketType.CONNACK)
+})

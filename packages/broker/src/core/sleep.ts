@@ -270,6 +270,7 @@ export class Sleep {
       broker.loseMany('session-ended', sleepers.clientId(slot), '', count, bytes)
     }
     ports.store.removeSession(sleepers.storedId.get(slot))
+    broker.sessions.removedIn = ports.store.openBatch
     this.forgetHead(slot)
     sleepers.remove(slot)
     sender.requestTurn()
