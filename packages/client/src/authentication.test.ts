@@ -51,6 +51,18 @@ test('the exchange goes on until CONNACK [MQTT-4.12.0-3] [MQTT-4.12.0-5]', async
   assert.equal((await client).state, 'connected')
 })
 
+test('a re-authentication that the server does not prove fails', async () => {
+  const world = new World()
+  const client = await world.connected({ authenticator: echo() }, Accepted)
+  const renewed = client.reauthenticate()
+  await world.settle()
+  const refused = assert.rejects(renewed, { code: 'authentication-failed' })
+  world.peer.send(auth(0, 'no such thing'))
+  await world.settle()
+  await refused
+  assert.equal(client.state, 'closed')
+})
+
 test('re-authentication keeps the method and the connection [MQTT-4.12.1-1]', async () => {
   const world = new World()
   const client = await world.connected({ authenticator: echo() }, Accepted)

@@ -55,10 +55,11 @@ export class Authentication {
     if (reasonCode === CONTINUE) {
       this.answer(properties.authenticationData ?? EMPTY)
     } else if (reasonCode === SUCCESS && this.renewal !== null) {
-      const { resolve } = this.renewal
+      // If it is not, the connection ends, and the promise with it.
+      if (!this.isGenuine(properties)) return
+      this.renewal.resolve()
       this.renewal = null
       this.renewed = null
-      if (this.isGenuine(properties)) resolve()
     } else {
       wrong(`an AUTH with reason code ${reasonCode}`)
     }

@@ -256,6 +256,18 @@ test('a server that refuses MQTT 3.1.1 too is not tried again', async () => {
   assert.equal(world.peers.length, 2)
 })
 
+test('a client that authenticates in the way of MQTT 5.0 is not tried without it', async () => {
+  const world = new World()
+  const authenticator = { method: 'test', start: () => undefined, next: () => undefined }
+  const client = world.begin({ authenticator, reconnect: { first: true } })
+  await world.settle()
+  world.peer.accept({ reasonCode: 0x84 })
+  assert.equal((await failure(client)).reasonCode, 0x84)
+  assert.equal(world.peers.length, 1)
+  const older = world.begin({ authenticator, protocolVersion: 4 })
+  assert.equal((await failure(older)).code, 'invalid-argument')
+})
+
 test('a version that was asked for is not replaced by another', async () => {
   const world = new World()
   const client = world.begin({ protocolVersion: 5 })

@@ -470,10 +470,10 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   private refused(connection: Connection, packet: ConnackPacket): void {
     const { reasonCode, properties } = packet
-    const { level } = connection
-    const error = new ConnectionRefusedError(reasonCode, level, properties)
-    const unknown = error.reasonCode === UNSUPPORTED_VERSION
-    if (unknown && this.level === 5 && this.settings.protocolVersion === 'auto') {
+    const error = new ConnectionRefusedError(reasonCode, connection.level, properties)
+    // Before MQTT 5.0 an authenticator could not take part.
+    const mayFallBack = this.settings.protocolVersion === 'auto' && this.authentication === null
+    if (error.reasonCode === UNSUPPORTED_VERSION && this.level === 5 && mayFallBack) {
       this.level = 4
       this.drop(connection)
       this.link.attempt--

@@ -113,6 +113,7 @@ export interface ConnectOptions {
   readonly password?: string | Uint8Array
   /** Asked at each attempt, in place of `username` and `password`. */
   readonly credentials?: (attempt: Attempt) => Credentials | Promise<Credentials>
+  /** MQTT 5.0 only: with it there is no falling back to 3.1.1. */
   readonly authenticator?: Authenticator
   readonly userProperties?: readonly UserProperty[]
   /** false: the server sends no reason strings and the like. MQTT 5.0 section 3.1.2.11.7. */
@@ -172,6 +173,10 @@ export function readOptions(options: ConnectOptions): {
     throw invalidArgument('a session that outlives the client needs a clientId')
   }
   if (options.protocolVersion !== undefined) checkVersion(options.protocolVersion)
+  if (options.authenticator !== undefined && typeof options.protocolVersion === 'number') {
+    // MQTT 5.0 section 4.12; earlier versions have nothing of the kind.
+    if (options.protocolVersion < 5) throw invalidArgument('an authenticator needs MQTT 5.0')
+  }
   return Object.freeze({
     ...(own as typeof Defaults),
     cleanStart,

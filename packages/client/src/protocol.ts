@@ -1,4 +1,5 @@
-// The pure parts, for those who bring their own clock, sockets and loop: simulations and tests.
+// The parts for those who bring their own clock, sockets and loop: simulations and tests.
+export { openClient } from './client.ts'
 export { Incoming } from './incoming.ts'
 export { Link, LinkAction, type LinkOptions, LinkState } from './link.ts'
 export { Outgoing, type PublishDone } from './outgoing.ts'
@@ -9,3 +10,4 @@ export {
   type SessionOptions,
   type SessionPorts,
 } from './session.ts'
+export type { Platform } from './transport.ts'
