@@ -34,10 +34,10 @@ export interface FuzzOptions {
 export class FuzzFailure extends Error {
   override readonly name = 'FuzzFailure'
 
-  constructor(seed: number, index: number, text: string) {
-    const from = index - (index % CASES_PER_BROKER)
-    const again = `npm run fuzz -- --seed ${seed} --from ${from} --cases ${index - from + 1}`
-    super(`case ${index} of seed ${seed}: ${text}\nagain: ${again}`)
+  /** @param from the case to begin with when it is repeated. @param flags to repeat it with */
+  constructor(seed: number, index: number, text: string, from: number, flags = '') {
+    const cases = `--seed ${seed} --from ${from} --cases ${index - from + 1}`
+    super(`case ${index} of seed ${seed}: ${text}\nagain: npm run fuzz -- ${flags}${cases}`)
   }
 }
 
@@ -74,7 +74,9 @@ async function fuzzOneBroker(
       const fault = await runCase(broker, new Chance(seed, index), keepsSessions)
       trouble ??= fault
       if (trouble === null && index % WITNESS_EVERY === 0) trouble = await witness.check()
-      if (trouble !== null) throw new FuzzFailure(seed, index, trouble)
+      if (trouble !== null) {
+        throw new FuzzFailure(seed, index, trouble, index - (index % CASES_PER_BROKER))
+      }
       progress?.(index + 1)
     }
   } finally {

@@ -1,11 +1,14 @@
-// `npm run fuzz -- --seed N --cases N [--from N]`: the fuzzer from the command line, with as many
-// cases as one likes; `--cases 0` goes on until something breaks.
+// `npm run fuzz -- [--client] --seed N --cases N [--from N]`: the fuzzers from the command line,
+// with as many cases as one likes; `--cases 0` goes on until something breaks. Without `--client`
+// it is the broker that suffers.
 
 import { parseArgs } from 'node:util'
+import { fuzzClient } from './client-fuzzer.ts'
 import { FuzzFailure, fuzz } from './fuzzer.ts'
 
 const { values } = parseArgs({
   options: {
+    client: { type: 'boolean', default: false },
     seed: { type: 'string' },
     cases: { type: 'string', default: '10000' },
     from: { type: 'string', default: '0' },
@@ -30,7 +33,9 @@ async function run(): Promise<void> {
     if (done % 5000 === 0) say(`${done} cases, ${seconds(startedAtMs)} s`)
   }
   try {
-    await fuzz({ seed, cases: cases === 0 ? Number.POSITIVE_INFINITY : cases, from, progress })
+    const options = { seed, cases: cases === 0 ? Number.POSITIVE_INFINITY : cases, from, progress }
+    if (values.client) say(`reached: ${JSON.stringify(await fuzzClient(options))}`)
+    else await fuzz(options)
     say(`nothing found in ${seconds(startedAtMs)} s`)
   } catch (error) {
     if (!(error instanceof FuzzFailure)) throw error

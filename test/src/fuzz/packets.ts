@@ -71,7 +71,7 @@ export function connectOf(chance: Chance, level: ProtocolLevel): ConnectPacket {
   }
 }
 
-function publishOf(chance: Chance, level: ProtocolLevel): Packet {
+export function publishOf(chance: Chance, level: ProtocolLevel): Packet {
   const qos = qosOf(chance)
   const properties: Properties =
     level < 5
@@ -117,7 +117,7 @@ function subscribeOf(chance: Chance, level: ProtocolLevel): Packet {
   }
 }
 
-function ackOf(chance: Chance, level: ProtocolLevel): Packet {
+export function ackOf(chance: Chance, level: ProtocolLevel): Packet {
   const type = chance.pick([
     PacketType.PUBACK,
     PacketType.PUBREC,
@@ -161,7 +161,7 @@ function goodPacket(chance: Chance, level: ProtocolLevel): Packet {
   }
 }
 
-function encoded(packet: Packet, level: ProtocolLevel): Uint8Array {
+export function encoded(packet: Packet, level: ProtocolLevel): Uint8Array {
   try {
     return encodePacket(packet, level)
   } catch (error) {
@@ -172,7 +172,7 @@ function encoded(packet: Packet, level: ProtocolLevel): Uint8Array {
 }
 
 /** A frame whose parts are all made up, with a length that is right. */
-function madeUpFrame(chance: Chance): Uint8Array {
+export function madeUpFrame(chance: Chance): Uint8Array {
   const body = [...chance.bytes(chance.oneIn(5) ? 300 : 30)]
   return framed(chance.below(256), body)
 }
@@ -185,7 +185,7 @@ function framed(first: number, body: readonly number[]): Uint8Array {
 }
 
 /** Changes a packet at one or several places. */
-function mutated(chance: Chance, packet: Uint8Array): Uint8Array {
+export function mutated(chance: Chance, packet: Uint8Array): Uint8Array {
   let bytes = [...packet]
   for (let changes = 1 + chance.below(3); changes > 0 && bytes.length > 0; changes--) {
     const at = chance.below(bytes.length)
