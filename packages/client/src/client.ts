@@ -298,6 +298,7 @@ function resolverOf(platform: Platform, target: ConnectTarget, settings: Setting
 function resolveOne(platform: Platform, to: ConnectTo, settings: Settings): ResolvedTarget {
   const credentials = null
   if (typeof to !== 'string' && !(to instanceof URL)) {
+    if (typeof to !== 'object' || to === null) throw invalidArgument('expected a URL or a stream')
     if ('dial' in to && typeof to.dial === 'function') return { dial: to.dial as Dial, credentials }
     const dial = platform.adopt(to)
     if (dial === null) throw invalidArgument('expected a URL or an open stream')

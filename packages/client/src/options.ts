@@ -262,6 +262,17 @@ export function readPayload(payload: Payload | undefined): Uint8Array | string {
 }
 
 /**
+ * Of a message, 0 without one. Nothing else may reach the codec: it would fail in the midst of a
+ * connection, again and again.
+ * @throws MqttError `invalid-argument`
+ */
+export function readQoS(qos: QoS | undefined): QoS {
+  if (qos === 1 || qos === 0 || qos === 2) return qos
+  if (qos === undefined) return 0
+  throw invalidArgument(`qos: expected 0, 1 or 2, got ${JSON.stringify(qos)}`)
+}
+
+/**
  * The properties of a message as the codec takes them, null when there are none.
  * @throws PacketError `invalid-packet`
  */

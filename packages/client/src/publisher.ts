@@ -10,6 +10,7 @@ import {
   type Payload,
   readMessageProperties,
   readPayload,
+  readQoS,
 } from './options.ts'
 import { Line, Outgoing, type PublishDone } from './outgoing.ts'
 import { encodeTopic, payloadByteLength } from './publish-writer.ts'
@@ -133,7 +134,7 @@ export class Publisher {
     try {
       if (port.refuses !== null) return this.refused(port.refuses)
       const body = readPayload(payload)
-      const qos = options.qos ?? 0
+      const qos = readQoS(options.qos)
       const properties = options === PLAIN ? null : readMessageProperties(options)
       port.watched(topic, qos)
       if (qos === 0 && session.isClear && this.waiting.length === 0) {
@@ -154,7 +155,7 @@ export class Publisher {
   tryPublish(topic: string, payload: Payload, options: PublishOptions = PLAIN): boolean {
     const { port } = this
     const { session } = port
-    const qos = options.qos ?? 0
+    const qos = readQoS(options.qos)
     if (port.refuses !== null || this.waiting.length > 0) return false
     if (qos === 0 ? !session.isClear : !session.hasRoom) return false
     try {

@@ -627,3 +627,21 @@ test('a response topic with a wildcard is refused [MQTT-3.3.2-14]', async () => 
   await world.settle()
   assert.deepEqual(world.peer.writes.length, 1)
 })
+
+test('a QoS or a topic of the wrong type is refused, and the connection stays', async () => {
+  const world = new World()
+  const client = await world.connected()
+  for (const qos of [3, -1, 1.5, '1', null]) {
+    const options = { qos: qos as 0 }
+    await assert.rejects(client.publish('a', 'x', options), { code: 'invalid-argument' })
+    assert.throws(() => client.tryPublish('a', 'x', options), { code: 'invalid-argument' })
+  }
+  for (const topic of [undefined, null, 5, {}]) {
+    const wrong = topic as string
+    await assert.rejects(client.publish(wrong, 'x', { qos: 1 }), { code: 'invalid-argument' })
+    assert.throws(() => client.tryPublish(wrong, 'x'), { code: 'invalid-argument' })
+  }
+  await client.publish('a', 'fine')
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['PUBLISH a fine'])
+})

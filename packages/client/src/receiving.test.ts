@@ -133,6 +133,8 @@ test('no filter at all is refused [MQTT-3.8.3-2] [MQTT-3.8.3-3 v3]', async () =>
   const world = new World()
   const client = await world.connected()
   assert.throws(() => client.subscribe([]), { code: 'invalid-argument' })
+  assert.throws(() => client.subscribe(5 as unknown as string), { code: 'invalid-argument' })
+  assert.throws(() => client.subscribe('a', { qos: 3 as 2 }), { code: 'invalid-argument' })
 })
 
 test('named wildcards become parameters, and the server sees plain ones', async () => {

@@ -363,6 +363,7 @@ export class Session implements AckPort {
     properties: Properties | null,
   ): MqttError | null {
     const { level, maximumQoS, retainAvailable, packetBytesMax } = this.limits
+    if (typeof topic !== 'string') encodeTopic(topic) // throws
     if (qos > maximumQoS) {
       // [MQTT-3.2.2-11]
       return new MqttError('qos-not-supported', `the server takes QoS up to ${maximumQoS}`)

@@ -13,6 +13,7 @@ import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import { Limits } from './limits.ts'
 import type { Message } from './message.ts'
+import { readQoS } from './options.ts'
 import { isWellFormed } from './publish-writer.ts'
 import { aborted } from './publisher.ts'
 import {
@@ -100,9 +101,11 @@ export class Subscriptions implements SubscriptionHost {
   ): AnySubscription {
     const { share, signal } = options
     const { engine } = this.port
+    if (!Array.isArray(filters)) throw invalidArgument('a subscription takes a filter or a list')
     const templates = filters.map(filter => readFilter(filter, share))
     if (templates.length === 0) throw invalidArgument('a subscription needs a filter')
     const { identifier } = options
+    readQoS(options.qos)
     if (identifier !== undefined && !(identifier >= 1 && identifier <= IDENTIFIER_MAX)) {
       throw invalidArgument(`identifier: expected 1 to ${IDENTIFIER_MAX}, got ${identifier}`)
     }
