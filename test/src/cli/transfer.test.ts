@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -127,4 +127,12 @@ test('the exit code and the text say why an export or import is refused', async 
   const replaced = await godwit(['import', '--data', directory, '--replace'], output)
   assert.equal(replaced.code, 0, replaced.errors)
   await withBroker(directory, assertGoesOn)
+})
+
+test('a damaged database is said in one line', async context => {
+  const directory = temporaryDirectory(context)
+  writeFileSync(join(directory, 'state.db'), 'no database '.repeat(1000))
+  const damaged = await godwit(['export', '--data', directory])
+  assert.equal(damaged.code, 65)
+  assert.match(damaged.errors, /^Error: .*state\.db cannot be used: file is not a database\n$/)
 })

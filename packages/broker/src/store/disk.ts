@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Store, StoredPage, StoreReader } from '../core/ports.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { type CrashPoint, crashPoints } from './crash-points.ts'
-import { StoreError, textOf } from './errors.ts'
+import { directoryError, StoreError, textOf } from './errors.ts'
 import { nodeFileSystem } from './file-system.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
 import { Log } from './log.ts'
@@ -73,8 +73,7 @@ export async function openDiskStore(
 ): Promise<DiskStore> {
   const { directory } = options
   const logDirectory = join(directory, 'log')
-  await nodeFileSystem.makeDirectory(logDirectory)
-  const lock = await lockDirectory(directory)
+  const lock = await takeDirectory(directory, logDirectory)
   const crash = process.env['GODWIT_CRASH'] ?? ''
   const checkpoint = new Checkpoint({
     databasePath: join(directory, 'state.db'),
@@ -93,6 +92,15 @@ export async function openDiskStore(
     await checkpoint.terminate()
     await lock.release()
     throw error
+  }
+}
+
+async function takeDirectory(directory: string, logDirectory: string): Promise<DirectoryLock> {
+  try {
+    await nodeFileSystem.makeDirectory(logDirectory)
+    return await lockDirectory(directory)
+  } catch (error) {
+    throw directoryError(directory, error)
   }
 }
 

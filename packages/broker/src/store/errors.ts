@@ -28,6 +28,12 @@ export class StoreError extends Error {
   }
 }
 
+/** An error of the operating system about the directory of a store; others stay as they are. */
+export function directoryError(directory: string, error: unknown): unknown {
+  if (error instanceof StoreError || systemCode(error) === '') return error
+  return new StoreError('io', `${directory} cannot hold a store: ${textOf(error)}`, error)
+}
+
 /** The code of an error from the operating system, else ''. */
 export function systemCode(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) return ''

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { join } from 'node:path'
+import { directoryError } from './errors.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
 import { STORE_ID_BYTES } from './log-format.ts'
 import { Replica } from './replica.ts'
@@ -28,14 +29,16 @@ export function newStoreId(): Uint8Array {
 
 /**
  * @returns null when there is no store in the directory
- * @throws StoreError `locked`, `corrupt`, `newer-version`
+ * @throws StoreError `locked`, `corrupt`, `newer-version`, `io`
  */
 export async function openOffline(
   directory: string,
   salvage: boolean,
 ): Promise<OfflineStore | null> {
   if (!fs.existsSync(databasePathOf(directory))) return null
-  const lock = await lockDirectory(directory)
+  const lock = await lockDirectory(directory).catch((error: unknown) => {
+    throw directoryError(directory, error)
+  })
   try {
     const replica = recovered(directory, salvage)
     return { replica, close: () => close(replica, lock) }

@@ -2,6 +2,7 @@
 
 import { rmSync } from 'node:fs'
 import sqlite from 'node-sqlite3-wasm'
+import { StoreError, textOf } from './errors.ts'
 
 export type SqlValue = number | bigint | string | Uint8Array | null
 export type Row = Record<string, SqlValue>
@@ -32,7 +33,21 @@ export class Database {
 
   constructor(path: string) {
     rmSync(`${path}.lock`, { recursive: true, force: true })
-    this.database = new sqlite.Database(path)
+    try {
+      this.database = new sqlite.Database(path)
+    } catch (error) {
+      throw new StoreError('io', `${path} cannot be opened: ${textOf(error)}`, error)
+    }
+    try {
+      this.configure(path)
+    } catch (error) {
+      this.database.close()
+      const code = /not a database|malformed/.test(textOf(error)) ? 'corrupt' : 'io'
+      throw new StoreError(code, `${path} cannot be used: ${textOf(error)}`, error)
+    }
+  }
+
+  private configure(path: string): void {
     this.database.exec('PRAGMA locking_mode = EXCLUSIVE')
     this.database.exec('PRAGMA page_size = 8192')
     this.database.exec('PRAGMA auto_vacuum = INCREMENTAL')

@@ -234,6 +234,22 @@ test('a directory without a store has nothing to export', async context => {
   await assert.rejects(exported(directory), assertCode('io', /there is no store in/))
 })
 
+test('a database that is none is damage, to a broker and to an export', async context => {
+  const directory = temporaryDirectory(context)
+  await filled(directory)
+  fs.rmSync(join(directory, 'state.db-wal'), { force: true })
+  fs.writeFileSync(join(directory, 'state.db'), 'no database '.repeat(1000))
+  const said = assertCode('corrupt', /state\.db cannot be used: file is not a database/)
+  await assert.rejects(open(directory), said)
+  await assert.rejects(exported(directory), said)
+})
+
+test('a file where the directory should be is named', async context => {
+  const file = join(temporaryDirectory(context), 'file')
+  fs.writeFileSync(file, '')
+  await assert.rejects(open(file), assertCode('io', /file cannot hold a store: ENOTDIR/))
+})
+
 const Wrong: readonly (readonly [name: string, find: RegExp, text: string, error: RegExp])[] = [
   ['is no JSON', /"clientId":"one"/, '{"type":', /^line 2: no JSON: /],
   ['is no object', /"clientId":"one"/, '[1]', /^line 2: expected an object, got \[1\]/],
