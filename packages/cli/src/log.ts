@@ -7,9 +7,19 @@ import type { LogFormat, LogLevel } from './log-levels.ts'
 export async function openLog(level: LogLevel, format: LogFormat): Promise<Logger> {
   const { isTTY } = process.stdout
   const pretty = format === 'pretty' || (format === 'auto' && isTTY)
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const serializers = { err: level === 'debug' || level === 'trace' ? withStack : withoutStack }
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }
   const stream = pretty ? await prettyStream(isTTY) : pino.destination({ dest: 1, sync: true })
   return pino(options, stream)
+}
+
+const withStack = pino.stdSerializers.err
+
+/** What has a code is an error of the system or of the data: where it was thrown says nothing. */
+function withoutStack(error: Error): object {
+  const { code } = error as NodeJS.ErrnoException
+  if (typeof code !== 'string') return withStack(error)
+  return { type: error.name, message: error.message, code }
 }
 
 async function prettyStream(colorize: boolean): Promise<DestinationStream> {

@@ -33,6 +33,7 @@ const Listeners: [flags: ServeFlags, expected: ListenOptions[]][] = [
   [{ unix: '/run/x' }, [{ unix: { path: '/run/x' } }]],
   [{ unix: '/run/x', unixMode: '660' }, [{ unix: { path: '/run/x', mode: 0o660 } }]],
   [{ port: '1', proxyProtocol: true }, [{ port: 1, proxyProtocol: true }]],
+  [{ proxyProtocol: true }, [{ proxyProtocol: true }]],
 ]
 
 for (const [flags, expected] of Listeners) {
@@ -47,6 +48,11 @@ test('listeners of flags come beside those of the file, limits in their place', 
   const { listeners, broker } = applyFlags(config, { port: '2', maxPacketSize: '1k' })
   assert.deepEqual(listeners, [{ port: 1 }, { port: 2 }])
   assert.deepEqual(broker.limits, { packetBytesMax: 1024, inflightMax: 5 })
+})
+
+test('--proxy-protocol beside listeners of the file only is refused', () => {
+  const { config } = parseConfig('listeners:\n  - port: 1\n', 'x')
+  assert.throws(() => applyFlags(config, { proxyProtocol: true }), /proxyProtocol: true/)
 })
 
 test('each limit has its flag, in its own unit', () => {
@@ -70,7 +76,12 @@ for (const [flags, text] of [
   [{ tlsPort: '1' }, '--tls-port'],
   [{ wssPort: '1' }, '--wss-port'],
   [{ ...TLS, tlsClient: 'maybe' }, '--tls-client'],
+  [{ tlsClient: 'none' }, '--tls-client'],
+  [{ tlsCrl: 'r' }, '--tls-crl'],
   [{ unix: '/x', unixMode: '999' }, '--unix-mode'],
+  [{ unixMode: '660' }, '--unix-mode'],
+  [{ wsPath: '/x' }, '--ws-path'],
+  [{ wsOrigin: ['https://a'] }, '--ws-origin'],
   [{ logLevel: 'loud' }, '--log-level'],
   [{ drain: 'soon' }, '--drain'],
   [{ statsInterval: '-1' }, '--stats-interval'],

@@ -126,19 +126,38 @@ export const LIMIT_FLAGS: readonly LimitFlag[] = [
  * @throws CommandFailure
  */
 export function applyFlags(config: ServeConfig, flags: ServeFlags): ServeConfig {
-  const listeners = [...config.listeners, ...listenersOf(flags)]
+  checkCompanions(flags)
+  const own = listenersOf(flags)
+  const listeners = [...config.listeners, ...own]
+  const proxied = flags.proxyProtocol === true
+  // Without a listener of the flags it would be for nothing, and whoever comes would be believed.
+  if (proxied && own.length === 0 && listeners.length > 0) {
+    usage('--proxy-protocol is for listeners of flags; in the file it is proxyProtocol: true')
+  }
   const level = flags.logLevel ?? config.log.level
   if (!isLogLevel(level)) {
     usage(`--log-level takes one of ${LOG_LEVELS.join(', ')}, not ${JSON.stringify(level)}`)
   }
   return {
-    listeners: listeners.length === 0 ? [{}] : listeners,
+    listeners: listeners.length === 0 ? [sharedOf(flags, undefined)] : listeners,
     broker: brokerOf(config.broker, flags),
     log: { level, format: flags.json === true ? 'json' : config.log.format },
     drainSeconds:
       flags.drain === undefined ? config.drainSeconds : parseSeconds('--drain', flags.drain),
     passwords: passwordsOf(config.passwords, flags),
   }
+}
+
+/** A flag that would change nothing is a mistake: others have to be there. */
+function checkCompanions(flags: ServeFlags): void {
+  const { tlsCert, tlsKey, tlsCrl, tlsClient, unix, unixMode, wsPort, wssPort } = flags
+  const isPlain = tlsCert === undefined && tlsKey === undefined
+  if (isPlain && tlsClient !== undefined) usage('--tls-client needs --tls-cert and --tls-key')
+  if (isPlain && tlsCrl !== undefined) usage('--tls-crl needs --tls-cert and --tls-key')
+  if (unix === undefined && unixMode !== undefined) usage('--unix-mode needs --unix')
+  if (wsPort !== undefined || wssPort !== undefined) return
+  if (flags.wsPath !== undefined) usage('--ws-path needs --ws-port or --wss-port')
+  if (flags.wsOrigin !== undefined) usage('--ws-origin needs --ws-port or --wss-port')
 }
 
 function passwordsOf(

@@ -125,10 +125,14 @@ async function listenAll(
 }
 
 function explain(error: unknown, listener: ListenOptions): string {
-  const { code, message } = error as NodeJS.ErrnoException
+  const { code, message, port } = error as NodeJS.ErrnoException & { port?: number }
   const unix = typeof listener.unix === 'object' ? listener.unix.path : listener.unix
-  const where = unix ?? `port ${listener.port ?? 'by default'}`
+  const number = listener.port ?? port
+  const where = unix ?? (number === undefined ? 'the default port' : `port ${number}`)
   if (code === 'EADDRINUSE') return `${where} is in use: another program listens there already`
+  if (code === 'EACCES' && unix !== undefined) {
+    return `${where}: its directory is not there, or may not be written to (EACCES)`
+  }
   if (code === 'EACCES') return `${where} is not allowed: ports below 1024 need rights (EACCES)`
   return `cannot listen on ${where}: ${message}`
 }

@@ -175,8 +175,17 @@ test('an address that is taken is said, with exit code 1', async () => {
     const args = [GODWIT, 'serve', '--data', 'none', '--port', String(port)]
     const { code, output, errors } = await run(process.execPath, args)
     assert.equal(code, 1)
-    assert.match(output + errors, /is in use/)
+    assert.match(output + errors, new RegExp(`port ${port} is in use`))
+    assert.doesNotMatch(output + errors, /stack|at Server/)
   })
+})
+
+test('a directory that cannot hold a store is named, with exit code 74', async () => {
+  const args = [GODWIT, 'serve', '--port', '0', '--data', GODWIT]
+  const { code, output, errors } = await run(process.execPath, args)
+  assert.equal(code, 74)
+  assert.match(output + errors, /godwit\.js cannot hold a store: ENOTDIR/)
+  assert.doesNotMatch(output + errors, /stack/)
 })
 
 for (const [what, yaml, code, said] of [

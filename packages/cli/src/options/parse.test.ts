@@ -59,6 +59,18 @@ test('the first word may be a URL, with or without the topic', () => {
   )
 })
 
+test('a URL without a topic leaves -t what it is, one with another topic is an error', () => {
+  for (const url of ['mqtt://broker', 'mqtt://broker/']) {
+    const { host, topics } = parse(['pub', url, '-t', 'a', '-m', 'x'])
+    assert.deepEqual([host, topics], ['broker', ['a']])
+    assert.deepEqual(parse(['sub', '-t', 'a', url]).topics, ['a'])
+    assert.deepEqual(parse(['rr', url, '-t', 'a', '-e', 'b', '-m', 'x']).topics, ['a'])
+  }
+  const twice = /the path of a URL is a topic: 'mqtt' in it, and -t 'a'/
+  refused('pub ws://broker/mqtt -t a -m x', twice)
+  refused('pub mqtt:// -t a -m x', /host missing/)
+})
+
 test('the flags of the Go programs are what they were', () => {
   const choice = parse([
     ...['pub', '-host', 'there:1884', '-id', 'me', '-user', 'u', '-pass=p', '-dump'],

@@ -126,10 +126,7 @@ function takeWords(choice: ClientChoice): void {
   const url = words[0]
   if (url !== undefined && URL_WORD.test(url)) {
     words.shift()
-    // As a word it may be without a topic: that comes in the next one.
-    if (/^[a-z]+:\/\/[^/]+\/?$/i.test(url)) applyUrl(choice, `${url.replace(/\/$/, '')}/godwit`)
-    else applyUrl(choice, url)
-    if (!/^[a-z]+:\/\/[^/]+\/./i.test(url)) choice.topics.pop()
+    takeUrl(choice, url)
   }
   if (choice.command === 'sub') {
     for (const word of words) choice.topics.push(topicFilter('subscription', word))
@@ -140,6 +137,21 @@ function takeWords(choice: ClientChoice): void {
   const [message] = choice.source.kind === 'none' ? words.splice(0, 1) : []
   if (message !== undefined) setSource(choice, { kind: 'text', text: message })
   if (words.length > 0) usage(`'${words[0]}' is one word too many`, WRONG)
+}
+
+/** As a word a URL may be without a topic, which is elsewhere then. */
+function takeUrl(choice: ClientChoice, url: string): void {
+  const given = [...choice.topics]
+  const [, server = '', path = ''] = /^([a-z]+:\/\/[^/]*)\/?(.*)$/is.exec(url) ?? []
+  if (path === '') {
+    applyUrl(choice, `${server}/-`)
+    choice.topics = given
+    return
+  }
+  if (choice.command !== 'sub' && given.length > 0) {
+    usage(`the path of a URL is a topic: '${path}' in it, and -t '${given[0]}'`, WRONG)
+  }
+  applyUrl(choice, url)
 }
 
 function check(choice: ClientChoice): void {
