@@ -95,8 +95,8 @@ function handle(request: Request): void {
       break
     default:
       replica?.close()
+      // checkpoint.ts ends the thread: one that ends by itself may wait for ever.
       answer({ type: 'closed' })
-      parentPort?.close()
   }
 }
 
