@@ -103,6 +103,8 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   private store: OpenedStore | null = null
   private tick: NodeJS.Timeout | null = null
   private closing: Promise<void> | null = null
+  /** Nothing is taken any more: it would be in no store. */
+  private ended = false
   private resolveClosed: () => void = () => undefined
 
   constructor(options: ResolvedOptions) {
@@ -156,7 +158,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
    * client can be given.
    */
   connect(): Duplex {
-    const core = this.running()
+    const core = this.open()
     return openMemoryConnection((wire: Wire) => core.open(wire), this.linger)
   }
 
@@ -164,11 +166,11 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
    * Publishes a message to all subscribers.
    * @returns the reason code that a client would get; 0x10: nobody has subscribed to it. Within a
    * hook it is published when the hook has returned, and 0 is what comes back.
-   * @throws PacketError for an invalid topic or property
+   * @throws PacketError for an invalid topic or property; Error when the broker has closed
    */
   publish(topic: string, payload: string | Uint8Array, options: PublishOptions = {}): number {
     const { qos = 0, retain = false, properties = NO_PROPERTIES } = options
-    const core = this.running()
+    const core = this.open()
     const bytes = typeof payload === 'string' ? encodeUtf8(payload) : payload
     const message = { topic, payload: bytes, qos, retain, properties }
     if (this.hooks?.asking !== true) return core.publish(message)
@@ -316,6 +318,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     for (const listener of this.openListeners) listener.destroy()
     await nextTurn()
     if (this.tick !== null) clearInterval(this.tick)
+    this.ended = true
     await this.store?.close()
     this.emit('closed')
     this.resolveClosed()
@@ -336,6 +339,11 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
 
   private isClosing(): boolean {
     return this.closing !== null
+  }
+
+  private open(): Core {
+    if (this.ended) throw new Error('the broker is closed')
+    return this.running()
   }
 
   private running(): Core {

@@ -319,6 +319,17 @@ test('close twice is close once, and `await using` closes', async () => {
   await other.closed
 })
 
+test('a closed broker takes neither message nor connection, and tells its numbers', async () => {
+  const broker = createBroker()
+  await broker.ready
+  assert.equal(broker.publish('t', 'before'), 0x10)
+  await broker.close()
+  assert.throws(() => broker.publish('t', 'after', { qos: 1 }), /the broker is closed/)
+  assert.throws(() => broker.connect(), /the broker is closed/)
+  assert.equal(broker.stats().connections, 0)
+  assert.deepEqual(broker.losses(), [])
+})
+
 test('connectionsMax counts all listeners together', async () => {
   await withBroker({ limits: { connectionsMax: 2 } }, async broker => {
     const ports = [(await broker.listen({ port: 0 })).port, (await broker.listen({ port: 0 })).port]
