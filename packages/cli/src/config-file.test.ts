@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OptionError } from '@godwit/broker'
-import { loadConfig, located, parseConfig } from './config-file.ts'
+import { limitErrors, loadConfig, located, parseConfig } from './config-file.ts'
 import { CommandFailure } from './failure.ts'
 
 function failure(text: string): string {
@@ -139,4 +139,16 @@ test('what the broker has against an option gets its place in the file', () => {
   assert.equal(other instanceof CommandFailure && other.message, 'nodeName: x')
   const own = new Error('something else')
   assert.equal(located(own, source), own)
+})
+
+test('limits out of their range are named together with everything else', () => {
+  const limits = 'limits:\n  maximumQoS: 3\n  inflightMax: x\n  receiveMaximum: 0\n'
+  const message = failure(`${limits}foo: 1\n`)
+  for (const text of ['yaml:2:3: limits.maximumQoS', 'limits.inflightMax', 'yaml:5:1: foo']) {
+    assert.ok(message.includes(text), text)
+  }
+  assert.match(message, /godwit\.yaml:4:3: limits\.receiveMaximum: expected a whole number from 1/)
+  const { config, source } = parseConfig('limits: {maximumQoS: 3, receiveMaximum: 0}\n', 'x')
+  assert.equal(limitErrors(config.broker.limits, source).length, 2)
+  assert.deepEqual(limitErrors({ maximumQoS: 1, inflightMax: 5 }, source), [])
 })

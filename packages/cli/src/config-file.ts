@@ -2,7 +2,13 @@
 // line and its field.
 
 import { readFileSync } from 'node:fs'
-import { type BrokerOptions, DEFAULT_LIMITS, type ListenOptions, OptionError } from '@godwit/broker'
+import {
+  type BrokerOptions,
+  checkOptions,
+  DEFAULT_LIMITS,
+  type ListenOptions,
+  OptionError,
+} from '@godwit/broker'
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
 import * as z from 'zod'
 import { storeOf } from './data-place.ts'
@@ -137,10 +143,27 @@ export function parseConfig(text: string, path: string): LoadedConfig {
     throw new CommandFailure(errors.join('\n'), USAGE)
   }
   const source: ConfigSource = { locate: field => locate(document, lines, path, field) }
-  const parsed = Config.safeParse(document.toJS() ?? {})
+  const raw: unknown = document.toJS() ?? {}
+  const parsed = Config.safeParse(raw)
   if (parsed.success) return { config: toConfig(parsed.data), source }
   const errors = parsed.error.issues.flatMap(issue => describe(issue, source, path))
+  errors.push(...limitErrors((raw as { limits?: unknown } | null)?.limits, source))
   throw new CommandFailure(errors.join('\n'), USAGE)
+}
+
+/** Every limit of the right kind that is out of its range, with its line when it is in the file. */
+export function limitErrors(limits: unknown, source: ConfigSource): string[] {
+  if (typeof limits !== 'object' || limits === null) return []
+  return Object.entries(limits).flatMap(([name, value]) => {
+    const usual: unknown = Object.entries(DEFAULT_LIMITS).find(([known]) => known === name)?.[1]
+    if (typeof usual !== 'number' || !Number.isInteger(value)) return []
+    try {
+      checkOptions({ limits: { [name]: value } })
+      return []
+    } catch (error) {
+      return [(located(error, source) as Error).message]
+    }
+  })
 }
 
 /**

@@ -16,6 +16,7 @@ import {
 import {
   EMPTY_CONFIG,
   type LoadedConfig,
+  limitErrors,
   loadConfig,
   located,
   type ServeConfig,
@@ -92,6 +93,8 @@ function textOf(error: unknown): string {
 
 /** @throws CommandFailure for anything that would fail later, certificates included */
 function checkConfig(config: ServeConfig, { source }: LoadedConfig): void {
+  const wrong = limitErrors(config.broker.limits, source)
+  if (wrong.length > 0) throw new CommandFailure(wrong.join('\n'), 2)
   try {
     checkOptions(config.broker)
   } catch (error) {
