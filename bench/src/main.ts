@@ -1,6 +1,7 @@
 // The micro-benchmarks by name: `npm run bench -- matching`. Without a name it lists them.
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): void | Promise<void> }>>> = {
+  client: () => import('./client.ts'),
   codec: () => import('./codec.ts'),
   matching: () => import('./matching.ts'),
   start: () => import('./start.ts'),
