@@ -1,5 +1,5 @@
-// The process behind the benchmark of clients: a broker, and a source of messages that sends no more
-// than its receiver has said that it got, so that a slow receiver loses none.
+// The process behind the benchmark of clients: a broker, and a source of messages that sends no
+// more than its receiver has said that it got, so that a slow receiver loses none.
 
 import { createBroker } from '@godwit/broker'
 import { connect } from '@godwit/client'
@@ -14,7 +14,7 @@ const broker = createBroker({
 })
 const { port } = await broker.listen({ host: '127.0.0.1', port: 0 })
 const source = await connect(() => broker.connect())
-const payload = new Uint8Array(PAYLOAD_BYTES)
+const payload = new Uint8Array(PAYLOAD_BYTES).fill(0x78)
 
 async function sendBatches(count: number): Promise<void> {
   for (let sent = 0; sent < count * BATCH_MESSAGES; ) {

@@ -4,7 +4,7 @@ export const TOPIC = 'site/17/device/4711/temperature'
 /** Where a receiver says that it is ready, and that it got a batch. */
 export const CONTROL_TOPIC = 'control'
 export const PAYLOAD_BYTES = 100
-export const BATCH_MESSAGES = 500
+export const BATCH_MESSAGES = 1000
 /** Publishes of QoS 1 and 2 at the same time. */
 export const WINDOW = 100
 export const MANY_CLIENTS = 10_000

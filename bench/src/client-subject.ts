@@ -1,7 +1,7 @@
 // One client, one scenario, one process: what a message costs it in processor time, or what ten
 // thousand clients cost in memory.
 
-import { type Client, connect, type Dial } from '@godwit/client'
+import { type Client, connect, type Dial, type Message } from '@godwit/client'
 import mqtt from 'mqtt'
 import {
   BATCH_MESSAGES,
@@ -21,7 +21,7 @@ const STRIDE = 200
 const OPENING_MAX = 200
 const KEEP_ALIVE_SECONDS = 600
 
-const payload = Buffer.alloc(PAYLOAD_BYTES)
+const payload = Buffer.alloc(PAYLOAD_BYTES, 'x')
 const task = JSON.parse(process.argv[2] ?? '{}') as Task
 const url = `mqtt://127.0.0.1:${task.port}`
 
@@ -100,11 +100,12 @@ async function publishInWindow(publish: Publish): Promise<Outcome> {
   })
 }
 
-/** Counts what comes, and says when a batch is complete. */
-function receiver(tell: () => void, finish: (outcome: Outcome) => void): () => void {
+/** Counts texts that come, and says when a batch is complete. */
+function receiver(tell: () => void, finish: (outcome: Outcome) => void): (text: string) => void {
   const meter = new Meter(finish)
   let count = 0
-  return () => {
+  return text => {
+    if (text.length !== PAYLOAD_BYTES) throw new Error(`expected ${PAYLOAD_BYTES} bytes: ${text}`)
     if (++count < BATCH_MESSAGES) return
     count = 0
     meter.add(BATCH_MESSAGES)
@@ -130,14 +131,15 @@ const Godwit: Readonly<Record<string, (client: Client) => Promise<Outcome>>> = {
         await subscription.ready
         const took = receiver(() => client.tryPublish(CONTROL_TOPIC, 'batch'), resolve)
         client.tryPublish(CONTROL_TOPIC, 'go')
-        for await (const _ of subscription) took()
+        for await (const message of subscription) took(message.text())
       }
       run().catch(reject)
     }),
   'receive QoS 0, listener': client =>
     new Promise((resolve, reject) => {
       const took = receiver(() => client.tryPublish(CONTROL_TOPIC, 'batch'), resolve)
-      const subscription = client.subscribe(TOPIC, { qos: 0, listener: took })
+      const listener = (message: Message): void => took(message.text())
+      const subscription = client.subscribe<string>(TOPIC, { qos: 0, listener })
       subscription.ready.then(() => client.tryPublish(CONTROL_TOPIC, 'go'), reject)
     }),
 }
@@ -159,10 +161,8 @@ const Mqtt: Readonly<Record<string, (client: mqtt.MqttClient) => Promise<Outcome
 async function receiveWithMqtt(client: mqtt.MqttClient): Promise<Outcome> {
   await client.subscribeAsync(TOPIC)
   return new Promise(resolve => {
-    client.on(
-      'message',
-      receiver(() => client.publish(CONTROL_TOPIC, 'batch'), resolve),
-    )
+    const took = receiver(() => client.publish(CONTROL_TOPIC, 'batch'), resolve)
+    client.on('message', (_topic, bytes) => took(bytes.toString()))
     client.publish(CONTROL_TOPIC, 'go')
   })
 }

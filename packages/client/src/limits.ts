@@ -8,6 +8,8 @@ export const Limits = {
   receiveMaximum: 256,
   /** The same before MQTT 5.0, where nobody tells the server, if reading cannot be stopped. */
   unannouncedMessages: 4096,
+  /** What a subscription holds unread of this and earlier connections, in receive maximums. */
+  unreadWindows: 4,
   /** Bytes of acknowledgements that a server does not read before we read no more of it. */
   unreadBytes: 1_048_576,
   /** QoS 1 and 2 messages to the server in flight, unless it allows fewer. */
@@ -53,3 +55,10 @@ export const FLUSH_BYTES = 65_536
 /** Writers that are kept for reuse, and how large one may be to be kept. */
 export const SPARE_WRITERS_MAX = 16
 export const SPARE_WRITER_BYTES_MAX = 262_144
+
+/**
+ * Small payloads that wait for their reader share blocks of memory. A message that is kept holds
+ * its block until its payload is asked for, so a block is small.
+ */
+export const BLOCK_BYTES = 2048
+export const BLOCK_PAYLOAD_BYTES_MAX = 256

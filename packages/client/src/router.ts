@@ -2,7 +2,7 @@
 // Which subscriptions get a message: by subscription identifier when the server says it, else by
 // topic, remembered per topic until a subscription comes or goes.
 
-import { hasWildcard, parseSharedFilter, topicMatches } from '@godwit/packet'
+import { hasWildcard, PacketError, parseSharedFilter, topicMatches } from '@godwit/packet'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
 import type { PublishReader } from './publish-reader.ts'
@@ -13,6 +13,8 @@ import type { Wanted } from './wanted.ts'
 export interface Taker {
   readonly templates: readonly TopicTemplate[]
   readonly wanted: readonly Wanted[]
+  /** Whether it cannot hold another message of QoS 1 or 2, and must not lose it either. */
+  isOverrun(incoming: Incoming): boolean
   offer(
     source: PublishReader,
     topic: string,
@@ -33,6 +35,7 @@ interface Entry {
   readonly filter: string
 }
 
+const QUOTA_EXCEEDED = 0x97
 const NO_ROUTES: readonly Route[] = []
 
 export class Router {
@@ -95,6 +98,7 @@ export class Router {
     const identifiers = source.properties.subscriptionIdentifiers
     const routes =
       identifiers === undefined ? this.routesOf(topic) : this.identified(topic, identifiers)
+    if (source.qos > 0) refuseOverrun(routes, incoming)
     for (let i = 0; i < routes.length; i++) {
       const route = routes[i] as Route
       route.taker.offer(source, topic, incoming, route.template)
@@ -142,6 +146,15 @@ export class Router {
     this.routes = null
     this.lastTopic = ''
     this.lastRoutes = NO_ROUTES
+  }
+}
+
+/** Before anybody has got the message. @throws PacketError */
+function refuseOverrun(routes: readonly Route[], incoming: Incoming): void {
+  for (let i = 0; i < routes.length; i++) {
+    if (!(routes[i] as Route).taker.isOverrun(incoming)) continue
+    const text = 'more messages than are read, on this connection and earlier ones'
+    throw new PacketError('protocol-error', QUOTA_EXCEEDED, text)
   }
 }
 

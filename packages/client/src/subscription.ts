@@ -5,6 +5,7 @@
 import type { QoS } from '@godwit/packet'
 import { MqttError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
+import { Limits } from './limits.ts'
 import { fillMessage, Message } from './message.ts'
 import { Line } from './outgoing.ts'
 import type { PublishReader } from './publish-reader.ts'
@@ -55,6 +56,7 @@ type Waiter<P> = (result: IteratorResult<Message<P>>) => void
 type Failer = (error: unknown) => void
 
 const REFUSED = 0x83
+const EARLIER_WINDOWS = Limits.unreadWindows - 1
 const NOTHING: readonly TopicTemplate[] = []
 
 /** How a subscription was asked for. */
@@ -244,6 +246,12 @@ export class Subscription<P = Readonly<Record<string, string>>>
   /** @internal Whether handlers of `forEach` run. */
   get isHandling(): boolean {
     return this.running > 0
+  }
+
+  /** @internal A server that begins anew with each connection has a new window each time. */
+  isOverrun({ windowMax, receiveMaximum }: Incoming): boolean {
+    const max = this.settings.buffer.messagesMax + windowMax + EARLIER_WINDOWS * receiveMaximum
+    return this.buffered - this.looseCount >= max
   }
 
   /** @internal A message came that belongs here. */

@@ -25,6 +25,10 @@ export class Unclaimed implements Taker {
     return this.held.length
   }
 
+  isOverrun(): boolean {
+    return false
+  }
+
   offer(source: PublishReader, topic: string, incoming: Incoming): void {
     if (this.held.length >= Limits.unclaimedMessages || source.qos === 0) {
       this.dropped++

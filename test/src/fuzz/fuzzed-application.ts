@@ -237,7 +237,7 @@ export class FuzzedApplication {
     // A PUBREL that is sent again is in flight, but not in the window of its connection.
     if (inflight > inflightMax * connections) return `${inflight} messages are in flight`
     const isTold = client.negotiated.protocolVersion === 5
-    const unackedMax = isTold ? 2 * receiveMaximum : UNANNOUNCED_MAX
+    const unackedMax = isTold ? 4 * receiveMaximum : UNANNOUNCED_MAX
     if (unacknowledged > unackedMax) return `${unacknowledged} messages are unacknowledged`
     for (const { buffered, filter } of this.#subscriptions) {
       // A pause comes after the chunk that made it necessary.
