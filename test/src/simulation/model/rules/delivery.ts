@@ -26,12 +26,12 @@ export function writePublish(
   if (publication.topic !== packet.topic) broken('topic', `${what} with topic ${packet.topic}`)
   const matching = possibleRecords(facts, life, publication)
   if (matching.length === 0) broken('subscription', `${what} and has no subscription for it`)
-  const reasons = matching.filter(record => !isOwn(record, publication) || packet.retain)
-  if (reasons.length === 0) broken('no-local', `${what}, which is its own`)
-  // A replay has the QoS of its subscription when it leaves, which may be newer than the asking.
+  // A replay has the options that its subscription has when it leaves: newer ones, maybe.
   const asking = packet.retain ? life.records.filter(matches(publication)) : matching
+  const reasons = asking.filter(record => !isOwn(record, publication))
+  if (reasons.length === 0) broken('no-local', `${what}, which is its own`)
   checkQoS(what, packet, publication, asking)
-  checkFlags(what, packet, publication, reasons)
+  checkFlags(what, packet, publication, packet.retain ? matching : reasons)
   checkExpiry(facts, what, packet, publication)
   if (packet.qos < 2) checkCount(connection, life, packet, publication, matching)
   connection.owed.delete(publication.key)

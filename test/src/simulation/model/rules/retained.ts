@@ -11,7 +11,7 @@ import {
   type SubscriptionRecord,
 } from '../facts.ts'
 import { broken } from '../failure.ts'
-import { describe } from '../questions.ts'
+import { describe, isOwn } from '../questions.ts'
 
 /** A message with RETAIN has come: what was owed of its topic may be replaced. */
 export function arrive(facts: Facts, publication: Publication): void {
@@ -30,6 +30,7 @@ export function oweRetained(
     if (!topicMatches(record.topicFilter, topic)) continue
     const last = definite(list)
     if (last === null || last.isEmpty || last.acknowledgedAt >= record.possibleFrom) continue
+    if (isOwn(record, last)) continue
     if (last.expirySeconds >= 0 || facts.retainedMayBeLost) continue
     // It may come before SUBACK, which waits for the disk.
     if ((connection.replayed.get(last.key) ?? -1) >= record.possibleFrom) continue
