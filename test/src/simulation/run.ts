@@ -211,6 +211,12 @@ class Simulation {
         now()
         observer.outgoing(link, pieces)
       },
+      attached: (clientId, link) => observer.attached(clientId, link),
+      refused: (link, text) => {
+        now()
+        history.note(`link ${link} is refused: ${text}`)
+        observer.refused(link, text)
+      },
       detached: (clientId, text) => {
         now()
         history.note(`${clientId} is detached: ${text}`)

@@ -188,6 +188,8 @@ export class Facts {
   readonly connections: Map<number, ConnectionRecord> = new Map()
   /** CONNECT has come and CONNACK has not gone, oldest first, by client. */
   readonly connecting: Map<string, ConnectionRecord[]> = new Map()
+  /** Who has the session, with CONNACK written or not, by client. */
+  readonly attached: Map<string, ConnectionRecord> = new Map()
   /** Clients whose last CONNECT was never answered: they may have a session. */
   readonly ghosts: Set<string> = new Set()
   readonly wills: WillRecord[] = []
@@ -212,10 +214,6 @@ export class Facts {
     const list = this.missing.get(key)
     if (list === undefined) this.missing.set(key, [publication])
     else list.push(publication)
-  }
-
-  connectionOf(clientId: string): ConnectionRecord | null {
-    return this.lives.get(clientId)?.connection ?? null
   }
 
   endLife(life: SessionLife): void {

@@ -31,6 +31,7 @@ import * as window from './rules/window.ts'
 
 const PACKET_BYTES_MAX = 100_000_000
 const GOODBYE = 'the client disconnected'
+const GAVE_WAY = 'taken over; the other one came from'
 
 export interface ObserverOptions {
   readonly inflightMax: number
@@ -110,18 +111,34 @@ export class Observer {
     }
   }
 
+  /** The broker says that the connection has the session; CONNACK may have to wait. */
+  attached(clientId: string, link: number): void {
+    const { facts } = this
+    const connection = facts.connections.get(link)
+    if (connection === undefined) broken('session', `link ${link} has a session, no CONNECT`)
+    if (facts.attached.has(clientId)) broken('session', `${clientId} has two connections`)
+    facts.attached.set(clientId, connection)
+  }
+
+  /** The broker says that the connection will get no session. */
+  refused(link: number, text: string): void {
+    const { facts } = this
+    const connection = facts.connections.get(link)
+    if (connection === undefined || !text.startsWith(GAVE_WAY)) return
+    facts.at++
+    if (this.#stopWaiting(connection)) sessions.giveWay(facts, connection)
+  }
+
   /** The broker says that the client's connection has ended. */
   detached(clientId: string, text: string): void {
     const { facts } = this
     facts.at++
-    const connection = facts.connectionOf(clientId)
-    if (connection !== null) {
-      sessions.detach(facts, connection, connection.farewell !== null && text === GOODBYE)
-      return
-    }
-    const waiting = facts.connecting.get(clientId)?.shift()
-    if (waiting !== undefined)
-      sessions.ghost(facts, waiting, this.#options.legacySessionExpirySeconds)
+    const connection = facts.attached.get(clientId)
+    if (connection === undefined) broken('session', `${clientId} is detached and was not attached`)
+    facts.attached.delete(clientId)
+    if (this.#stopWaiting(connection)) {
+      sessions.ghost(facts, connection, this.#options.legacySessionExpirySeconds)
+    } else sessions.detach(facts, connection, connection.farewell !== null && text === GOODBYE)
   }
 
   closed(link: Link): void {
@@ -133,12 +150,17 @@ export class Observer {
       broken('session', `${connection.connect.clientId} is connected by a closed connection`)
     }
     connection.isClosed = true
-    const waiting = facts.connecting.get(connection.connect.clientId) ?? []
-    const place = waiting.indexOf(connection)
-    if (place < 0) return
+    if (!this.#stopWaiting(connection)) return
     // It waited for its session, and was not let in: what its CONNECT did is not known.
-    waiting.splice(place, 1)
     sessions.ghost(facts, connection, this.#options.legacySessionExpirySeconds)
+  }
+
+  /** @returns whether its CONNACK had not been written */
+  #stopWaiting(connection: ConnectionRecord): boolean {
+    const waiting = this.facts.connecting.get(connection.connect.clientId) ?? []
+    const place = waiting.indexOf(connection)
+    if (place >= 0) waiting.splice(place, 1)
+    return place >= 0
   }
 
   turnEnded(): void {

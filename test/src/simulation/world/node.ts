@@ -23,6 +23,10 @@ export interface Witness {
   /** The broker has handled so many packets of the chunk, and has done all that meanwhile. */
   incoming(link: Link, chunk: Uint8Array, packets: number, between: readonly Between[]): void
   outgoing(link: Link, pieces: readonly Uint8Array[]): void
+  /** The client of this id has its session, by the connection on this link. */
+  attached(clientId: string, link: number): void
+  /** A connection has ended before it got a session. */
+  refused(link: number, text: string): void
   /** The client of this id has no connection any more. */
   detached(clientId: string, text: string): void
   /** The broker has been told that the network connection is gone. */
@@ -245,11 +249,15 @@ export class BrokerNode {
       received: ignore,
       sent: ignore,
       published: ignore,
-      connected: ignore,
+      connected: ({ clientId, origin }) => {
+        this.#tell(() => this.#witness.attached(clientId, origin.remotePort))
+      },
       disconnected: (clientId, _reasonCode, text) => {
         this.#tell(() => this.#witness.detached(clientId, text))
       },
-      refused: ignore,
+      refused: (origin, _clientId, _reasonCode, text) => {
+        this.#tell(() => this.#witness.refused(origin.remotePort, text))
+      },
       subscribed: ignore,
       unsubscribed: ignore,
       dropped: ignore,

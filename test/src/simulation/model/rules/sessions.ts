@@ -114,6 +114,7 @@ export function crash(facts: Facts, legacySeconds: number): void {
     for (const connection of list) ghost(facts, connection, legacySeconds)
   }
   facts.connecting.clear()
+  facts.attached.clear()
   for (const life of [...facts.lives.values()]) {
     const connection = life.connection
     if (connection !== null) {
@@ -160,6 +161,19 @@ export function ghost(facts: Facts, connection: ConnectionRecord, legacySeconds:
     connection.will.publication.lastAt = NEVER
   }
   if (life?.will) life.will.dueMs = NEVER
+}
+
+/**
+ * Another CONNECT of the client came while this one waited for its session. It got none and left
+ * none; but with a clean start it has ended the one that there was.
+ */
+export function giveWay(facts: Facts, connection: ConnectionRecord): void {
+  connection.isClosed = true
+  const { will } = connection
+  if (will !== null) will.publication.forbidden = 'its CONNECT gave way to another'
+  const life = facts.lives.get(connection.connect.clientId)
+  // A crash may come before the end is durable.
+  if (connection.connect.cleanStart && life !== undefined) makeUnsure(facts, life)
 }
 
 /** The session is gone and the client may never hear of it: it would send what is finished. */
