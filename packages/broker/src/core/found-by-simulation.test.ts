@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { PacketType } from '@godwit/packet'
+import { Model } from '../store/testing/model.ts'
 import { connectPacket, text, World } from '../testing/harness.ts'
 import type { StoreReader } from './ports.ts'
 
@@ -171,6 +172,27 @@ test('CONNACK without a session waits until the end of the one before is durable
   world.store.finish()
   world.settle()
   assert.equal(second.take()[0]?.type, PacketType.CONNACK)
+})
+
+test('what waits for a group goes to a member that returns, though nothing of its own waits', () => {
+  for (const qos of [1, 2] as const) {
+    for (const kept of [undefined, new Model()]) {
+      const world = new World(kept === undefined ? {} : { kept })
+      const options = {
+        clientId: 'm',
+        cleanStart: false,
+        properties: { sessionExpiryInterval: 60 },
+      }
+      const member = world.connect(options)
+      member.subscribe('$share/g/t', qos)
+      member.cut()
+      world.connect({ clientId: 'publisher' }).publish('t', 'waits', { qos })
+      const packets = world.connect(options).early
+      const got = packets.flatMap(packet => (packet.type === PacketType.PUBLISH ? [packet] : []))
+      const place = kept === undefined ? 'memory' : 'the store'
+      assert.deepEqual(got.map(text), ['waits'], `QoS ${qos} from ${place}`)
+    }
+  }
 })
 
 /** A world whose broker has started on what `load` gives it. */

@@ -115,9 +115,14 @@ export class Queues {
       if (connection === null || !connection.ready) continue
       if (!this.transmit(connection, session)) this.blocked.push(session)
       if (session.retainedJobs !== null) this.broker.retainer.serve(connection, session)
-      // One that woke after `assignAll`, its CONNACK just gone, has its queue looked at next turn.
-      if (i >= assigned && session.queue !== null && session.queue.length > 0) this.wake(session)
+      if (i >= assigned) this.lookAgain(session)
     }
+  }
+
+  /** It woke after `assignAll`, its CONNACK just gone: what waits for it is looked at next turn. */
+  private lookAgain(session: Session): void {
+    if (session.queue !== null && session.queue.length > 0) this.wake(session)
+    this.broker.groups.serve(session)
   }
 
   /** A batch is durable: those that waited for it go on. */
