@@ -176,7 +176,11 @@ export class Link implements Wire {
       this.#tellClient(0)
       this.#tellBroker(this.#delay(), 'the broker ended it')
     })
-    this.#schedule.after(LINGER_MS, () => this.#tellBroker(0, 'lingered long enough'))
+    this.#schedule.after(LINGER_MS, () => {
+      // A reset: what the client has not read by then is lost, and it learns that.
+      this.#tellClient(this.#delay())
+      this.#tellBroker(0, 'lingered long enough')
+    })
   }
 
   destroy(): void {
