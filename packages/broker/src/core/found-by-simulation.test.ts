@@ -174,7 +174,7 @@ test('CONNACK without a session waits until the end of the one before is durable
   assert.equal(second.take()[0]?.type, PacketType.CONNACK)
 })
 
-test('what waits for a group goes to a member that returns, though nothing of its own waits', () => {
+test('what waits for a group goes to a member that returns and has nothing of its own', () => {
   for (const qos of [1, 2] as const) {
     for (const kept of [undefined, new Model()]) {
       const world = new World(kept === undefined ? {} : { kept })

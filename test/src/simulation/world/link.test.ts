@@ -33,6 +33,6 @@ test('a client that reads learns of the end after the last byte, once', () => {
   assert.deepEqual(told(true), { bytes: 10, client: [0], broker: ['the broker ended it'] })
 })
 
-test('a client that reads nothing learns of the end as well, when the broker has waited enough', () => {
+test('a client that reads nothing learns of it when the broker has waited enough', () => {
   assert.deepEqual(told(false), { bytes: 0, client: [5000], broker: ['lingered long enough'] })
 })
