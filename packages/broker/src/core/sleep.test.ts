@@ -211,6 +211,40 @@ test('of two connections that wait for one session the later one gets it', () =>
   assert.ok(connack?.type === PacketType.CONNACK && connack.sessionPresent)
 })
 
+test('a connection that gave way while it waited leaves no will', () => {
+  const world = pagingWorld()
+  const watcher = watch(world, 'will')
+  connectKept(world, 's').cut()
+  world.store.late = true
+  const kept = { clientId: 's', cleanStart: false, properties: KEPT }
+  const one = world.open(5).send(connectPacket({ ...kept, will: willOf('will', 0) }))
+  const two = world.open(5).send(connectPacket(kept))
+  world.store.late = false
+  assert.equal(one.ended, true)
+  two.cut()
+  world.advance(2_000_000)
+  assert.deepEqual(watcher.take(), [])
+})
+
+test('a clean start that gave way while it waited has ended the session, its will goes out', () => {
+  const world = pagingWorld()
+  const watcher = watch(world, 'will')
+  const first = connectKept(world, 's', { will: willOf('will', 500) })
+  first.subscribe('t', 1)
+  first.cut()
+  world.store.late = true
+  const kept = { clientId: 's', properties: KEPT }
+  world.open(5).send(connectPacket({ ...kept, cleanStart: true }))
+  const two = world.open(5).send(connectPacket({ ...kept, cleanStart: false }))
+  assert.deepEqual(watcher.take(), [])
+  world.store.late = false
+  const [connack] = two.take()
+  assert.ok(connack?.type === PacketType.CONNACK && !connack.sessionPresent)
+  assert.deepEqual(texts(watcher.takePublishes()), ['gone'])
+  publishMany(world, 't', 1, 1)
+  assert.deepEqual(two.take(), [])
+})
+
 test('a client that goes while its session is on its way loses nothing', () => {
   const world = pagingWorld()
   const first = connectKept(world, 's')
