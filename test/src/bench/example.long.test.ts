@@ -35,8 +35,9 @@ test('a first build sets the baseline, a second is compared with it', async () =
     assert.equal(first.code, 0, first.output)
     assert.match(first.output, /trial 3 of 3/)
     assert.ok(existsSync(join(folder, 'baseline.json')))
+    // The second may be the slower one: that is for the exit code to say, and not for this test.
     const second = await run(port)
-    assert.equal(second.code, 0, second.output)
+    assert.ok(second.code === 0 || second.code === 4, second.output)
     assert.match(second.output, /better, \d+ worse beyond chance/)
   })
   assert.equal((await run(port)).code, 3)

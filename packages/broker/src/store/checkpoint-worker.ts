@@ -3,6 +3,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { Ballast } from './ballast.ts'
 import { crashPoints } from './crash-points.ts'
@@ -95,9 +97,20 @@ function handle(request: Request): void {
       break
     default:
       replica?.close()
+      collectGarbage()
       // checkpoint.ts ends the thread: one that ends by itself may wait for ever.
       answer({ type: 'closed' })
   }
+}
+
+/**
+ * A thread that ends waits for its compiler, and the compiler for a collection if the heap is just
+ * full, which the ending thread never does. After a collection the heap is not full.
+ */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
 }
 
 function ballastOf({ databasePath, ballastBytes }: WorkerSettings): Ballast {
