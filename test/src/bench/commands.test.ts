@@ -53,7 +53,7 @@ test('load writes JSON, CSV and a log of histograms, and report renders them aga
   const [head = '', ...rows] = readFileSync(file('a.csv'), 'utf8').trim().split('\n')
   assert.ok(rows.length >= 3)
   for (const row of rows) assert.equal(row.split(',').length, head.split(',').length)
-  assert.match(readFileSync(file('a.hdr'), 'utf8'), /^Tag=response,0\.0\d\d,1\.\d+,/m)
+  assert.match(readFileSync(file('a.hdr'), 'utf8'), /^Tag=response,\d+\.\d+,\d+\.\d+,/m)
   const again = await godwit('bench', 'report', file('a.json'), '--csv', file('b.csv'))
   assert.equal(again.code, 0)
   assert.ok(again.output.includes(output.trim()))
