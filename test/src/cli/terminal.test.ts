@@ -33,8 +33,9 @@ function atTerminal(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): { shown: () => string; type: (text: string) => void; ended: Promise<number | null> } {
-  const line = [process.execPath, GODWIT, ...args].map(word => `'${word}'`).join(' ')
-  const env = { ...process.env, TERM: 'xterm', NO_COLOR: '', ...environment }
+  // A shell that stayed would take the Ctrl-C as well, and end with a code of its own.
+  const line = `exec ${[process.execPath, GODWIT, ...args].map(word => `'${word}'`).join(' ')}`
+  const env = { ...process.env, SHELL: '/bin/sh', TERM: 'xterm', NO_COLOR: '', ...environment }
   const child = spawn(SCRIPT, ['-qec', line, '/dev/null'], { env, timeout: 60_000 })
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => {
@@ -95,7 +96,7 @@ test('sub --watch keeps a line for each topic and restores the terminal', async 
   const ready = nextEvent(broker, 'subscribe')
   const args = ['sub', '-h', '127.0.0.1', '-p', String(port), '-t', '#', '--watch']
   const { shown, type, ended } = atTerminal(args)
-  await ready
+  await Promise.race([ready, ended.then(code => assert.fail(`sub ended with ${code}`))])
   broker.publish('b', 'first')
   broker.publish('b', 'sec\x1b[2Jond')
   broker.publish('a', 'other')
