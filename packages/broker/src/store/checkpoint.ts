@@ -1,33 +1,18 @@
-// The main end of the worker that owns the database. It tells the worker which parts of the
+// The main end of the thread that owns the database. It tells the thread which parts of the
 // log are new, when to write, and hears which batch the database has. It never waits, but for the
 // reading of all at start.
 
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { StoreReader } from '../core/ports.ts'
-import type { Answer, ChunkAnswer, Request, WorkerSettings } from './checkpoint-worker.ts'
+import type { Answer, Request } from './checkpoint-service.ts'
+import type { CheckpointThread, ThreadEvents } from './checkpoint-thread.ts'
 import { StoreError } from './errors.ts'
 import type { LogRange } from './log.ts'
 import type { PageRequest } from './page-writer.ts'
 import type { Recovered } from './replica.ts'
 import { ChunkReader } from './state-reader.ts'
 
-/** A chunk takes milliseconds; a thread that needs longer than this has died. */
-const CHUNK_TIMEOUT_MS = 60_000
 /** So many are asked for ahead, so that both threads work. */
 const CHUNKS_AHEAD = 4
-/** The worker's heap: what it collects between two checkpoints, with room to spare. */
-const WORKER_HEAP_MB = 1024
-/** What it reads lives short: more would only make the process larger. */
-const WORKER_YOUNG_MB = 8
-
-export interface CheckpointOptions {
-  readonly databasePath: string
-  readonly logDirectory: string
-  readonly salvage: boolean
-  readonly overlayBytesMax: number
-  readonly ballastBytes: number
-  readonly crash: string
-}
 
 export interface CheckpointEvents {
   /** `reserved`: space for bad times is there. */
@@ -39,9 +24,7 @@ export interface CheckpointEvents {
 }
 
 export class Checkpoint {
-  private readonly worker: Worker
-  private readonly signal = new Int32Array(new SharedArrayBuffer(4))
-  private readonly chunks: MessagePort
+  private readonly thread: CheckpointThread
   private events: CheckpointEvents | null = null
   private recovering: {
     resolve(recovered: Recovered): void
@@ -50,21 +33,13 @@ export class Checkpoint {
   private pagesAwaited = 0
   private closing: (() => void) | null = null
 
-  constructor(options: CheckpointOptions) {
-    const channel = new MessageChannel()
-    this.chunks = channel.port1
-    const settings: WorkerSettings = { ...options, signal: this.signal, chunks: channel.port2 }
-    this.worker = new Worker(new URL('./checkpoint-worker.js', import.meta.url), {
-      workerData: settings,
-      transferList: [channel.port2],
-      resourceLimits: {
-        maxOldGenerationSizeMb: WORKER_HEAP_MB,
-        maxYoungGenerationSizeMb: WORKER_YOUNG_MB,
+  constructor(start: (events: ThreadEvents) => CheckpointThread) {
+    this.thread = start({
+      answered: answer => this.take(answer),
+      died: cause => {
+        const { message } = cause
+        this.fail(new StoreError('io', `the thread of the database ended: ${message}`, cause))
       },
-    })
-    this.worker.on('message', (answer: Answer) => this.take(answer))
-    this.worker.on('error', (cause: Error) => {
-      this.fail(new StoreError('io', `the thread of the database ended: ${cause.message}`, cause))
     })
   }
 
@@ -87,7 +62,7 @@ export class Checkpoint {
     for (let i = 0; i < CHUNKS_AHEAD; i++) this.request({ type: 'chunk' })
     let open = true
     for (let awaited = CHUNKS_AHEAD; awaited > 0; awaited--) {
-      const chunk = this.nextChunk()
+      const chunk = this.thread.nextChunk()
       if (chunk === null || !open) {
         open = false
         continue
@@ -111,12 +86,12 @@ export class Checkpoint {
 
   /** `page` answers. What has been followed counts. */
   fetch(ticket: number, request: PageRequest): void {
-    if (this.pagesAwaited++ === 0) this.worker.ref()
+    if (this.pagesAwaited++ === 0) this.thread.hold(true)
     this.request({ type: 'fetch', ticket, ...request })
   }
 
   close(): Promise<void> {
-    this.worker.ref()
+    this.thread.hold(true)
     return new Promise(resolve => {
       this.closing = resolve
       this.request({ type: 'close' })
@@ -124,31 +99,19 @@ export class Checkpoint {
   }
 
   /** Ends the thread without any ceremony. */
-  async terminate(): Promise<void> {
-    await this.worker.terminate()
-    this.chunks.close()
-  }
-
-  private nextChunk(): ChunkAnswer {
-    for (;;) {
-      const seen = Atomics.load(this.signal, 0)
-      const received = receiveMessageOnPort(this.chunks) as { message: ChunkAnswer } | undefined
-      if (received !== undefined) return received.message
-      if (Atomics.wait(this.signal, 0, seen, CHUNK_TIMEOUT_MS) === 'timed-out') {
-        throw new StoreError('io', 'the thread of the database does not answer')
-      }
-    }
+  terminate(): Promise<void> {
+    return this.thread.terminate()
   }
 
   private request(request: Request): void {
-    this.worker.postMessage(request)
+    this.thread.request(request)
   }
 
   private take(answer: Answer): void {
     switch (answer.type) {
       case 'recovered':
         // From now on it does not keep the process alive by itself.
-        this.worker.unref()
+        this.thread.hold(false)
         this.recovering?.resolve(answer.recovered)
         this.recovering = null
         break
@@ -159,7 +122,7 @@ export class Checkpoint {
         this.events?.flushFailed(answer.text)
         break
       case 'page':
-        if (--this.pagesAwaited === 0 && this.closing === null) this.worker.unref()
+        if (--this.pagesAwaited === 0 && this.closing === null) this.thread.hold(false)
         this.events?.page(answer.ticket, answer.records)
         break
       case 'failed':

@@ -6,16 +6,15 @@
 import { join } from 'node:path'
 import type { Store, StoredPage, StoreReader } from '../core/ports.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { type CrashPoint, crashPoints } from './crash-points.ts'
 import { directoryError, StoreError, textOf } from './errors.ts'
-import { nodeFileSystem } from './file-system.ts'
-import { type DirectoryLock, lockDirectory } from './lock.ts'
+import type { DirectoryLock } from './lock.ts'
 import { Log } from './log.ts'
 import { FRAME_HEADER_BYTES } from './log-format.ts'
 import { pageOf } from './page-reader.ts'
 import type { PageRequest } from './page-writer.ts'
 import { RecordWriter } from './record-writer.ts'
 import type { Recovered } from './replica.ts'
+import { nodeWorld, type StoreWorld } from './world.ts'
 
 /** Takes what the store has to say. */
 export interface StoreLog {
@@ -52,40 +51,52 @@ const CHECKPOINT_BYTES = 64 * 1024 * 1024
 const CHECKPOINT_MS = 30_000
 /** Kept free for the time when the disk is full. */
 const BALLAST_BYTES_MAX = 32 * 1024 * 1024
-/** The thread is told of the log in parts of about this size. */
-const FOLLOW_BYTES = 4 * 1024 * 1024
-/** Heap of the thread for what is not in the database yet. */
-const OVERLAY_BYTES_MAX = 256 * 1024 * 1024
-/** More than this waits for the disk: publishers are not read. */
-const OPEN_BATCH_BYTES_MAX = 16 * 1024 * 1024
-/** More than this is in the log and not in the database: publishers are not read. */
-const LOG_BYTES_MAX = 512 * 1024 * 1024
+/** What is kept in memory until the disk or the thread has it. */
+export interface StoreLimits {
+  /** The thread is told of the log in parts of about this size. */
+  readonly followBytes: number
+  /** Heap of the thread for what is not in the database yet. */
+  readonly overlayBytesMax: number
+  /** More than this waits for the disk: publishers are not read. */
+  readonly openBatchBytesMax: number
+  /** More than this is in the log and not in the database: publishers are not read. */
+  readonly logBytesMax: number
+}
+
+const DEFAULT_STORE_LIMITS: StoreLimits = {
+  followBytes: 4 * 1024 * 1024,
+  overlayBytesMax: 256 * 1024 * 1024,
+  openBatchBytesMax: 16 * 1024 * 1024,
+  logBytesMax: 512 * 1024 * 1024,
+}
 const RETRY_MS = 1000
 
 /**
  * Opens the store in a directory and recovers what an earlier process left.
+ * @param world only the simulation gives another, and other limits
  * @throws StoreError `locked`, `corrupt`, `newer-version`, `io`
  */
 export async function openDiskStore(
   options: DiskStoreOptions,
   owner: DiskOwner,
   log: StoreLog,
+  world: StoreWorld = nodeWorld(),
+  limits: StoreLimits = DEFAULT_STORE_LIMITS,
 ): Promise<DiskStore> {
   const { directory } = options
   const logDirectory = join(directory, 'log')
-  const lock = await takeDirectory(directory, logDirectory)
-  const crash = process.env['GODWIT_CRASH'] ?? ''
-  const checkpoint = new Checkpoint({
+  const lock = await takeDirectory(world, directory, logDirectory)
+  const settings = {
     databasePath: join(directory, 'state.db'),
     logDirectory,
     salvage: options.salvage ?? false,
-    overlayBytesMax: OVERLAY_BYTES_MAX,
+    overlayBytesMax: limits.overlayBytesMax,
     ballastBytes: Math.min(options.checkpointBytes ?? CHECKPOINT_BYTES, BALLAST_BYTES_MAX),
-    crash,
-  })
+  }
+  const checkpoint = new Checkpoint(events => world.startThread(settings, events))
   try {
     const recovered = await checkpoint.recover()
-    const store = new DiskStore(options, owner, log, lock, checkpoint, recovered, crash)
+    const store = new DiskStore(options, owner, log, lock, checkpoint, recovered, world, limits)
     await store.open(recovered)
     return store
   } catch (error) {
@@ -95,10 +106,14 @@ export async function openDiskStore(
   }
 }
 
-async function takeDirectory(directory: string, logDirectory: string): Promise<DirectoryLock> {
+async function takeDirectory(
+  world: StoreWorld,
+  directory: string,
+  logDirectory: string,
+): Promise<DirectoryLock> {
   try {
-    await nodeFileSystem.makeDirectory(logDirectory)
-    return await lockDirectory(directory)
+    await world.fileSystem.makeDirectory(logDirectory)
+    return await world.lock(directory)
   } catch (error) {
     throw directoryError(directory, error)
   }
@@ -119,7 +134,8 @@ export class DiskStore extends RecordWriter implements Store {
   private readonly lock: DirectoryLock
   private readonly checkpoint: Checkpoint
   private readonly log: Log
-  private readonly reached: (point: CrashPoint) => void
+  private readonly world: StoreWorld
+  private readonly limits: StoreLimits
   private readonly checkpointBytes: number
   private readonly checkpointMs: number
   /** The batch that is on its way to the disk. */
@@ -131,6 +147,8 @@ export class DiskStore extends RecordWriter implements Store {
   private closing: (() => void) | null = null
   private short = false
   private databaseFull = false
+  /** Another checkpoint has been planned, since one failed. */
+  private retrying = false
   /** Space is kept that lets the database shrink on a full disk. */
   private reserved: boolean
   /** Bytes of the log that the thread has not been told of, and that the database has not. */
@@ -139,7 +157,8 @@ export class DiskStore extends RecordWriter implements Store {
   /** Of those, what the running checkpoint takes. */
   private flushingBytes = 0
   private flushing = false
-  private timer: NodeJS.Timeout | null = null
+  /** Ends the waiting for the next checkpoint; null: the store is not open. */
+  private cancelTimer: (() => void) | null = null
   private recycling: Promise<void> = Promise.resolve()
 
   constructor(
@@ -149,27 +168,29 @@ export class DiskStore extends RecordWriter implements Store {
     lock: DirectoryLock,
     checkpoint: Checkpoint,
     recovered: Recovered,
-    crash: string,
+    world: StoreWorld,
+    limits: StoreLimits,
   ) {
     super(FRAME_HEADER_BYTES)
     this.owner = owner
     this.messages = messages
     this.lock = lock
     this.checkpoint = checkpoint
-    this.reached = crashPoints(crash)
+    this.world = world
+    this.limits = limits
     this.reserved = recovered.reserved
     this.checkpointBytes = options.checkpointBytes ?? CHECKPOINT_BYTES
     this.checkpointMs = options.checkpointMs ?? CHECKPOINT_MS
     const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
     this.log = new Log(
       {
-        fileSystem: nodeFileSystem,
+        fileSystem: world.fileSystem,
         directory: join(options.directory, 'log'),
         storeId: recovered.storeId,
         segmentBytes,
         spareCount: SPARE_COUNT,
         freeMax: Math.ceil(this.checkpointBytes / segmentBytes) + 1,
-        reached: this.reached,
+        reached: world.reached,
         shortage: short => this.shortage(short),
         failed: cause => this.fail(cause),
       },
@@ -193,7 +214,9 @@ export class DiskStore extends RecordWriter implements Store {
   }
 
   get congested(): boolean {
-    return this.length > OPEN_BATCH_BYTES_MAX || this.uncheckedBytes > LOG_BYTES_MAX
+    return (
+      this.length > this.limits.openBatchBytesMax || this.uncheckedBytes > this.limits.logBytesMax
+    )
   }
 
   /** Gets the log ready to take records. */
@@ -207,8 +230,7 @@ export class DiskStore extends RecordWriter implements Store {
     const names = recovered.files.map(([name]) => name)
     await this.log.segments.adopt(names, new Map(recovered.files))
     await this.log.open()
-    this.timer = setInterval(() => this.flushIfAny(), this.checkpointMs)
-    this.timer.unref()
+    this.flushInTime()
     if (!recovered.reserved) {
       this.tellOfSpace(true)
       this.flushLater()
@@ -244,8 +266,8 @@ export class DiskStore extends RecordWriter implements Store {
 
   /** Writes what is open, brings the database up to date and lets the directory go. */
   async close(): Promise<void> {
-    if (this.timer !== null) clearInterval(this.timer)
-    this.timer = null
+    this.cancelTimer?.()
+    this.cancelTimer = null
     await this.drain()
     if (this.failure === null) {
       this.tell()
@@ -285,10 +307,10 @@ export class DiskStore extends RecordWriter implements Store {
     this.durableBatch = batch
     // The disk is not idle while the core makes use of what is durable.
     this.commit()
-    this.reached('before_ack')
+    this.world.reached('before_ack')
     this.owner.durable(batch)
     if (this.fetches.length > 0) this.sendFetches()
-    if (this.untoldBytes >= FOLLOW_BYTES) this.tell()
+    if (this.untoldBytes >= this.limits.followBytes) this.tell()
     if (this.uncheckedBytes - this.flushingBytes >= this.checkpointBytes) this.flush()
     if (this.writing) return
     const closing = this.closing
@@ -312,8 +334,11 @@ export class DiskStore extends RecordWriter implements Store {
     this.checkpoint.follow(this.log.takeRanges())
   }
 
-  private flushIfAny(): void {
-    if (this.uncheckedBytes > 0) this.flush()
+  private flushInTime(): void {
+    this.cancelTimer = this.world.fileSystem.after(this.checkpointMs, () => {
+      if (this.uncheckedBytes > 0) this.flush()
+      this.flushInTime()
+    })
   }
 
   private flush(): void {
@@ -354,7 +379,12 @@ export class DiskStore extends RecordWriter implements Store {
   }
 
   private flushLater(): void {
-    if (this.timer !== null) setTimeout(() => this.flush(), RETRY_MS).unref()
+    if (this.retrying) return
+    this.retrying = true
+    this.world.fileSystem.after(RETRY_MS, () => {
+      this.retrying = false
+      if (this.cancelTimer !== null) this.flush()
+    })
   }
 
   private shortage(short: boolean): void {

@@ -2,17 +2,17 @@
 // It follows the log range by range, and writes into the database when it is told to, or when what
 // it holds becomes too large. It runs in the worker; recovery and checkpoint are the same code.
 
-import fs from 'node:fs'
 import { join } from 'node:path'
 import type { Ballast } from './ballast.ts'
 import { Elision, type Records } from './elision.ts'
 import { StoreError, textOf } from './errors.ts'
 import type { LogRange } from './log.ts'
-import { frameAt, frameSeed, segmentNumber } from './log-format.ts'
+import { asBuffer, frameAt, frameSeed, segmentNumber } from './log-format.ts'
 import { LogScanner, type LostRecords } from './log-scanner.ts'
 import { Overlay } from './overlay.ts'
 import { type PageRequest, readPage } from './page-writer.ts'
 import { State, type StateOptions } from './state.ts'
+import { nodeWaitingFiles, type WaitingFiles } from './waiting-files.ts'
 
 export interface Recovered {
   readonly storeId: Uint8Array
@@ -35,11 +35,14 @@ export interface ReplicaOptions extends StateOptions {
   /** Above it what was collected goes into the database at the next end of a batch. */
   readonly overlayBytesMax: number
   readonly ballast: Pick<Ballast, 'wanted' | 'take' | 'release'>
+  /** Only the simulation gives others. */
+  readonly files?: WaitingFiles
 }
 
 export class Replica {
   state: State
   private readonly options: ReplicaOptions
+  private readonly files: WaitingFiles
   private readonly overlay = new Overlay()
   private readonly elision = new Elision()
   private taken: Records[] = []
@@ -49,6 +52,7 @@ export class Replica {
   /** @throws StoreError `newer-version`, `corrupt` */
   constructor(options: ReplicaOptions) {
     this.options = options
+    this.files = options.files ?? nodeWaitingFiles
     this.state = new State(options)
     this.sequence = this.state.appliedSequence
   }
@@ -65,17 +69,15 @@ export class Replica {
       this.take(bytes, start, end, sequence)
     }
     const scanner = new LogScanner({ storeId, appliedSequence, salvage }, visit)
-    const files: [string, number][] = []
-    const names = fs.readdirSync(logDirectory).toSorted()
-    const numbers = names.map(segmentNumber).filter(number => number > 0)
+    const files = this.files.list(logDirectory)
+    const numbers = files.map(([name]) => segmentNumber(name)).filter(number => number > 0)
     /** Files whose contents nobody needs. */
     const spare: string[] = []
-    for (const name of names) {
+    for (const [name, byteCount] of files) {
       const path = join(logDirectory, name)
-      files.push([name, fs.statSync(path).size])
       const number = segmentNumber(name)
       const before = scanner.lastSequence
-      if (number > 0) scanner.scan(name, number, fs.readFileSync(path))
+      if (number > 0) scanner.scan(name, number, this.files.read(path, 0, byteCount))
       if (scanner.lastSequence === before) {
         spare.push(name)
         continue
@@ -101,8 +103,7 @@ export class Replica {
   /** Reads what was written to the log since the last call. */
   follow(ranges: readonly LogRange[]): void {
     for (const { path, number, start, end } of ranges) {
-      const bytes = Buffer.allocUnsafeSlow(end - start)
-      readRange(path, bytes, start)
+      const bytes = asBuffer(this.files.read(path, start, end))
       const seed = frameSeed(this.state.storeId, number)
       for (let at = 0; at < bytes.length; ) {
         const frame = frameAt(bytes, at, seed)
@@ -176,7 +177,7 @@ export class Replica {
       return []
     } catch (error) {
       if (spare.length === 0 || !this.options.ballast.wanted) throw roomNeeded(this.options, error)
-      for (const name of spare) fs.rmSync(join(this.options.logDirectory, name))
+      for (const name of spare) this.files.remove(join(this.options.logDirectory, name))
     }
     try {
       this.flush()
@@ -221,17 +222,4 @@ function roomNeeded({ ballast, path }: ReplicaOptions, error: unknown): unknown 
   if (!ballast.wanted) return error
   const text = `the disk is too full to write ${path} (${textOf(error)}): make room and start again`
   return new StoreError('disk-full', text, error)
-}
-
-function readRange(path: string, bytes: Uint8Array, start: number): void {
-  const descriptor = fs.openSync(path, 'r')
-  try {
-    for (let done = 0; done < bytes.length; ) {
-      const count = fs.readSync(descriptor, bytes, done, bytes.length - done, start + done)
-      if (count === 0) throw new StoreError('corrupt', `${path} ends at ${start + done}`)
-      done += count
-    }
-  } finally {
-    fs.closeSync(descriptor)
-  }
 }

@@ -15,6 +15,8 @@ export interface Statement {
   iterate(values: readonly SqlValue[]): IterableIterator<Row>
 }
 
+/** As a path: a database that ends with its process; for tests. */
+export const IN_MEMORY = ':memory:'
 const FREE_PAGES_MIN = 1024
 const PAGES_PER_STEP = 128
 const STEPS_PER_CALL = 32
@@ -52,7 +54,8 @@ export class Database {
     this.database.exec('PRAGMA page_size = 8192')
     this.database.exec('PRAGMA auto_vacuum = INCREMENTAL')
     const mode = this.database.get('PRAGMA journal_mode = WAL')
-    if (mode?.['journal_mode'] !== 'wal') throw new Error(`${path} has no write-ahead log`)
+    const wanted = path === IN_MEMORY ? 'memory' : 'wal'
+    if (mode?.['journal_mode'] !== wanted) throw new Error(`${path} has no write-ahead log`)
     this.database.exec('PRAGMA synchronous = FULL')
     this.database.exec('PRAGMA cache_size = -16000')
     this.database.exec('PRAGMA journal_size_limit = 67108864')

@@ -50,6 +50,8 @@ export interface StateOptions {
   readonly reached: (point: CrashPoint) => void
   /** Only tests give others. */
   readonly migrations?: readonly string[]
+  /** Only the simulation gives another. */
+  readonly openDatabase?: (path: string) => Database
 }
 
 export class State {
@@ -66,7 +68,7 @@ export class State {
   /** @throws StoreError `newer-version`, `corrupt` */
   constructor(options: StateOptions) {
     this.options = options
-    this.database = new Database(options.path)
+    this.database = options.openDatabase?.(options.path) ?? new Database(options.path)
     migrate(this.database, options.path, options.newId, options.migrations ?? MIGRATIONS)
     const names = Object.keys(Sql) as (keyof typeof Sql)[]
     const statements = names.map(name => [name, this.database.prepare(Sql[name])] as const)
