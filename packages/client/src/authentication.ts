@@ -1,8 +1,10 @@
 // Enhanced authentication: the exchange of AUTH packets before CONNACK and, at the client's wish,
 // later on. The method itself is the caller's `Authenticator`. MQTT 5.0 section 4.12.
 
-import { type AuthPacket, PacketError, type Properties } from '@godwit/packet'
-import { MqttError } from './errors.ts'
+import { type AuthPacket, PacketType, type Properties, writeAuth } from '@godwit/packet'
+import type { Connection } from './connection.ts'
+import type { Watched } from './control.ts'
+import { MqttError, protocolError } from './errors.ts'
 import { Limits } from './limits.ts'
 import type { Authenticator } from './options.ts'
 
@@ -13,8 +15,8 @@ const BAD_METHOD = 0x8c
 const EMPTY = new Uint8Array(0)
 
 /** Where the exchange goes. */
-export interface AuthenticationPort {
-  sendAuth(reasonCode: number, properties: Properties): void
+export interface AuthenticationPort extends Watched {
+  readonly current: Connection | null
   /** The exchange cannot succeed. */
   authenticationFailed(error: MqttError): void
   /** Changes with each attempt: an answer that took its time may belong to an older one. */
@@ -51,7 +53,7 @@ export class Authentication {
   received(packet: AuthPacket, connected: boolean): void {
     const { reasonCode, properties } = packet
     this.checkMethod(properties)
-    if (connected && this.renewal === null) wrong('an AUTH that was not asked for')
+    if (connected && this.renewal === null) protocolError('an AUTH that was not asked for')
     if (reasonCode === CONTINUE) {
       this.answer(properties.authenticationData ?? EMPTY)
     } else if (reasonCode === SUCCESS && this.renewal !== null) {
@@ -61,14 +63,14 @@ export class Authentication {
       this.renewal = null
       this.renewed = null
     } else {
-      wrong(`an AUTH with reason code ${reasonCode}`)
+      protocolError(`an AUTH with reason code ${reasonCode}`)
     }
   }
 
   /** CONNACK came. @throws PacketError when it is not the end of this exchange */
   accepted(properties: Properties): void {
     this.checkMethod(properties)
-    if (!this.isGenuine(properties)) throw new PacketError('protocol-error', BAD_METHOD, UNPROVEN)
+    if (!this.isGenuine(properties)) protocolError(UNPROVEN, BAD_METHOD)
   }
 
   /** Authenticates anew on a connection that stands; a second call waits for the first. */
@@ -121,11 +123,16 @@ export class Authentication {
   }
 
   private send(reasonCode: number, data: Uint8Array | undefined): void {
-    const { method } = this.authenticator
-    this.port.sendAuth(reasonCode, {
-      authenticationMethod: method,
+    const { port } = this
+    const { current } = port
+    if (current === null || current.over) return
+    const properties = {
+      authenticationMethod: this.authenticator.method,
       ...(data !== undefined && { authenticationData: data }),
-    })
+    }
+    const packet = { type: PacketType.AUTH, reasonCode, properties } as const
+    writeAuth(current.writer(), packet, current.level) // MQTT 5.0 section 3.15
+    port.sent?.(packet)
   }
 
   private isGenuine(properties: Properties): boolean {
@@ -142,7 +149,8 @@ export class Authentication {
     const { method } = this.authenticator
     const got = properties.authenticationMethod
     // [MQTT-4.12.0-5]
-    if (got !== method) wrong(`the authentication method ${got ?? 'none'} instead of ${method}`)
+    if (got !== method)
+      protocolError(`the authentication method ${got ?? 'none'} instead of ${method}`)
   }
 }
 
@@ -151,8 +159,4 @@ const UNPROVEN = 'the server did not prove who it is'
 function failure(what: string, cause: unknown): MqttError {
   const why = cause instanceof Error ? cause.message : String(cause)
   return new MqttError('authentication-failed', `${what}: ${why}`, { cause })
-}
-
-function wrong(what: string): never {
-  throw new PacketError('protocol-error', 0x82, what)
 }

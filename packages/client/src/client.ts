@@ -15,7 +15,7 @@ import {
   type Settings,
 } from './options.ts'
 import type { PublishOptions, PublishResult } from './publisher.ts'
-import { type Answer, type RequestManyOptions, type RequestOptions, Requests } from './requests.ts'
+import type { Answer, RequestManyOptions, RequestOptions, Requests } from './requests.ts'
 import type { Subscription } from './subscription.ts'
 import type { SubscribeOptions, UnclaimedOptions, UnsubscribeOptions } from './subscriptions.ts'
 import type { TopicParams } from './topic-template.ts'
@@ -60,7 +60,7 @@ export interface Responder extends AsyncDisposable {
 /** A client of one server. Made by `connect`. */
 export class Client {
   private readonly core: ClientCore
-  private requests: Requests | null = null
+  private requests: Requests | Promise<Requests> | null = null
 
   /** @internal */
   constructor(core: ClientCore) {
@@ -190,16 +190,16 @@ export class Client {
    *   `aborted`
    */
   request(topic: string, payload: Payload, options: RequestOptions = {}): Promise<Message> {
-    return this.requestHub.request(topic, payload, options)
+    return this.withRequests(requests => requests.request(topic, payload, options))
   }
 
   /** The answers of several responders to one request. */
-  requestMany(
+  async *requestMany(
     topic: string,
     payload: Payload,
     options: RequestManyOptions = {},
   ): AsyncGenerator<Message, void, void> {
-    return this.requestHub.requestMany(topic, payload, options)
+    yield* (await this.loadRequests()).requestMany(topic, payload, options)
   }
 
   /** Answers requests: what the handler gives back goes to the response topic of each. */
@@ -209,7 +209,7 @@ export class Client {
     options: SubscribeOptions = {},
   ): Responder {
     const subscription: Subscription = this.subscribe<string>(filter, options)
-    const done = this.requestHub.respond(subscription, handler)
+    const done = this.withRequests(requests => requests.respond(subscription, handler))
     // Whoever looks at `done` is told; for others it is an event.
     done.catch((error: MqttError) => this.core.subscriptions.failed(error))
     return {
@@ -257,8 +257,26 @@ export class Client {
     return this.core.dispose()
   }
 
-  private get requestHub(): Requests {
-    this.requests ??= new Requests(this.core)
+  /** At once where there is nothing to load. */
+  private withRequests<T>(use: (requests: Requests) => Promise<T>): Promise<T> {
+    const requests = this.loadRequests()
+    return requests instanceof Promise ? requests.then(use) : use(requests)
+  }
+
+  private loadRequests(): Requests | Promise<Requests> {
+    const { core } = this
+    if (this.requests === null) {
+      const parts = core.platform.parts()
+      if (!(parts instanceof Promise)) {
+        this.requests = new parts.Requests(core)
+      } else {
+        this.requests = parts.then(loaded => new loaded.Requests(core))
+        // What failed once is tried again.
+        this.requests.catch(() => {
+          this.requests = null
+        })
+      }
+    }
     return this.requests
   }
 }
@@ -284,25 +302,31 @@ function resolverOf(platform: Platform, target: ConnectTarget, settings: Setting
   if (typeof target === 'function') {
     return async attempt => resolveOne(platform, await target(attempt), settings)
   }
-  // What is wrong with it is told before anything begins. A stream serves one connection only.
-  const resolved = resolveOne(platform, target, settings)
-  if (typeof target === 'string' || target instanceof URL || 'dial' in target) return () => resolved
+  if (typeof target !== 'object' || target === null || target instanceof URL || 'dial' in target) {
+    // What is wrong with it is told before anything begins.
+    const resolved = resolveOne(platform, target, settings)
+    return () => resolved
+  }
+  // A stream serves one connection only.
   let used = false
   return () => {
     if (used) throw invalidArgument('a stream cannot be opened again: give a function instead')
     used = true
-    return resolved
+    return resolveOne(platform, target, settings)
   }
 }
 
-function resolveOne(platform: Platform, to: ConnectTo, settings: Settings): ResolvedTarget {
+function resolveOne(
+  platform: Platform,
+  to: ConnectTo,
+  settings: Settings,
+): ResolvedTarget | Promise<ResolvedTarget> {
   const credentials = null
   if (typeof to !== 'string' && !(to instanceof URL)) {
     if (typeof to !== 'object' || to === null) throw invalidArgument('expected a URL or a stream')
     if ('dial' in to && typeof to.dial === 'function') return { dial: to.dial as Dial, credentials }
-    const dial = platform.adopt(to)
-    if (dial === null) throw invalidArgument('expected a URL or an open stream')
-    return { dial, credentials }
+    const adopted = platform.adopt(to)
+    return adopted instanceof Promise ? adopted.then(adoptedTarget) : adoptedTarget(adopted)
   }
   let url: URL
   try {
@@ -322,4 +346,9 @@ function resolveOne(platform: Platform, to: ConnectTo, settings: Settings): Reso
       ...(password !== '' && { password: decodeURIComponent(password) }),
     },
   }
+}
+
+function adoptedTarget(dial: Dial | null): ResolvedTarget {
+  if (dial === null) throw invalidArgument('expected a URL or an open stream')
+  return { dial, credentials: null }
 }

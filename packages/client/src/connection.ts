@@ -13,6 +13,7 @@ import {
   type ServerPacket,
   type Writer,
 } from '@godwit/packet'
+import { protocolError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
 import { FLUSH_BYTES, HIGH_WATER_BYTES } from './limits.ts'
 import { giveWriter, takeWriter } from './output.ts'
@@ -21,7 +22,6 @@ import type { Session } from './session.ts'
 import type { Transport, TransportHandler } from './transport.ts'
 
 const { CONNACK, PUBLISH, PUBACK, PUBREL, PUBCOMP, AUTH } = PacketType
-const PROTOCOL_ERROR = 0x82
 const TOPIC_ALIAS_INVALID = 0x94
 /** A CONNACK of MQTT 3.1.1 that says "unacceptable protocol version". */
 const V3_CONNACK_BODY = 2
@@ -226,8 +226,4 @@ export class Connection implements TransportHandler {
     if (!('packetId' in packet)) return
     session.acknowledged(type, packet.packetId, packet.reasonCode, packet.properties)
   }
-}
-
-function protocolError(what: string): never {
-  throw new PacketError('protocol-error', PROTOCOL_ERROR, what)
 }

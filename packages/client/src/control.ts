@@ -1,38 +1,27 @@
-// The packets about the connection itself, written: CONNECT, AUTH, PINGREQ, DISCONNECT.
+// The packets about the connection itself, written: CONNECT, PINGREQ, DISCONNECT. AUTH is in
+// authentication.ts.
 
 import {
   type ConnectPacket,
   type Packet,
   PacketType,
   type Properties,
-  writeAuth,
   writeConnect,
   writeDisconnect,
   writePing,
 } from '@godwit/packet'
 import type { Connection } from './connection.ts'
 
-const { PINGREQ, DISCONNECT, AUTH } = PacketType
+const { PINGREQ, DISCONNECT } = PacketType
 
 /** Sees every packet, null when nobody looks. */
-interface Watched {
+export interface Watched {
   readonly sent: ((packet: Packet) => void) | null
 }
 
 /** @throws PacketError `invalid-packet`: the options hold what no packet can */
 export function sendConnect(to: Connection, packet: ConnectPacket, watched: Watched): void {
   writeConnect(to.writer(), packet)
-  watched.sent?.(packet)
-}
-
-export function sendAuth(
-  to: Connection,
-  reasonCode: number,
-  properties: Properties,
-  watched: Watched,
-): void {
-  const packet = { type: AUTH, reasonCode, properties } as const
-  writeAuth(to.writer(), packet, to.level)
   watched.sent?.(packet)
 }
 

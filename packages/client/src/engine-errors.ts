@@ -1,6 +1,7 @@
 // How the end of a connection becomes the error that everybody is told.
 
-import { MqttError } from './errors.ts'
+import type { DisconnectPacket } from '@godwit/packet'
+import { MqttError, reasonText } from './errors.ts'
 import { LinkState } from './link.ts'
 
 /** The transport closed. @param state how far the connection was, one of `LinkState` */
@@ -17,6 +18,14 @@ export function closeError(state: number, cause: Error | null): MqttError {
     default:
       return new MqttError('connect-failed', `cannot connect${because}`, details)
   }
+}
+
+/** The server said goodbye. */
+export function disconnectError({ reasonCode, properties }: DisconnectPacket): MqttError {
+  const { reasonString, serverReference } = properties
+  const text = `the server disconnected: ${reasonString ?? reasonText(reasonCode)}`
+  const details = { reasonCode, reasonString, serverReference }
+  return new MqttError('server-disconnected', text, details)
 }
 
 /** An attempt could not even begin. */

@@ -4,7 +4,6 @@
 import {
   type AuthPacket,
   type ConnackPacket,
-  type DisconnectPacket,
   NO_PROPERTIES,
   type Packet,
   PacketError,
@@ -15,12 +14,12 @@ import {
   type Writer,
 } from '@godwit/packet'
 import { type Prepared, prepareAttempt, type ResolveTarget } from './attempt.ts'
-import { Authentication } from './authentication.ts'
+import type { Authentication } from './authentication.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
-import { sendAuth, sendConnect, sendDisconnect, sendPing } from './control.ts'
-import { closeError, connectError, messageOf } from './engine-errors.ts'
+import { sendConnect, sendDisconnect, sendPing } from './control.ts'
+import { closeError, connectError, disconnectError, messageOf } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
-import { ConnectionRefusedError, MqttError, reasonText } from './errors.ts'
+import { ConnectionRefusedError, MqttError, protocolError } from './errors.ts'
 import {
   connectPacket,
   expectsSession,
@@ -30,17 +29,17 @@ import {
 } from './handshake.ts'
 import type { Incoming } from './incoming.ts'
 import { Link, LinkAction, LinkState } from './link.ts'
-import type { Attempt, Settings } from './options.ts'
+import { type Attempt, needsParts, type Settings } from './options.ts'
 import { Outflow, type OutflowPort } from './outflow.ts'
 import { type TurnEnd, turnEndOf } from './output.ts'
-import { PacketWatch, showMessage } from './packet-watch.ts'
+import type { Parts } from './parts.ts'
 import type { PublishReader } from './publish-reader.ts'
 import { Reading } from './reading.ts'
 import { Retired } from './retired.ts'
 import { mayRetry } from './retry.ts'
 import { Router } from './router.ts'
 import { Session, type SessionPorts } from './session.ts'
-import { StoreWriter } from './store-writer.ts'
+import type { StoreWriter } from './store-writer.ts'
 import { type Ticker, tickerOf } from './ticker.ts'
 import type { Platform } from './transport.ts'
 
@@ -55,7 +54,9 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   readonly router: Router
   readonly settings: Settings
   readonly platform: Platform
-  readonly store: StoreWriter | null
+  store: StoreWriter | null = null
+  /** What only some clients need, null for those that do not. */
+  parts: Parts | null = null
   clientId: string
   negotiated: Negotiated | null = null
   received: ((packet: Packet) => void) | null = null
@@ -66,7 +67,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   private readonly link: Link
   private readonly turn: TurnEnd
   private readonly ticker: Ticker
-  private readonly authentication: Authentication | null
+  private authentication: Authentication | null = null
   private readonly outflow: Outflow
   private connection: Connection | null = null
   private readonly retired = new Retired()
@@ -98,28 +99,18 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     const { protocolVersion, reconnect, offline } = settings
     this.level = protocolVersion === 'auto' ? 5 : protocolVersion
     this.cleanStart = settings.cleanStart
-    const { connectTimeoutMs, closeTimeoutMs, given } = settings
+    const { connectTimeoutMs, closeTimeoutMs } = settings
     this.link = new Link({ connectTimeoutMs, closeTimeoutMs, ...reconnect })
     this.reading = new Reading(this.link, platform)
     this.turn = turnEndOf(platform)
     this.ticker = tickerOf(platform)
-    this.store =
-      given.store === undefined ? null : new StoreWriter(given.store, () => this.wantsTurnEnd())
     this.session = new Session(this, {
       receiveMaximum: settings.receiveMaximum,
       queueMessagesMax: offline.messagesMax,
       queueBytesMax: offline.bytesMax,
     })
     this.router = new Router()
-    this.outflow = new Outflow(this.session, this.store, this)
-    const { authenticator } = given
-    this.authentication =
-      authenticator === undefined ? null : new Authentication(authenticator, this)
-    if (given.onPacket !== undefined || given.dump !== undefined) {
-      const watch = new PacketWatch(given, platform)
-      this.sent = watch.sent
-      this.received = watch.received
-    }
+    this.outflow = new Outflow(this.session, this)
   }
 
   /** One of `LinkState`. */
@@ -136,9 +127,18 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     return this.connection === null ? 0 : this.connection.bufferedBytes
   }
 
-  /** Opens the store and begins the first attempt. */
+  /** Takes the parts that the options need, opens the store and begins the first attempt. */
   async start(): Promise<void> {
     this.ticker.add(this)
+    try {
+      if (needsParts(this.settings)) {
+        const parts = this.platform.parts()
+        this.use(parts instanceof Promise ? await parts : parts)
+      }
+    } catch (error) {
+      this.finish(connectError(error))
+      return
+    }
     if (this.store !== null) {
       try {
         const records = await this.store.open()
@@ -288,7 +288,10 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   deliver(source: PublishReader, topic: string, incoming: Incoming): boolean {
-    showMessage(this.platform.channels, this.clientId, topic, source.qos)
+    const { channels } = this.platform
+    if (channels?.message.hasSubscribers === true) {
+      channels.message.publish({ clientId: this.clientId, topic, qos: source.qos })
+    }
     return this.router.deliver(source, topic, incoming)
   }
 
@@ -308,7 +311,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       case PINGRESP:
         break
       case DISCONNECT:
-        this.handleDisconnect(packet)
+        this.lost(disconnectError(packet), -1)
         break
       case AUTH:
         this.handleAuth(packet)
@@ -389,13 +392,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.finish(new MqttError('store-failed', `the session store: ${cause.message}`, { cause }))
   }
 
-  /** Sends AUTH. MQTT 5.0 section 3.15. */
-  sendAuth(reasonCode: number, properties: Properties): void {
-    const { connection } = this
-    if (connection === null || connection.over) return
-    sendAuth(connection, reasonCode, properties, this)
-  }
-
   authenticationFailed(error: MqttError): void {
     this.lost(error, UNSPECIFIED)
   }
@@ -403,6 +399,22 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   /** Whether an answer that took its time still belongs to this connection. */
   get epoch(): number {
     return this.generation
+  }
+
+  private use(parts: Parts): void {
+    this.parts = parts
+    const { authenticator, dump, onPacket, store } = this.settings.given
+    if (authenticator !== undefined) {
+      this.authentication = new parts.Authentication(authenticator, this)
+    }
+    if (dump !== undefined || onPacket !== undefined) {
+      const watch = new parts.PacketWatch(this.settings.given, this.platform)
+      this.sent = watch.sent
+      this.received = watch.received
+    }
+    if (store !== undefined) {
+      this.outflow.store = this.store = new parts.StoreWriter(store, () => this.wantsTurnEnd())
+    }
   }
 
   private begin(): void {
@@ -481,13 +493,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       return
     }
     this.lost(error, -1)
-  }
-
-  private handleDisconnect({ reasonCode, properties }: DisconnectPacket): void {
-    const { reasonString, serverReference } = properties
-    const text = `the server disconnected: ${reasonString ?? reasonText(reasonCode)}`
-    const details = { reasonCode, reasonString, serverReference }
-    this.lost(new MqttError('server-disconnected', text, details), -1)
   }
 
   private handleAuth(packet: AuthPacket): void {
@@ -592,8 +597,4 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.reading.attach(null)
     this.owner.closed(error)
   }
-}
-
-function protocolError(what: string): never {
-  throw new PacketError('protocol-error', 0x82, what)
 }

@@ -1,6 +1,8 @@
 // What can go wrong, as one class and a closed union of codes. It decides nothing: whether a
 // connection is tried again is in link.ts.
 
+import { PacketError } from '@godwit/packet'
+
 /** Every reason why an operation of the client fails. */
 export type MqttErrorCode =
   | 'connection-refused'
@@ -82,6 +84,12 @@ export function invalidArgument(message: string, cause?: unknown): MqttError {
   return new MqttError('invalid-argument', message, cause === undefined ? {} : { cause })
 }
 
+/** @throws PacketError for what a server must not send; with the reason code to answer */
+export function protocolError(what: string, reasonCode: number = PROTOCOL_ERROR): never {
+  throw new PacketError('protocol-error', reasonCode, what)
+}
+
+const PROTOCOL_ERROR = 0x82
 const UNSPECIFIED = 0x80
 
 /** MQTT 5.0's reason code for each return code of MQTT 3.1.1. */

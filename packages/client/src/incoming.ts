@@ -2,7 +2,8 @@
 // The receiving half of a session, pure: which messages of QoS 1 and 2 are not acknowledged yet, in
 // the order in which they came, and which identifiers of QoS 2 wait for their PUBREL.
 
-import { PacketError, PacketType } from '@godwit/packet'
+import { PacketType } from '@godwit/packet'
+import { protocolError } from './errors.ts'
 
 const { PUBACK, PUBREC, PUBCOMP } = PacketType
 const RECEIVE_MAXIMUM_EXCEEDED = 0x93
@@ -108,7 +109,7 @@ export class Incoming {
     }
     if (this.windowUsed >= this.windowMax) {
       const text = `more than ${this.windowMax} unacknowledged messages`
-      throw new PacketError('protocol-error', RECEIVE_MAXIMUM_EXCEEDED, text)
+      protocolError(text, RECEIVE_MAXIMUM_EXCEEDED)
     }
     this.windowUsed++
     if (this.windowUsed === this.receiveMaximum && this.windowMax > this.receiveMaximum) {

@@ -188,6 +188,13 @@ export function readOptions(options: ConnectOptions): {
   })
 }
 
+/** Whether a client with these options takes what only some clients need. */
+export function needsParts({ cleanStart, given }: Settings): boolean {
+  const { authenticator, dump, onPacket, store } = given
+  // A session that is resumed may have messages before anybody has subscribed.
+  return !cleanStart || [authenticator, dump, onPacket, store].some(option => option !== undefined)
+}
+
 const Defaults = {
   protocolVersion: 'auto' as ProtocolLevel | 'auto',
   cleanStart: true as boolean,

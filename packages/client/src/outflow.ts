@@ -22,14 +22,14 @@ export interface OutflowPort {
 
 export class Outflow {
   private readonly session: Session
-  private readonly store: StoreWriter | null
   private readonly port: OutflowPort
+  /** Null when nothing outlives the process. */
+  store: StoreWriter | null = null
   /** The server does not read its answers. */
   isUnread = false
 
-  constructor(session: Session, store: StoreWriter | null, port: OutflowPort) {
+  constructor(session: Session, port: OutflowPort) {
     this.session = session
-    this.store = store
     this.port = port
   }
 

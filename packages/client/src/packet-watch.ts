@@ -1,19 +1,9 @@
 // Shows every packet to those who asked for it: `onPacket` and `dump`.
 
-import type { Packet, QoS } from '@godwit/packet'
+import type { Packet } from '@godwit/packet'
 import { invalidArgument } from './errors.ts'
 import type { ConnectOptions } from './options.ts'
-import type { Channels, Platform } from './transport.ts'
-
-/** Tells a diagnostics channel of a message that came, if somebody listens. */
-export function showMessage(
-  channels: Channels | null,
-  clientId: string,
-  topic: string,
-  qos: QoS,
-): void {
-  if (channels?.message.hasSubscribers === true) channels.message.publish({ clientId, topic, qos })
-}
+import type { Platform } from './transport.ts'
 
 export class PacketWatch {
   readonly sent: (packet: Packet) => void

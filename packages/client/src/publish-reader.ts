@@ -14,9 +14,9 @@ import {
   type QoS,
   readServerPacket,
 } from '@godwit/packet'
+import { protocolError } from './errors.ts'
 
 const MALFORMED = 0x81
-const PROTOCOL_ERROR = 0x82
 const TOPIC_NAME_INVALID = 0x90
 
 /** The parts of one PUBLISH; valid until the next `read`. MQTT 5.0 section 3.3. */
@@ -59,7 +59,7 @@ export class PublishReader {
     if (qos > 0) {
       const id = ((bytes[topicEnd] as number) << 8) | (bytes[topicEnd + 1] as number)
       // [MQTT-2.3.1-1 v3]
-      if (id === 0) throw new PacketError('protocol-error', PROTOCOL_ERROR, 'packet identifier 0')
+      if (id === 0) protocolError('packet identifier 0')
       this.packetId = id
     }
     this.properties = NO_PROPERTIES

@@ -2,7 +2,8 @@
 // Which subscriptions get a message: by subscription identifier when the server says it, else by
 // topic, remembered per topic until a subscription comes or goes.
 
-import { hasWildcard, PacketError, parseSharedFilter, topicMatches } from '@godwit/packet'
+import { hasWildcard, parseSharedFilter, topicMatches } from '@godwit/packet'
+import { protocolError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
 import type { PublishReader } from './publish-reader.ts'
@@ -154,7 +155,7 @@ function refuseOverrun(routes: readonly Route[], incoming: Incoming): void {
   for (let i = 0; i < routes.length; i++) {
     if (!(routes[i] as Route).taker.isOverrun(incoming)) continue
     const text = 'more messages than are read, on this connection and earlier ones'
-    throw new PacketError('protocol-error', QUOTA_EXCEEDED, text)
+    protocolError(text, QUOTA_EXCEEDED)
   }
 }
 

@@ -7,18 +7,16 @@ import {
   type AckPacket,
   NO_PROPERTIES,
   type Packet,
-  PacketError,
   PacketType,
   type Properties,
   type ProtocolLevel,
   type Writer,
 } from '@godwit/packet'
-import { MqttError, reasonText } from './errors.ts'
+import { MqttError, protocolError, reasonText } from './errors.ts'
 import { type AckPort, Incoming } from './incoming.ts'
 import { Inflight, Line, Outgoing, Stage } from './outgoing.ts'
 import { encodeTopic, publishSize, writeAckFast, writePublishFast } from './publish-writer.ts'
-import { decodeRecord, encodeRecord, encodeReleased } from './records.ts'
-import { RecordKind, type StoredRecord } from './store.ts'
+import { RecordKind } from './store.ts'
 import { type SubscribeLimits, Subscribing } from './subscribing.ts'
 
 const { PUBLISH, PUBREC, PUBREL, PUBCOMP } = PacketType
@@ -39,16 +37,29 @@ export interface SessionPorts {
   /** The output of this connection in this turn. Asked anew for each packet. */
   writer(): Writer
   /** Where records go, null when nothing survives the process. */
-  readonly store: {
-    put(key: number, value: Uint8Array): void
-    delete(key: number): void
-  } | null
+  readonly store: SessionRecords | null
   /** Told of each packet that is sent, when somebody wants to see them. */
   sent: ((packet: Packet) => void) | null
   /** There may be room again for what was refused. */
   roomFreed(): void
   /** Reading should stop, or may go on: the application has more than it asked for. */
   crowded(now: boolean): void
+}
+
+/** The records of a session; `RecordKind` says what their keys are. */
+export interface SessionRecords {
+  putMessage(key: number, message: Outgoing): void
+  /** The message's PUBREL was sent: only its place in the order is left. */
+  putReleased(key: number, sequence: number): void
+  /** The identifier is all there is to say. */
+  putReceived(key: number): void
+  delete(key: number): void
+}
+
+/** A record that was read; `message` is null for one of an identifier. */
+export interface RestoredRecord {
+  readonly key: number
+  readonly message: Outgoing | null
 }
 
 /** What the server allows on this connection. MQTT 5.0 section 3.2.2.3. */
@@ -184,7 +195,7 @@ export class Session implements AckPort {
     this.queueBytes += message.bytes
     if (this.ports.store === null || message.qos === 0) return
     message.storeKey = this.nextStoreKey++
-    this.ports.store.put(RecordKind.QUEUED + message.storeKey, encodeRecord(message))
+    this.ports.store.putMessage(RecordKind.QUEUED + message.storeKey, message)
   }
 
   /** Takes the oldest message out of the line, to make room. */
@@ -223,8 +234,7 @@ export class Session implements AckPort {
           ? item.qos === 2
           : item.qos === 1)
     if (!fits) {
-      const text = `packet type ${type} for identifier ${packetId}, which waits for another`
-      throw new PacketError('protocol-error', 0x82, text)
+      protocolError(`packet type ${type} for identifier ${packetId}, which waits for another`)
     }
     if (type === PUBREC && reasonCode < 0x80) this.releaseOutgoing(item)
     // A PUBCOMP that knows nothing of it follows one that was lost: the server had the message.
@@ -282,18 +292,16 @@ export class Session implements AckPort {
   }
 
   /** Takes up what a store has kept of the session. */
-  restore(records: readonly StoredRecord[]): void {
+  restore(records: readonly RestoredRecord[]): void {
     const queued: [number, Outgoing][] = []
-    for (const { key, value } of records) {
-      if (key >= RecordKind.QUEUED) {
-        const message = decodeRecord(value)
+    for (const { key, message } of records) {
+      if (message === null) {
+        this.incoming.restore(key - RecordKind.INCOMING)
+      } else if (key >= RecordKind.QUEUED) {
         message.storeKey = key - RecordKind.QUEUED
         queued.push([key, message])
         this.nextStoreKey = Math.max(this.nextStoreKey, message.storeKey + 1)
-      } else if (key >= RecordKind.INCOMING) {
-        this.incoming.restore(key - RecordKind.INCOMING)
       } else {
-        const message = decodeRecord(value)
         this.sequence = Math.max(this.sequence, message.sequence)
         this.inflight.restore(message, key)
       }
@@ -319,7 +327,7 @@ export class Session implements AckPort {
 
   /** AckPort: a message of QoS 2 must not be delivered again, whatever happens. */
   remember(packetId: number): void {
-    this.ports.store?.put(RecordKind.INCOMING + packetId, NO_BYTES)
+    this.ports.store?.putReceived(RecordKind.INCOMING + packetId)
   }
 
   forget(packetId: number): void {
@@ -348,7 +356,7 @@ export class Session implements AckPort {
     message.sequence = ++this.sequence
     message.counted = true
     this.windowUsed++
-    this.ports.store?.put(RecordKind.OUTGOING + message.packetId, encodeRecord(message))
+    this.ports.store?.putMessage(RecordKind.OUTGOING + message.packetId, message)
     const flags = (qos << 1) | (retain ? 1 : 0)
     // [MQTT-4.3.2-2] [MQTT-4.3.3-2]
     this.write(flags, topic, message.packetId, payload, properties)
@@ -437,7 +445,7 @@ export class Session implements AckPort {
       // From now on it has its place among the PUBRELs. [MQTT-4.6.0-4]
       item.sequence = ++this.sequence
       const key = RecordKind.OUTGOING + item.packetId
-      this.ports.store?.put(key, encodeReleased(item.sequence))
+      this.ports.store?.putReleased(key, item.sequence)
     }
     this.acknowledge(PUBREL, item.packetId, 0) // [MQTT-4.3.3-4]
   }

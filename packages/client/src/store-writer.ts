@@ -1,9 +1,14 @@
 // A session store as the engine uses it: it knows whether anything has to be committed before the
 // output of a turn may leave, and lets one commit run at a time.
 
-import type { SessionStore, StoredRecord } from './store.ts'
+import type { Outgoing } from './outgoing.ts'
+import { decodeRecord, encodeRecord, encodeReleased } from './records.ts'
+import type { RestoredRecord, SessionRecords } from './session.ts'
+import { RecordKind, type SessionStore, type StoredRecord } from './store.ts'
 
-export class StoreWriter {
+const NO_BYTES = new Uint8Array(0)
+
+export class StoreWriter implements SessionRecords {
   /** Something was put or deleted since the last commit began. */
   isDirty = false
   /** A commit runs. */
@@ -16,13 +21,21 @@ export class StoreWriter {
     this.changed = changed
   }
 
-  open(): Promise<readonly StoredRecord[]> {
-    return this.store.open()
+  /** Rejects when the store or one of its records cannot be read. */
+  async open(): Promise<readonly RestoredRecord[]> {
+    return (await this.store.open()).map(restored)
   }
 
-  put(key: number, value: Uint8Array): void {
-    this.store.put(key, value)
-    this.touch()
+  putMessage(key: number, message: Outgoing): void {
+    this.put(key, encodeRecord(message))
+  }
+
+  putReleased(key: number, sequence: number): void {
+    this.put(key, encodeReleased(sequence))
+  }
+
+  putReceived(key: number): void {
+    this.put(key, NO_BYTES)
   }
 
   delete(key: number): void {
@@ -44,8 +57,18 @@ export class StoreWriter {
     await this.store.close()
   }
 
+  private put(key: number, value: Uint8Array): void {
+    this.store.put(key, value)
+    this.touch()
+  }
+
   private touch(): void {
     this.isDirty = true
     this.changed()
   }
+}
+
+function restored({ key, value }: StoredRecord): RestoredRecord {
+  const isIdentifier = key >= RecordKind.INCOMING && key < RecordKind.QUEUED
+  return { key, message: isIdentifier ? null : decodeRecord(value) }
 }

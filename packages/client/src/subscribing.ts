@@ -17,7 +17,7 @@ import {
   writeSubscribe,
   writeUnsubscribe,
 } from '@godwit/packet'
-import { invalidArgument, MqttError, reasonText } from './errors.ts'
+import { invalidArgument, MqttError, protocolError, reasonText } from './errors.ts'
 import { Asked, type Inflight, Stage } from './outgoing.ts'
 import { type SubscribeDone, Wanted, WantedState } from './wanted.ts'
 
@@ -364,8 +364,7 @@ export class Subscribing {
       this.askedCount--
       return asked
     }
-    const text = `an answer for identifier ${packetId}, which was not asked`
-    throw new PacketError('protocol-error', 0x82, text)
+    protocolError(`an answer for identifier ${packetId}, which was not asked`)
   }
 
   private tellLeft(wanted: Wanted, error: MqttError | null): void {
@@ -403,6 +402,5 @@ function unsubscribeOf(
 }
 
 function mismatch(name: string, packet: { reasonCodes: readonly number[] }, asked: number): never {
-  const text = `${name} with ${packet.reasonCodes.length} reason codes for ${asked} filters`
-  throw new PacketError('protocol-error', 0x82, text)
+  protocolError(`${name} with ${packet.reasonCodes.length} reason codes for ${asked} filters`)
 }

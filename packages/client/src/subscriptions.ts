@@ -23,7 +23,7 @@ import {
   type SubscriptionHost,
 } from './subscription.ts'
 import { parseTopicTemplate, type TopicTemplate } from './topic-template.ts'
-import { type Claimant, Unclaimed } from './unclaimed.ts'
+import type { Claimant, Unclaimed } from './unclaimed.ts'
 import type { SubscribeDone, Wanted } from './wanted.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -150,9 +150,9 @@ export class Subscriptions implements SubscriptionHost {
 
   /** The server has kept a session of an earlier process, whose messages may come at once. */
   sessionResumed(nowMs: number): void {
-    const { router, settings } = this.port.engine
-    if (router.fallback !== null || settings.unclaimedTimeoutMs === 0) return
-    this.unclaimed = new Unclaimed()
+    const { parts, router, settings } = this.port.engine
+    if (parts === null || router.fallback !== null || settings.unclaimedTimeoutMs === 0) return
+    this.unclaimed = new parts.Unclaimed()
     router.fallback = this.unclaimed
     this.dueMs = nowMs + settings.unclaimedTimeoutMs
   }

@@ -1,6 +1,7 @@
 // What the client asks of a connection: ordered bytes both ways. The kinds are in transports/.
 
 import type { Packet } from '@godwit/packet'
+import type { Parts } from './parts.ts'
 
 /** What a transport tells the client. All calls are synchronous. */
 export interface TransportHandler {
@@ -101,7 +102,9 @@ export interface Platform {
   /** @throws MqttError `invalid-argument` for a URL that this platform cannot dial */
   dial(url: URL, options: DialOptions): Dial
   /** Opens what a caller brought instead of a URL, null when this is no stream. */
-  adopt(stream: object): Dial | null
+  adopt(stream: object): Dial | null | Promise<Dial | null>
+  /** What only some clients need: at once, or loaded now. */
+  parts(): Parts | Promise<Parts>
   /** A line of `dump`, null where the text of packets would only cost room. */
   readonly describe: ((packet: Packet) => string) | null
   readonly channels: Channels | null

@@ -35,13 +35,9 @@ let closeServer: () => void = () => undefined
 
 before(async () => {
   if (missing !== undefined) return
-  const { text } = await bundle(SCRIPT)
-  const server = await serveFiles(
-    new Map([
-      ['/', HTML],
-      ['/page.js', text],
-    ]),
-  )
+  const { files } = await bundle(SCRIPT)
+  const scripts = [...files].map(([name, text]) => [`/${name}`, text] as const)
+  const server = await serveFiles(new Map([['/', HTML], ...scripts]))
   address = addressOf(server)
   closeServer = () => {
     server.closeAllConnections()
@@ -115,6 +111,58 @@ for (const level of [5, 4] as const) {
     assert.deepEqual(got, ['zero 0 1 a', 'one 1 2 é', 'two 2 300000 \u0007'])
   })
 }
+
+test('a page loads what few pages need when it asks for it', async context => {
+  const world = await open(context)
+  if (world === null) return
+  const loaded: string[] = []
+  world.page.on('request', request => loaded.push(new URL(request.url()).pathname))
+  const [answer, many, packets] = await world.page.evaluate(async url => {
+    const { mqtt } = globalThis as unknown as PageGlobals
+    const server = await mqtt.connect(url)
+    const responder = server.respond('ask', request => `${request.text()}!`)
+    await responder.ready
+    const packets: string[] = []
+    const onPacket = (direction: string, { type }: { type: number }): void => {
+      packets.push(`${direction} ${type}`)
+    }
+    const client = await mqtt.connect(url, { onPacket })
+    const answer = (await client.request('ask', 'who')).text()
+    const many: string[] = []
+    for await (const each of client.requestMany('ask', 'all', { answersMax: 1 })) {
+      many.push(each.text())
+    }
+    await client.close()
+    await server.close()
+    return [answer, many, packets] as const
+  }, world.url)
+  assert.equal(answer, 'who!')
+  assert.deepEqual(many, ['all!'])
+  assert.deepEqual(packets.slice(0, 2), ['sent 1', 'received 2'])
+  assert.equal(packets.at(-1), 'sent 14')
+  assert.deepEqual(loaded.filter(path => path.startsWith('/parts')).length, 1)
+})
+
+test('a part that cannot be loaded fails what needs it, and nothing else', async context => {
+  const world = await open(context)
+  if (world === null) return
+  await world.page.route('**/parts*', route => route.abort())
+  const codes = await world.page.evaluate(async url => {
+    const { mqtt } = globalThis as unknown as PageGlobals
+    const codeOf = (error: unknown): string => {
+      return error instanceof mqtt.MqttError ? error.code : String(error)
+    }
+    const client = await mqtt.connect(url)
+    const codes = [
+      await client.request('ask', 'who').then(String, codeOf),
+      await mqtt.connect(url, { onPacket: () => undefined }).then(String, codeOf),
+    ]
+    const { reasonCode } = await client.publish('still', 'here', { qos: 1 })
+    await client.close()
+    return [...codes, reasonCode]
+  }, world.url)
+  assert.deepEqual(codes, ['connect-failed', 'connect-failed', 0x10])
+})
 
 test('a page of another origin is not let in, and is told so', async context => {
   const world = await open(context)

@@ -2,7 +2,7 @@
 // a network whose other ends are hostile. Whatever a call into the client throws is kept.
 
 import type { Dial } from '@godwit/client'
-import type { Platform } from '@godwit/client/protocol'
+import { AllParts, type Parts, type Platform } from '@godwit/client/protocol'
 import { describePacket } from '@godwit/packet'
 import { HostileBroker } from './hostile-broker.ts'
 import type { Chance } from './random.ts'
@@ -78,6 +78,10 @@ export class ClientPlatform implements Platform {
 
   adopt(): null {
     return null
+  }
+
+  parts(): Parts {
+    return AllParts
   }
 
   /** Calls into the client, which must not throw. */

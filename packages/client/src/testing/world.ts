@@ -18,6 +18,7 @@ import {
 } from '@godwit/packet'
 import { type Client, openClient } from '../client.ts'
 import type { ConnectOptions } from '../options.ts'
+import { AllParts, type Parts } from '../parts.ts'
 import type { Dial, Platform, Transport, TransportHandler } from '../transport.ts'
 
 const PACKET_BYTES_MAX = 300_000_000
@@ -89,6 +90,10 @@ export class World implements Platform {
 
   adopt(): null {
     return null
+  }
+
+  parts(): Parts {
+    return AllParts
   }
 
   /** How many timers are set. */

@@ -1,10 +1,10 @@
 // The client in browsers, workers, Deno and Bun: the platform's clock, chance and WebSocket.
 
 import { type Client, type ConnectTarget, openClient } from '../client.ts'
-import { invalidArgument } from '../errors.ts'
+import { invalidArgument, MqttError } from '../errors.ts'
 import type { ConnectOptions } from '../options.ts'
+import type { Parts } from '../parts.ts'
 import type { Dial, Platform } from '../transport.ts'
-import { adoptStream } from './adopt.ts'
 import { openBrowserWebSocket } from './browser-websocket.ts'
 
 /** What is used of the platform's MessageChannel. */
@@ -24,7 +24,8 @@ const BrowserPlatform: Platform = {
   after: (delayMs, task) => setTimeout(task, delayMs),
   cancel: timer => clearTimeout(timer as number),
   dial,
-  adopt: adoptStream,
+  adopt: async stream => (await parts()).adoptStream(stream),
+  parts,
   canPause: false,
   describe: null,
   channels: null,
@@ -38,6 +39,14 @@ const BrowserPlatform: Platform = {
  */
 export function connect(target: ConnectTarget, options: ConnectOptions = {}): Promise<Client> {
   return openClient(BrowserPlatform, target, options)
+}
+
+async function parts(): Promise<Parts> {
+  try {
+    return (await import('../parts.ts')).AllParts
+  } catch (cause) {
+    throw new MqttError('connect-failed', 'a part of the client cannot be loaded', { cause })
+  }
 }
 
 function dial(url: URL): Dial {

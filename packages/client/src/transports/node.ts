@@ -6,8 +6,8 @@ import { describePacket } from '@godwit/packet'
 import { type Client, type ConnectTarget, openClient } from '../client.ts'
 import { invalidArgument } from '../errors.ts'
 import type { ConnectOptions } from '../options.ts'
+import { AllParts } from '../parts.ts'
 import type { Dial, DialOptions, Platform } from '../transport.ts'
-import { adoptStream } from './adopt.ts'
 import { openTcp, openTls } from './tcp.ts'
 import { openWebSocket } from './websocket.ts'
 
@@ -23,7 +23,8 @@ export const NodePlatform: Platform = {
   after: (delayMs, task) => setTimeout(task, delayMs),
   cancel: timer => clearTimeout(timer as NodeJS.Timeout),
   dial,
-  adopt: adoptStream,
+  adopt: AllParts.adoptStream,
+  parts: () => AllParts,
   canPause: true,
   describe: describePacket,
   channels: {
