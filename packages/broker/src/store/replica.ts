@@ -86,8 +86,7 @@ export class Replica {
       if (this.overlay.weight > this.options.overlayBytesMax) this.flush()
     }
     this.sequence = scanner.lastSequence
-    const given = this.flushWithRoom(spare)
-    this.state.disconnectAll(wallMs)
+    const given = this.flushWithRoom(spare, wallMs)
     this.options.ballast.take()
     return {
       storeId,
@@ -127,15 +126,7 @@ export class Replica {
    */
   flush(): number {
     if (this.sequence !== this.state.appliedSequence) {
-      try {
-        this.state.apply(this.overlay, this.sequence)
-      } catch (error) {
-        const again = this.options.ballast.release()
-        // The connection may be half in a transaction. A new one begins from what is on disk.
-        this.reopen()
-        if (!again) throw error
-        this.applyAgain()
-      }
+      this.withBallast(() => this.state.apply(this.overlay, this.sequence))
       this.overlay.clear()
     }
     this.giveBack()
@@ -156,9 +147,22 @@ export class Replica {
     }
   }
 
-  private applyAgain(): void {
+  /** Writes; when space is what is missing, once more without the ballast. */
+  private withBallast(write: () => void): void {
     try {
-      this.state.apply(this.overlay, this.sequence)
+      write()
+    } catch (error) {
+      const again = this.options.ballast.release()
+      // The connection may be half in a transaction. A new one begins from what is on disk.
+      this.reopen()
+      if (!again) throw error
+      this.writeOrReopen(write)
+    }
+  }
+
+  private writeOrReopen(write: () => void): void {
+    try {
+      write()
     } catch (error) {
       this.reopen()
       throw error
@@ -171,16 +175,20 @@ export class Replica {
    * @returns those that had to go
    * @throws StoreError `disk-full`
    */
-  private flushWithRoom(spare: readonly string[]): readonly string[] {
-    try {
+  private flushWithRoom(spare: readonly string[], wallMs: number): readonly string[] {
+    const write = () => {
       this.flush()
+      this.withBallast(() => this.state.disconnectAll(wallMs))
+    }
+    try {
+      write()
       return []
     } catch (error) {
       if (spare.length === 0 || !this.options.ballast.wanted) throw roomNeeded(this.options, error)
       for (const name of spare) this.files.remove(join(this.options.logDirectory, name))
     }
     try {
-      this.flush()
+      write()
       return spare
     } catch (error) {
       throw roomNeeded(this.options, error)

@@ -2,6 +2,7 @@
 // or torn at a crash, by sectors of 512 bytes; names that were not synced may come or go. It gives
 // short writes, ENOSPC and EIO when told. Operations end one by one, in an order of the seed.
 
+import { StoreError } from '../errors.ts'
 import type { File, FileSystem, OpenMode } from '../file-system.ts'
 import { SeededRandom } from './random.ts'
 
@@ -120,6 +121,13 @@ interface Pending {
   readonly atCrash: (() => void) | null
 }
 
+/** Says when operations end, where `step` does not. */
+export interface Scheduler {
+  /** How long an operation takes. */
+  latencyMs(): number
+  after(delayMs: number, run: () => void): void
+}
+
 interface Alarm {
   readonly atMs: number
   readonly callback: () => void
@@ -143,9 +151,11 @@ export class SimulatedDisk {
   private alarms: Alarm[] = []
   /** Grows with each crash: handles from before are dead. */
   private life = 0
+  private readonly scheduler: Scheduler | null
 
-  constructor(seed: number) {
+  constructor(seed: number, scheduler: Scheduler | null = null) {
     this.random = new SeededRandom(seed)
+    this.scheduler = scheduler
   }
 
   /** The disk as a process sees it that starts now. After a crash its calls never return. */
@@ -235,9 +245,51 @@ export class SimulatedDisk {
     this.durableNames.set(path, inode)
   }
 
+  /** A part of a file, at once. @throws StoreError when the file ends before */
+  bytesOf(path: string, start: number, end: number): Uint8Array {
+    const inode = this.names.get(path)
+    if (inode === undefined) throw systemError('ENOENT', path)
+    const bytes = new Uint8Array(end - start)
+    const count = inode.read(bytes, start)
+    if (count < bytes.length) throw new StoreError('corrupt', `${path} ends at ${start + count}`)
+    return bytes
+  }
+
+  sizeOf(path: string): number {
+    return this.names.get(path)?.size ?? 0
+  }
+
+  /** Unlinks a file, at once. */
+  remove(path: string): void {
+    this.changeNames([path], names => names.delete(path))
+  }
+
+  usedBytes(): number {
+    let used = 0
+    for (const inode of new Set(this.names.values())) used += inode.current.size
+    return used * SECTOR_BYTES
+  }
+
+  /** Calls back as if an operation had ended, if the process that asks is alive then. */
+  laterInThisLife(): (run: () => void) => void {
+    const { life } = this
+    return run => {
+      if (life !== this.life) return
+      const inTime = () => {
+        if (life === this.life) run()
+      }
+      this.await({ run: inTime, atCrash: null })
+    }
+  }
+
   wake(life: number, delayMs: number, callback: () => void): () => void {
     const alarm = { atMs: this.nowMs + delayMs, callback }
     if (life === this.life) this.alarms.push(alarm)
+    this.scheduler?.after(delayMs, () => {
+      if (!this.alarms.includes(alarm)) return
+      this.alarms = this.alarms.filter(other => other !== alarm)
+      callback()
+    })
     return () => {
       this.alarms = this.alarms.filter(other => other !== alarm)
     }
@@ -268,7 +320,17 @@ export class SimulatedDisk {
           reject(failure)
         }
       }
-      this.pending.push({ run, atCrash })
+      this.await({ run, atCrash })
+    })
+  }
+
+  private await(operation: Pending): void {
+    this.pending.push(operation)
+    this.scheduler?.after(this.scheduler.latencyMs(), () => {
+      const place = this.pending.indexOf(operation)
+      if (place < 0) return
+      this.pending.splice(place, 1)
+      operation.run()
     })
   }
 
@@ -296,9 +358,7 @@ export class SimulatedDisk {
 
   freeSectors(): number {
     if (this.capacityBytes === Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER
-    let used = 0
-    for (const inode of new Set(this.names.values())) used += inode.current.size
-    return Math.max(0, Math.floor(this.capacityBytes / SECTOR_BYTES) - used)
+    return Math.max(0, Math.floor((this.capacityBytes - this.usedBytes()) / SECTOR_BYTES))
   }
 
   changeNames(names: readonly string[], apply: (names: Map<string, Inode>) => void): void {

@@ -28,10 +28,14 @@ export function sinkOf(parts: Partial<RecordSink>): RecordSink {
 }
 
 /** Each call becomes `[name, ...arguments]`. */
-export function listingSink(calls: unknown[][]): RecordSink {
+export function tellingSink(take: (call: unknown[]) => void): RecordSink {
   const sink: Record<string, (...values: unknown[]) => void> = {}
   for (const name of Object.keys(Ignored)) {
-    sink[name] = (...values) => calls.push([name, ...values])
+    sink[name] = (...values) => take([name, ...values])
   }
   return sinkOf(sink as Partial<RecordSink>)
+}
+
+export function listingSink(calls: unknown[][]): RecordSink {
+  return tellingSink(call => calls.push(call))
 }

@@ -1,0 +1,80 @@
+// The shortest way to each fault that the simulation of the store (testing/store-simulation.ts) has
+// found, on a simulated machine.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type DiskStore, openDiskStore, type StoreLimits } from './disk.ts'
+import { MACHINE_DIRECTORY, SimulatedMachine } from './testing/simulated-machine.ts'
+
+const LIMITS: StoreLimits = {
+  followBytes: 1,
+  overlayBytesMax: 1_000_000,
+  openBatchBytesMax: 1_000_000,
+  logBytesMax: 1_000_000,
+}
+const SESSION = {
+  id: 1,
+  clientId: 'c',
+  protocolLevel: 5,
+  sessionExpirySeconds: 60,
+  disconnectedAtMs: 0,
+} as const
+
+class Process {
+  readonly machine: SimulatedMachine
+  durableBatch = 0
+  failure: Error | null = null
+
+  constructor(machine: SimulatedMachine) {
+    this.machine = machine
+  }
+
+  async open(): Promise<DiskStore> {
+    const ignore = () => undefined
+    const options = { directory: MACHINE_DIRECTORY, segmentBytes: 4096, checkpointMs: 1000 }
+    const owner = {
+      durable: (batch: number) => {
+        this.durableBatch = batch
+      },
+      fetched: ignore,
+      failed: (cause: Error) => {
+        this.failure = cause
+      },
+    }
+    const log = { info: ignore, warn: ignore, error: ignore }
+    return this.wait(openDiskStore(options, owner, log, this.machine.start(), LIMITS))
+  }
+
+  /** Until it settles; the simulated disk works meanwhile. */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false
+    const done = () => {
+      isSettled = true
+    }
+    promise.then(done, done)
+    await this.machine.disk.run(() => isSettled)
+    return promise
+  }
+
+  async until(done: () => boolean): Promise<void> {
+    await this.machine.disk.run(done)
+    assert.ok(done(), 'nothing happens any more')
+  }
+}
+
+test('a start on a full disk with nothing to replay gives up the ballast', async () => {
+  const machine = new SimulatedMachine(1, null)
+  const first = new Process(machine)
+  const store = await first.open()
+  store.putSession(SESSION)
+  store.commit()
+  await first.until(() => first.durableBatch === 1)
+  const rows = () => machine.census()['rows of session']
+  await first.until(() => rows() === 1)
+  machine.crash(false)
+  machine.fill(true)
+  const reopened = await new Process(machine).open()
+  assert.equal(reopened.full, true)
+  machine.crash(false)
+  machine.dispose()
+})
