@@ -4,7 +4,7 @@
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
-import { createSecureContext, type TLSSocket, Server as TlsServer } from 'node:tls'
+import { type TLSSocket, Server as TlsServer } from 'node:tls'
 import type { Origin } from './core/ports.ts'
 import {
   type CertificateOptions,
@@ -86,7 +86,7 @@ export async function openListener(
   options: ListenOptions,
   connectionsMax: number,
 ): Promise<Listener> {
-  checkListenOptions(options)
+  checkListen(options)
   if (options.server !== undefined) return attach(host, options, options.server)
   const backlog = options.backlog ?? DEFAULT_BACKLOG
   const most = options.connectionsMax ?? connectionsMax
@@ -126,7 +126,7 @@ export function checkListen(options: ListenOptions): void {
   checkListenOptions(options)
   if (options.tls === undefined) return
   try {
-    createSecureContext(readSecureContext(options.tls))
+    readSecureContext(options.tls)
   } catch (error) {
     throw new OptionError('listen.tls', error instanceof Error ? error.message : String(error))
   }

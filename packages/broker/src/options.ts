@@ -5,6 +5,7 @@ import { DEFAULT_LIMITS, type Limits } from './core/limits.ts'
 import type { Store, StoredPage } from './core/ports.ts'
 import type { ScramOptions } from './guard/scram-users.ts'
 import type { Hooks } from './hooks.ts'
+import { nearestName } from './nearest-name.ts'
 import type { DiskStoreOptions } from './store/disk.ts'
 import { SEGMENT_BYTES_MIN } from './store/segments.ts'
 
@@ -245,10 +246,8 @@ export function within(option: string, value: unknown, low: number, high: number
 export function checkNames(option: string, value: object, known: readonly string[]): void {
   for (const name of Object.keys(value)) {
     if (known.includes(name)) continue
-    const meant = known.find(other =>
-      other.toLowerCase().startsWith(name.toLowerCase().slice(0, 4)),
-    )
-    const hint = meant === undefined ? '' : `; was ${meant} meant?`
+    const meant = nearestName(name, known)
+    const hint = meant === null ? '' : `; was ${meant} meant?`
     const full = option === 'options' ? name : `${option}.${name}`
     throw new OptionError(full, `there is no such option${hint}`)
   }

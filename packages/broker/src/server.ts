@@ -102,6 +102,8 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   private core: Core | null = null
   private store: OpenedStore | null = null
   private tick: NodeJS.Timeout | null = null
+  /** Why there will never be a core. */
+  private startFailure: Error | null = null
   private closing: Promise<void> | null = null
   /** Nothing is taken any more: it would be in no store. */
   private ended = false
@@ -126,7 +128,10 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     }
     this.ready = this.start()
     // Whoever waits for it is told; for others it is in the log.
-    this.ready.catch((error: unknown) => this.report('the store could not be opened', error))
+    this.ready.catch((error: unknown) => {
+      this.startFailure = error instanceof Error ? error : new Error(String(error))
+      this.report('the store could not be opened', error)
+    })
   }
 
   /**
@@ -347,8 +352,9 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   }
 
   private running(): Core {
-    if (this.core === null) throw new Error('the store is not open yet: await broker.ready first')
-    return this.core
+    if (this.core !== null) return this.core
+    if (this.startFailure !== null) throw this.startFailure
+    throw new Error('the store is not open yet: await broker.ready first')
   }
 }
 

@@ -52,15 +52,15 @@ limits:
 
 test('a file that says everything is understood', () => {
   const { config } = parseConfig(WHOLE, 'godwit.yaml')
-  assert.equal(config.listeners.length, 4)
-  assert.deepEqual(config.listeners[0], {
+  assert.equal(config.listeners?.length, 4)
+  assert.deepEqual(config.listeners?.[0], {
     port: 1883,
     host: '0.0.0.0',
     name: 'plain',
     backlog: 100,
     connectionsMax: 10,
   })
-  assert.deepEqual(config.listeners[3], { unix: { path: '/run/mqtt.sock', mode: 0o660 } })
+  assert.deepEqual(config.listeners?.[3], { unix: { path: '/run/mqtt.sock', mode: 0o660 } })
   assert.equal(config.broker.statsIntervalSeconds, 30)
   assert.deepEqual(config.broker.limits, {
     packetBytesMax: 4096,
@@ -74,7 +74,7 @@ test('a file that says everything is understood', () => {
 test('an empty file says nothing, and that is allowed', () => {
   for (const text of ['', '# only a comment\n', '{}\n']) {
     const { config } = parseConfig(text, 'godwit.yaml')
-    assert.deepEqual(config.listeners, [])
+    assert.equal(config.listeners, null)
     assert.equal(config.log.level, 'info')
   }
 })
@@ -114,6 +114,37 @@ for (const [what, text, place, field] of [
     const message = failure(text)
     assert.ok(message.startsWith(place), message)
     assert.ok(message.includes(field), message)
+  })
+}
+
+for (const [text, said] of [
+  ['listeners:\n  - tls:\n      certFile: x\n', 'tls.keyFile: it is missing: expected a text'],
+  ['scram: {}\n', 'scram.users: it is missing: expected an object'],
+  ['nodeName: 3\n', 'nodeName: expected a text, got 3'],
+  ['nodeName: ""\n', 'nodeName: expected a text that is not empty, got ""'],
+  ['dump: "yes"\n', 'dump: expected true or false, got "yes"'],
+  ['listeners: {}\n', 'listeners: expected a list, got an object'],
+  ['listeners: [{port: 70000}]\n', 'port: expected a number, at most 65535, got 70000'],
+  ['listeners: [{port: 1.5}]\n', 'port: expected a whole number, got 1.5'],
+  ['listeners: [{backlog: 0}]\n', 'backlog: expected a number, at least 1, got 0'],
+  ['listeners: [{ws: 3}]\n', 'ws: expected true or false or an object, got 3'],
+  ['listeners: [{ws: {path: x}}]\n', 'ws.path: expected a text that begins with /, got "x"'],
+  ['listeners: [{unix: {mode: 1}}]\n', 'unix.path: it is missing: expected a text'],
+  [
+    'log: {level: loud}\n',
+    'level: expected one of fatal, error, warn, info, debug, trace, silent, got',
+  ],
+  ['log:\n', 'log: expected an object, got null'],
+  ['lisseners: []\n', 'lisseners: there is no such field; was listeners meant?'],
+  ['listeners: [{tls: {cert: x}}]\n', 'tls.cert: there is no such field; was certFile meant?'],
+  ['listeners: [{ws: {pth: /x}}]\n', 'ws.pth: there is no such field; was path meant?'],
+  ['limits: {packetBytes: 5}\n', 'packetBytes: there is no such field; was packetBytesMax meant?'],
+  ['colour: 5\n', 'colour: there is no such field'],
+] as const) {
+  test(`what was expected and what came is said: ${JSON.stringify(text)}`, () => {
+    const message = failure(text)
+    assert.ok(message.includes(said), message)
+    assert.doesNotMatch(message, /received|undefined|invalid/i)
   })
 }
 

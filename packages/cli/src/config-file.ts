@@ -10,15 +10,16 @@ import {
   OptionError,
 } from '@godwit/broker'
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
-import * as z from 'zod'
+import { type ConfigFields, readFields } from './config-schema.ts'
 import { storeOf } from './data-place.ts'
 import { CommandFailure, USAGE } from './failure.ts'
-import { LOG_LEVELS, type LogFormat, type LogLevel } from './log-levels.ts'
+import type { LogFormat, LogLevel } from './log-levels.ts'
 import type { PasswordChoice } from './serve-passwords.ts'
 
 /** All that the command `serve` can be told. */
 export interface ServeConfig {
-  readonly listeners: readonly ListenOptions[]
+  /** Null: the file says nothing about them. */
+  readonly listeners: readonly ListenOptions[] | null
   readonly broker: BrokerOptions
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
   readonly drainSeconds: number
@@ -39,81 +40,6 @@ export interface LoadedConfig {
 
 const DEFAULT_DRAIN_SECONDS = 5
 const DEFAULT_DATA = './data'
-
-const Certificates = z.strictObject({
-  certFile: z.string(),
-  keyFile: z.string(),
-  passphrase: z.string().optional(),
-  caFile: z.string().optional(),
-  crlFile: z.string().optional(),
-  clientCertificate: z.enum(['none', 'optional', 'required']).optional(),
-  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).optional(),
-  ciphers: z.string().optional(),
-})
-
-const WebSocketChoice = z.strictObject({
-  path: z.string().startsWith('/').optional(),
-  origins: z.array(z.string()).optional(),
-})
-
-const UnixChoice = z.strictObject({
-  path: z.string(),
-  /** YAML 1.2 reads 0660 as a decimal number: octal is 0o660. */
-  mode: z.number().int().optional(),
-})
-
-const Listener = z.strictObject({
-  name: z.string().optional(),
-  host: z.string().optional(),
-  port: z.number().int().min(0).max(65_535).optional(),
-  tls: Certificates.optional(),
-  ws: z.union([z.boolean(), WebSocketChoice]).optional(),
-  unix: z.union([z.string(), UnixChoice]).optional(),
-  proxyProtocol: z
-    .union([z.boolean(), z.strictObject({ trustCertificate: z.boolean().optional() })])
-    .optional(),
-  backlog: z.number().int().min(1).optional(),
-  connectionsMax: z.number().int().min(1).optional(),
-})
-
-/** Each limit has the type of its default; its range is checked by the broker. */
-const Limits = z.strictObject(
-  Object.fromEntries(
-    Object.entries(DEFAULT_LIMITS).map(([name, value]) => [
-      name,
-      typeof value === 'number'
-        ? z.number().int().optional()
-        : typeof value === 'boolean'
-          ? z.boolean().optional()
-          : z.enum(['drop-oldest', 'refuse']).optional(),
-    ]),
-  ),
-)
-
-const Config = z.strictObject({
-  listeners: z.array(Listener).optional(),
-  data: z.string().min(1).optional(),
-  statsIntervalSeconds: z.number().int().min(0).optional(),
-  nodeName: z.string().min(1).optional(),
-  responseTopicPrefix: z.string().min(1).optional(),
-  dump: z.boolean().optional(),
-  drainSeconds: z.number().min(0).optional(),
-  log: z
-    .strictObject({
-      level: z.enum(LOG_LEVELS).optional(),
-      format: z.enum(['auto', 'pretty', 'json']).optional(),
-    })
-    .optional(),
-  scram: z
-    .strictObject({
-      users: z.record(z.string(), z.string()),
-      iterations: z.number().int().min(4096).optional(),
-    })
-    .optional(),
-  limits: Limits.optional(),
-  passwordFile: z.string().min(1).optional(),
-  allowAnonymous: z.boolean().optional(),
-})
 
 /** What holds without a file. */
 export const EMPTY_CONFIG: LoadedConfig = {
@@ -144,9 +70,12 @@ export function parseConfig(text: string, path: string): LoadedConfig {
   }
   const source: ConfigSource = { locate: field => locate(document, lines, path, field) }
   const raw: unknown = document.toJS() ?? {}
-  const parsed = Config.safeParse(raw)
-  if (parsed.success) return { config: toConfig(parsed.data), source }
-  const errors = parsed.error.issues.flatMap(issue => describe(issue, source, path))
+  const { fields, problems } = readFields(raw)
+  if (fields !== null) return { config: toConfig(fields), source }
+  const errors = problems.map(({ path: at, text: what }) => {
+    const where = source.locate(at) ?? source.locate(at.slice(0, -1)) ?? path
+    return `${where}: ${fieldName(at)}: ${what}`
+  })
   errors.push(...limitErrors((raw as { limits?: unknown } | null)?.limits, source))
   throw new CommandFailure(errors.join('\n'), USAGE)
 }
@@ -176,34 +105,17 @@ export function located(error: unknown, source: ConfigSource): unknown {
   return new CommandFailure(where === null ? error.message : `${where}: ${error.message}`, USAGE)
 }
 
-function toConfig(file: z.infer<typeof Config>): ServeConfig {
-  const { listeners = [], log, drainSeconds, data = DEFAULT_DATA, ...others } = file
+function toConfig(file: ConfigFields): ServeConfig {
+  const { listeners = null, log, drainSeconds, data = DEFAULT_DATA, ...others } = file
   const { passwordFile, allowAnonymous = false, ...broker } = others
   return {
     // Fields that are undefined are as absent to the broker as those that are not there.
-    listeners: listeners as readonly ListenOptions[],
+    listeners: listeners as readonly ListenOptions[] | null,
     broker: { ...(broker as BrokerOptions), store: storeOf(data) },
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
     drainSeconds: drainSeconds ?? DEFAULT_DRAIN_SECONDS,
     passwords: passwordFile === undefined ? null : { file: passwordFile, allowAnonymous },
   }
-}
-
-function describe(issue: z.core.$ZodIssue, source: ConfigSource, path: string): string[] {
-  const at = issue.path.map(step => (typeof step === 'symbol' ? String(step) : step))
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => {
-      const where = source.locate([...at, key]) ?? path
-      return `${where}: ${fieldName([...at, key])}: there is no such field`
-    })
-  }
-  const where = source.locate(at) ?? source.locate(at.slice(0, -1)) ?? path
-  return [`${where}: ${fieldName(at)}: ${messageOf(issue)}`]
-}
-
-function messageOf(issue: z.core.$ZodIssue): string {
-  const [first = ''] = issue.message
-  return first.toLowerCase() + issue.message.slice(1)
 }
 
 function fieldName(path: readonly (string | number)[]): string {

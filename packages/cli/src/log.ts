@@ -29,6 +29,16 @@ async function prettyStream(colorize: boolean): Promise<DestinationStream> {
     sync: true,
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
+    ignore: 'err',
+    messageFormat: withReason,
     destination: 1,
   })
+}
+
+/** An error with a code is part of the line, others show where they were thrown. */
+function withReason(log: Record<string, unknown>, messageKey: string): string {
+  const { err } = log as { err?: { readonly message?: string; readonly stack?: string } }
+  const text = String(log[messageKey])
+  if (err === undefined) return text
+  return err.stack === undefined ? `${text}: ${err.message}` : `${text}\n${err.stack}`
 }

@@ -50,6 +50,13 @@ test('listeners of flags come beside those of the file, limits in their place', 
   assert.deepEqual(broker.limits, { packetBytesMax: 1024, inflightMax: 5 })
 })
 
+test('an empty list of listeners is not the default, and flags may fill it', () => {
+  const { config } = parseConfig('listeners: []\n', 'x')
+  assert.throws(() => applyFlags(config, {}), /nothing to listen on: listeners is empty/)
+  assert.throws(() => applyFlags(config, { proxyProtocol: true }), /nothing to listen on/)
+  assert.deepEqual(applyFlags(config, { port: '7' }).listeners, [{ port: 7 }])
+})
+
 test('--proxy-protocol beside listeners of the file only is refused', () => {
   const { config } = parseConfig('listeners:\n  - port: 1\n', 'x')
   assert.throws(() => applyFlags(config, { proxyProtocol: true }), /proxyProtocol: true/)

@@ -121,14 +121,20 @@ export const LIMIT_FLAGS: readonly LimitFlag[] = [
   ),
 ]
 
+/** A configuration that says where to listen. */
+export type ReadyConfig = ServeConfig & { readonly listeners: readonly ListenOptions[] }
+
 /**
  * The configuration with the flags in it. Listeners of flags come beside those of the file.
  * @throws CommandFailure
  */
-export function applyFlags(config: ServeConfig, flags: ServeFlags): ServeConfig {
+export function applyFlags(config: ServeConfig, flags: ServeFlags): ReadyConfig {
   checkCompanions(flags)
   const own = listenersOf(flags)
-  const listeners = [...config.listeners, ...own]
+  const listeners = [...(config.listeners ?? []), ...own]
+  if (listeners.length === 0 && config.listeners !== null) {
+    usage('there is nothing to listen on: listeners is empty in the file, and no flag gives one')
+  }
   const proxied = flags.proxyProtocol === true
   // Without a listener of the flags it would be for nothing, and whoever comes would be believed.
   if (proxied && own.length === 0 && listeners.length > 0) {

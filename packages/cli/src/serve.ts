@@ -13,17 +13,10 @@ import {
   StoreError,
   VERSION,
 } from '@godwit/broker'
-import {
-  EMPTY_CONFIG,
-  type LoadedConfig,
-  limitErrors,
-  loadConfig,
-  located,
-  type ServeConfig,
-} from './config-file.ts'
+import { EMPTY_CONFIG, type LoadedConfig, limitErrors, loadConfig, located } from './config-file.ts'
 import { CommandFailure, StoreExit } from './failure.ts'
 import { openLog } from './log.ts'
-import { applyFlags, type ServeFlags } from './serve-flags.ts'
+import { applyFlags, type ReadyConfig, type ServeFlags } from './serve-flags.ts'
 import { checkPasswords, openPasswords, reloadPasswords, tellPasswords } from './serve-passwords.ts'
 
 type Log = Awaited<ReturnType<typeof openLog>>
@@ -61,7 +54,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
   try {
     await broker.ready
   } catch (error) {
-    log.fatal(textOf(error))
+    // The broker has said why.
     await broker.close({ drainSeconds: 0 })
     return exitCodeOf(error)
   }
@@ -71,9 +64,11 @@ export async function serve(flags: ServeFlags): Promise<number> {
     return FAILED
   }
   exitCode = 0
-  greet(broker.addresses, config.broker, log)
   const stopped = stopOnSignals(broker, config.drainSeconds, log)
-  reloadOnHangup(broker, passwords, log)
+  const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
+  reloadOnHangup(broker, { passwords, hasCertificates }, log)
+  // Whoever reads that it listens may send signals.
+  greet(broker.addresses, config.broker, log)
   await broker.closed
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
@@ -87,12 +82,8 @@ function exitCodeOf(error: unknown): number {
   return StoreExit.failed
 }
 
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
 /** @throws CommandFailure for anything that would fail later, certificates included */
-function checkConfig(config: ServeConfig, { source }: LoadedConfig): void {
+function checkConfig(config: ReadyConfig, { source }: LoadedConfig): void {
   const wrong = limitErrors(config.broker.limits, source)
   if (wrong.length > 0) throw new CommandFailure(wrong.join('\n'), 2)
   try {
@@ -200,9 +191,24 @@ function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): ()
   return () => stopping
 }
 
-function reloadOnHangup(broker: BrokerServer, passwords: PasswordFile | null, log: Log): void {
+interface Reloaded {
+  readonly passwords: PasswordFile | null
+  readonly hasCertificates: boolean
+}
+
+function reloadOnHangup(
+  broker: BrokerServer,
+  { passwords, hasCertificates }: Reloaded,
+  log: Log,
+): void {
   process.on('SIGHUP', () => {
     if (passwords !== null) reloadPasswords(passwords, log)
+    if (!hasCertificates) {
+      if (passwords === null) {
+        log.info('SIGHUP: there are neither certificates nor passwords to read again')
+      }
+      return
+    }
     try {
       broker.reloadCertificates()
       log.info('certificates were read again')

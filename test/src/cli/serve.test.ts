@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
-import { hashPassword } from '@godwit/broker'
+import { createBroker, hashPassword } from '@godwit/broker'
 import { PacketType } from '@godwit/packet'
 import { Authority } from '../support/certificates.ts'
 import { publishPacket, RawClient } from '../support/raw-client.ts'
@@ -155,6 +155,78 @@ test('SIGHUP reads certificates again', async () => {
   })
 })
 
+test('SIGHUP without certificates and passwords says that there is nothing to read', async () => {
+  await withServed(['--port', '0'], async served => {
+    served.child.kill('SIGHUP')
+    await served.line('SIGHUP: there are neither certificates nor passwords')
+    assert.ok(!served.lines.some(line => line.includes('were read again')))
+  })
+})
+
+test('a certificate, key, CA or CRL that is none is named with its file', async () => {
+  const authority = await Authority.create('serve test')
+  await withFolder(async folder => {
+    const write = (name: string, text: string): string => {
+      writeFileSync(join(folder, name), text)
+      return join(folder, name)
+    }
+    const [one, two] = [
+      await authority.issue({ commonName: 'a' }),
+      await authority.issue({ commonName: 'b' }),
+    ]
+    const files = {
+      cert: write('a.crt', one.cert),
+      key: write('a.key', one.key),
+      other: write('b.key', two.key),
+      ca: write('ca.crt', authority.cert),
+    }
+    const { cert, key, other, ca } = files
+    for (const [flags, said] of [
+      [['--tls-cert', key, '--tls-key', key], /certFile .*a\.key: expected a certificate in PEM/],
+      [['--tls-cert', cert, '--tls-key', cert], /keyFile .*a\.crt: expected a private key in PEM/],
+      [
+        ['--tls-cert', cert, '--tls-key', other],
+        /keyFile .*b\.key: expected the private key of .*a\.crt/,
+      ],
+      [
+        ['--tls-cert', cert, '--tls-key', key, '--tls-ca', key],
+        /caFile .*a\.key: expected certificates/,
+      ],
+      [
+        ['--tls-cert', cert, '--tls-key', key, '--tls-ca', ca, '--tls-crl', cert],
+        /crlFile .*a\.crt: expected a list of revoked certificates/,
+      ],
+    ] as const) {
+      const args = [GODWIT, 'serve', '--data', 'none', '--tls-port', '0', ...flags]
+      const { code, errors } = await run(process.execPath, args)
+      assert.equal(code, 2)
+      assert.match(errors, said)
+      assert.equal(errors.trimEnd().split('\n').length, 1, errors)
+    }
+  })
+})
+
+test('a directory that another broker has is named once, with exit code 73', async () => {
+  await withFolder(async folder => {
+    const data = join(folder, 'data')
+    const first = await serve(['--data', data, '--port', '0'])
+    try {
+      const args = [GODWIT, 'serve', '--data', data, '--port', '0']
+      const { code, output, errors } = await run(process.execPath, args)
+      assert.equal(code, 73)
+      assert.equal(errors, '')
+      assert.equal(output.split('is in use by process').length, 2, output)
+      const broker = createBroker({ store: { directory: data } })
+      await assert.rejects(broker.ready, { code: 'locked' })
+      assert.throws(() => broker.publish('a', 'x'), { code: 'locked', message: /is in use by/ })
+      assert.throws(() => broker.connect(), { code: 'locked' })
+      await broker.close()
+    } finally {
+      await first.stop()
+    }
+  })
+})
+
 test('a configuration file makes the broker, flags come before it', async () => {
   await withFolder(async folder => {
     const config = join(folder, 'godwit.yaml')
@@ -201,7 +273,7 @@ for (const [what, yaml, code, said] of [
     'a certificate that is not there',
     'listeners:\n  - port: 0\n  - tls: { certFile: no.crt, keyFile: no.key }\n',
     2,
-    /godwit\.yaml:3:5: listen\.tls: ENOENT/,
+    /godwit\.yaml:3:5: listen\.tls: certFile no\.crt: ENOENT/,
   ],
   ['no YAML', 'limits: {\n', 2, /godwit\.yaml:\d+:\d+: /],
 ] as const) {

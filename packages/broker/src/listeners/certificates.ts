@@ -1,7 +1,14 @@
 // Certificates: where they come from, and what those of clients say.
 
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { SecureContextOptions, SecureVersion, TLSSocket, TlsOptions } from 'node:tls'
+import {
+  createSecureContext,
+  type SecureContextOptions,
+  type SecureVersion,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls'
 import type { Origin } from '../core/ports.ts'
 
 /** Certificate and key, as files that `reload` reads again or as their contents. All in PEM. */
@@ -28,13 +35,13 @@ export interface CertificateOptions {
 }
 
 /**
- * Reads the files.
- * @throws Error when one cannot be read
+ * Reads the files and looks whether they hold what they have to.
+ * @throws Error that names the file, or the option
  */
 export function readSecureContext(options: CertificateOptions): SecureContextOptions {
   const { cert, certFile, key, keyFile, ca, caFile, crl, crlFile } = options
   const minVersion: SecureVersion = options.minVersion ?? 'TLSv1.2'
-  return {
+  const context: SecureContextOptions = {
     ...part('cert', cert, certFile),
     ...part('key', key, keyFile),
     ...part('ca', ca, caFile),
@@ -43,6 +50,44 @@ export function readSecureContext(options: CertificateOptions): SecureContextOpt
     ...(options.ciphers === undefined ? {} : { ciphers: options.ciphers }),
     minVersion,
   }
+  checkContext(context, options)
+  return context
+}
+
+/** OpenSSL says what is wrong, and not with which file. */
+function checkContext(context: SecureContextOptions, options: CertificateOptions): void {
+  const { cert, key, ca, crl, ciphers, passphrase } = context
+  const certName = nameOf('cert', options.certFile)
+  const keyName = nameOf('key', options.keyFile)
+  checkPart({ cert }, `${certName}: expected a certificate in PEM`)
+  checkPart({ key, passphrase }, `${keyName}: expected a private key in PEM`)
+  checkPart({ cert, key, passphrase }, `${keyName}: expected the private key of ${certName}`)
+  checkPart({ crl }, `${nameOf('crl', options.crlFile)}: expected a list of revoked certificates`)
+  checkPart({ ciphers }, `ciphers: expected names that OpenSSL knows, got ${ciphers}`)
+  if (ca === undefined) return
+  try {
+    // OpenSSL takes one without a certificate for nobody, and then nobody could come in.
+    new X509Certificate(ca as string | Buffer)
+  } catch {
+    throw new Error(`${nameOf('ca', options.caFile)}: expected certificates in PEM, got none`)
+  }
+}
+
+function checkPart(
+  part: { readonly [Name in keyof SecureContextOptions]: SecureContextOptions[Name] | undefined },
+  expected: string,
+): void {
+  const given = Object.entries(part).filter(([, value]) => value !== undefined)
+  try {
+    createSecureContext(Object.fromEntries(given))
+  } catch (error) {
+    const { reason, message } = error as Error & { readonly reason?: string }
+    throw new Error(`${expected} (${reason ?? message})`, { cause: error })
+  }
+}
+
+function nameOf(option: string, file: string | undefined): string {
+  return file === undefined ? option : `${option}File ${file}`
 }
 
 /** What a TLS server is created with. */
@@ -87,7 +132,15 @@ function part(
   content: string | Uint8Array | undefined,
   file: string | undefined,
 ): SecureContextOptions {
-  if (file !== undefined) return { [name]: readFileSync(file) }
+  if (file !== undefined) return { [name]: readFile(name, file) }
   if (content === undefined) return {}
   return { [name]: typeof content === 'string' ? content : Buffer.from(content) }
+}
+
+function readFile(option: string, file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    throw new Error(`${nameOf(option, file)}: ${(error as Error).message}`, { cause: error })
+  }
 }

@@ -16,6 +16,7 @@ import {
   type QoS,
   readServerPacket,
 } from '@godwit/packet'
+import { CLOSED } from './connect-failure.ts'
 import { Batch, type FrameSource } from './frames.ts'
 import {
   HEADER_BYTES,
@@ -303,7 +304,7 @@ export class Client implements TransportOwner {
     const { settle, subscribing } = this
     this.settle = null
     this.subscribing = null
-    const failure = error ?? new Error('the broker closed the connection')
+    const failure = error ?? new Error(CLOSED)
     settle?.(failure)
     subscribing?.(failure)
     if (settle === null && wasReady && !this.leaving) this.host.lost(this, error)

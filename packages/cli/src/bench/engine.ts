@@ -5,6 +5,7 @@
 import { type Client, type ClientHost, NO_LIMIT } from './client.ts'
 import { ClientSet, type Member } from './client-set.ts'
 import { nowUs } from './clock.ts'
+import { CLOSED, connectFailure } from './connect-failure.ts'
 import { type Dialer, dialer } from './dialer.ts'
 import type {
   ConnectReport,
@@ -317,7 +318,7 @@ export class Engine implements ClientHost {
 
   lost(_client: Client, error: Error | null): void {
     this.broken++
-    this.note(error?.message ?? 'the broker closed the connection')
+    this.note(error?.message ?? CLOSED)
     if (this.settings.storm !== null) return
     if (this.set.publishers.every(({ client }) => !client.isReady)) this.stop()
   }
@@ -343,7 +344,7 @@ export class Engine implements ClientHost {
         if (failure === null) this.connecting.record(nowUs() - fromUs)
         else {
           failures++
-          this.note(failure.message)
+          this.note(connectFailure(failure, this.settings.connection.targets, client.index))
         }
         done()
       })

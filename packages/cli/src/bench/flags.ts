@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { usage } from '../failure.ts'
+import { nearest } from '../nearest.ts'
 
 export type BenchCommand = 'ping' | 'load' | 'many' | 'compare' | 'report' | 'compare-brokers'
 
@@ -177,7 +178,10 @@ export function parseFlags(command: BenchCommand, args: readonly string[]): Pars
     return { values, words: positionals }
   } catch (error) {
     const text = (error as Error).message.split('. To specify')[0] ?? ''
-    usage(`bench ${command}: ${text.charAt(0).toLowerCase()}${text.slice(1)}`)
+    const unknown = /^Unknown option '--?([^']+)'/.exec(text)?.[1] ?? ''
+    const meant = nearest(unknown, Object.keys(options))
+    const hint = meant === null ? '' : `: was --${meant} meant?`
+    usage(`bench ${command}: ${text.charAt(0).toLowerCase()}${text.slice(1)}${hint}`)
   }
 }
 

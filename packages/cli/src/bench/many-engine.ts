@@ -15,6 +15,7 @@ import {
   readServerPacket,
 } from '@godwit/packet'
 import { nowUs } from './clock.ts'
+import { CLOSED, connectFailure } from './connect-failure.ts'
 import type { ConnectReport } from './engine-reports.ts'
 import { Health, type HealthReport } from './health.ts'
 import { Latencies } from './histogram.ts'
@@ -291,10 +292,10 @@ export class ManyEngine implements LinkOwner {
     const wasUp = this.states[session] === State.UP
     this.fell(session)
     if (this.dialsAgain(session, error)) return
-    this.settle(session, error ?? new Error('the broker closed the connection'))
+    this.settle(session, error ?? new Error(CLOSED))
     if (!wasUp) return
     this.broken++
-    this.note(error?.message ?? 'the broker closed the connection')
+    this.note(error?.message ?? CLOSED)
     this.down.push(session)
   }
 
@@ -475,7 +476,7 @@ export class ManyEngine implements LinkOwner {
   }
 
   private openOne(session: number, done: Done): void {
-    const { connectTimeoutMs } = this.settings.connection
+    const { connectTimeoutMs, targets } = this.settings.connection
     const timer = setTimeout(() => {
       this.links[session]?.cut()
       this.linkClosed(session, new Error(`no CONNACK within ${connectTimeoutMs} ms`))
@@ -485,7 +486,7 @@ export class ManyEngine implements LinkOwner {
       attempts: 0,
       done: failure => {
         clearTimeout(timer)
-        if (failure !== null) this.note(failure.message)
+        if (failure !== null) this.note(connectFailure(failure, targets, this.numberOf(session)))
         done(failure)
       },
     })

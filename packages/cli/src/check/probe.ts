@@ -12,6 +12,7 @@ import {
 } from '@godwit/client'
 import { encodeUtf8, type ProtocolLevel } from '@godwit/packet'
 import { dial } from '../network/dial.ts'
+import { webSocketOptions, webSocketUrl } from '../network/web-socket.ts'
 import type { ClientChoice } from '../options/choice.ts'
 
 /** What a probe has found. */
@@ -70,22 +71,21 @@ export class Probing {
   async connect(options: ConnectOptions = {}): Promise<Client> {
     const { choice, password } = this
     let socket: Socket | null = null
-    const client = await connect(
-      async () => {
-        socket = await dial(choice, AbortSignal.timeout(this.timeoutMs))
-        return socket
-      },
-      {
-        protocolVersion: this.level,
-        connectTimeoutMs: this.timeoutMs,
-        operationTimeoutMs: this.timeoutMs,
-        closeTimeoutMs: this.timeoutMs,
-        reconnect: false,
-        ...(choice.username === null ? {} : { username: choice.username }),
-        ...(password === null ? {} : { password }),
-        ...options,
-      },
-    )
+    const dialled = async (): Promise<Socket> => {
+      socket = await dial(choice, AbortSignal.timeout(this.timeoutMs))
+      return socket
+    }
+    const client = await connect(choice.webSocket ? webSocketUrl(choice) : dialled, {
+      protocolVersion: this.level,
+      connectTimeoutMs: this.timeoutMs,
+      operationTimeoutMs: this.timeoutMs,
+      closeTimeoutMs: this.timeoutMs,
+      reconnect: false,
+      ...(choice.username === null ? {} : { username: choice.username }),
+      ...(password === null ? {} : { password }),
+      ...(choice.webSocket ? webSocketOptions(choice) : {}),
+      ...options,
+    })
     this.open.add(client)
     if (socket !== null) this.sockets.set(client, socket)
     return client
@@ -93,8 +93,16 @@ export class Probing {
 
   /** Ends the connection without DISCONNECT, as a crash would. */
   async crash(client: Client): Promise<void> {
-    this.sockets.get(client)?.destroy()
+    const socket = this.sockets.get(client)
+    if (socket !== undefined) {
+      socket.destroy()
+      await client.closed
+      return
+    }
+    // The client's own WebSocket is out of reach: the broker closes it for one of the same name.
+    const other = await this.connect({ clientId: client.clientId })
     await client.closed
+    await other.close()
   }
 
   socketOf(client: Client): Socket | null {

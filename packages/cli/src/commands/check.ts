@@ -13,6 +13,7 @@ import { ExitCode, report, sayer } from '../network/ending.ts'
 import { linkError } from '../network/link.ts'
 import { fetchPassword } from '../network/password.ts'
 import { wantsTls } from '../network/tls-settings.ts'
+import { webSocketUrl } from '../network/web-socket.ts'
 import type { ClientChoice } from '../options/choice.ts'
 
 const DEFAULT_TIMEOUT_SECONDS = 5
@@ -96,6 +97,7 @@ async function tryVersion(probing: Probing): Promise<MqttError | null> {
 
 function nameOf(choice: ClientChoice): string {
   if (choice.unix !== null) return choice.unix
+  if (choice.webSocket) return webSocketUrl(choice)
   const { host, port } = placeOf(choice)
   return `mqtt${wantsTls(choice) ? 's' : ''}://${host}:${port}`
 }

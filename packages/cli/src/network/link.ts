@@ -11,7 +11,6 @@ import {
   type MessageProperties,
   MqttError,
   type Subscription,
-  type TlsOptions,
   type WillOptions,
 } from '@godwit/client'
 import {
@@ -25,7 +24,9 @@ import {
 import { type ClientChoice, NOT_SET } from '../options/choice.ts'
 import { dial, placeOf } from './dial.ts'
 import { fetchPassword } from './password.ts'
-import { tlsSettings, wantsTls } from './tls-settings.ts'
+import { wantsTls } from './tls-settings.ts'
+import { unreachableText } from './unreachable.ts'
+import { webSocketOptions, webSocketUrl } from './web-socket.ts'
 
 /** Why there is no connection, or no more. */
 export class LinkError extends Error {
@@ -242,7 +243,7 @@ function connectOptions(choice: ClientChoice): ConnectOptions {
     ...(given.userProperties === undefined ? {} : { userProperties: given.userProperties }),
     ...(authenticator === null ? {} : { authenticator }),
     ...(will === null ? {} : { will }),
-    ...(choice.webSocket ? webSocketTls(choice) : {}),
+    ...(choice.webSocket ? webSocketOptions(choice) : {}),
     ...(choice.dump ? { dump: (line: string) => void process.stderr.write(`${line}\n`) } : {}),
   }
 }
@@ -300,25 +301,6 @@ async function passwordOf(choice: ClientChoice): Promise<Uint8Array | null> {
   return choice.password === null ? null : encodeUtf8(choice.password)
 }
 
-function webSocketUrl(choice: ClientChoice): string {
-  const { host, port } = placeOf(choice)
-  const name = host.includes(':') ? `[${host}]` : host
-  return `${wantsTls(choice) ? 'wss' : 'ws'}://${name}:${port}/mqtt`
-}
-
-function webSocketTls(choice: ClientChoice): { tls?: TlsOptions; localAddress?: string } {
-  const { bindAddress } = choice
-  const { ca, cert, key, ciphers } = wantsTls(choice) ? tlsSettings(choice) : {}
-  const tls = {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(ciphers === undefined ? {} : { ciphers }),
-    ...(choice.insecure ? { verify: false } : {}),
-  } as TlsOptions
-  return { tls, ...(bindAddress === null ? {} : { localAddress: bindAddress }) }
-}
-
 /** In Mosquitto's words where it has some. What is not about the connection stays as it is. */
 export function linkError(choice: ClientChoice, error: unknown): LinkError {
   if (error instanceof ConnectionRefusedError) {
@@ -330,6 +312,7 @@ export function linkError(choice: ClientChoice, error: unknown): LinkError {
   if (cause instanceof Error && cause.name === 'CommandFailure') throw cause
   switch (error.code) {
     case 'connect-failed':
+      return unreachable(choice, cause instanceof Error ? cause : null)
     case 'connect-timeout':
       return unreachable(choice, cause instanceof Error ? cause : error)
     case 'server-disconnected':
@@ -341,17 +324,9 @@ export function linkError(choice: ClientChoice, error: unknown): LinkError {
   }
 }
 
-function unreachable(choice: ClientChoice, error: Error): LinkError {
-  const { code, message } = error as NodeJS.ErrnoException
+function unreachable(choice: ClientChoice, error: Error | null): LinkError {
   const { host, port } = placeOf(choice)
   const where = choice.unix ?? `${host}:${port}`
-  if (code === 'ECONNREFUSED') {
-    const text = `Error: Connection refused: nothing listens at ${where}`
-    return new LinkError('unreachable', text, 0, error)
-  }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-    const text = `Unable to connect (Lookup error.): there is no host ${host}`
-    return new LinkError('unreachable', text, 0, error)
-  }
-  return new LinkError('unreachable', `Error: ${message || code} (${where})`, 0, error)
+  const text = unreachableText(error, { where, host, secure: wantsTls(choice) }, choice)
+  return new LinkError('unreachable', text, 0, error)
 }

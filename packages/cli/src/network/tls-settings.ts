@@ -1,8 +1,15 @@
 // What the TLS options of pub, sub and rr come to in Node's words.
 
+import { X509Certificate } from 'node:crypto'
 import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ConnectionOptions, rootCertificates, type TLSSocket } from 'node:tls'
+import {
+  type ConnectionOptions,
+  createSecureContext,
+  rootCertificates,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls'
 import { usage } from '../failure.ts'
 import type { ClientChoice } from '../options/choice.ts'
 import { WRONG } from '../options/option.ts'
@@ -32,13 +39,13 @@ export function wantsTls(choice: ClientChoice): boolean {
   )
 }
 
-/** @throws CommandFailure for a file that cannot be read */
+/** @throws CommandFailure for a file that cannot be read, or is not what it has to be */
 export function tlsSettings(choice: ClientChoice): ConnectionOptions {
-  const { cert, key, ciphers, tlsAlpn, tlsVersion, insecure, psk, pskIdentity } = choice
+  const { ciphers, tlsAlpn, tlsVersion, insecure, psk, pskIdentity } = choice
+  if (ciphers !== null) checkPart({ ciphers }, () => `--ciphers: OpenSSL knows none of ${ciphers}`)
   return {
     ...authorities(choice),
-    ...(cert === null ? {} : { cert: read('--cert', cert) }),
-    ...(key === null ? {} : { key: read('--key', key) }),
+    ...ownCertificate(choice),
     ...(ciphers === null ? {} : { ciphers }),
     ...(tlsAlpn === null ? {} : { ALPNProtocols: [tlsAlpn] }),
     ...(tlsVersion === null ? {} : versions(tlsVersion)),
@@ -56,7 +63,7 @@ export function logKeys(socket: TLSSocket, path: string | null): void {
 function authorities({ cafile, capath, tlsUseOsCerts }: ClientChoice): ConnectionOptions {
   if (cafile === null && capath === null && !tlsUseOsCerts) return {}
   const certificates: (string | Buffer)[] = []
-  if (cafile !== null) certificates.push(read('--cafile', cafile))
+  if (cafile !== null) certificates.push(readAuthority(cafile))
   if (capath !== null) certificates.push(...readFolder(capath))
   if (tlsUseOsCerts) {
     const bundle = SYSTEM_BUNDLES.find(path => existsSync(path))
@@ -64,6 +71,36 @@ function authorities({ cafile, capath, tlsUseOsCerts }: ClientChoice): Connectio
     if (bundle !== undefined) certificates.push(readFileSync(bundle))
   }
   return { ca: certificates }
+}
+
+function readAuthority(path: string): Buffer {
+  const content = read('--cafile', path)
+  try {
+    // OpenSSL takes a file without any as one that trusts nobody.
+    new X509Certificate(content)
+  } catch {
+    usage(`--cafile: there is no certificate in PEM in ${path}`, WRONG)
+  }
+  return content
+}
+
+function ownCertificate(choice: ClientChoice): SecureContextOptions {
+  if (choice.cert === null || choice.key === null) return {}
+  const cert = read('--cert', choice.cert)
+  const key = read('--key', choice.key)
+  checkPart({ cert }, () => `--cert: there is no certificate in PEM in ${choice.cert}`)
+  checkPart({ key }, why => `--key: there is no usable private key in ${choice.key} (${why})`)
+  checkPart({ cert, key }, () => `--key: ${choice.key} is not the key of ${choice.cert}`)
+  return { cert, key }
+}
+
+/** OpenSSL says what is wrong and not with which file. */
+function checkPart(part: SecureContextOptions, explain: (why: string) => string): void {
+  try {
+    createSecureContext(part)
+  } catch (error) {
+    usage(explain((error as Error).message.replace(/^error:[^:]*:[^:]*::?/, '')), WRONG)
+  }
 }
 
 function readFolder(path: string): Buffer[] {

@@ -55,6 +55,7 @@ export class ClientChoice {
   port: number | null = null
   unix: string | null = null
   webSocket = false
+  webSocketPath = '/mqtt'
   srv = false
   bindAddress: string | null = null
   proxy: SocksProxy | null = null

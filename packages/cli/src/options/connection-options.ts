@@ -14,7 +14,7 @@ import {
   WRONG,
   wholeNumber,
 } from './option.ts'
-import { applyProxy, applyUrl } from './url.ts'
+import { applyProxy, applyUrl, webSocketPath } from './url.ts'
 
 const UINT16_MAX = 65_535
 const UINT32_MAX = 0xffff_ffff
@@ -33,8 +33,12 @@ export const ConnectionOptions: readonly OptionGroup[] = [
       option(ALL, '--unix', '<path>', 'a Unix socket instead', (choice, value) => {
         choice.unix = value
       }),
-      option(CLIENTS, '--ws', null, 'connect with WebSockets', choice => {
+      option(ALL, '--ws', null, 'connect with WebSockets', choice => {
         choice.webSocket = true
+      }),
+      option(ALL, '--ws-path', '<path>', 'where they are (default: /mqtt)', (choice, value) => {
+        choice.webSocket = true
+        choice.webSocketPath = webSocketPath(value)
       }),
       option(ALL, '-A', '<address>', 'address of this machine to connect from', (choice, value) => {
         choice.bindAddress = value

@@ -57,6 +57,29 @@ test('the first word may be a URL, with or without the topic', () => {
     [second.host, second.port, second.topics, second.webSocket],
     ['::1', 9001, ['a', 'b'], true],
   )
+  assert.equal(parse(['pub', 'mqtt://broker/a', 'x', '-p', '1884']).port, 1884)
+})
+
+test('the path of a ws: URL is where the WebSocket is, that of -L is a topic', () => {
+  const { host, port, webSocketPath, topics, source } = parse(['pub', 'ws://broker/live', 'a', 'x'])
+  assert.deepEqual([host, port, webSocketPath, topics], ['broker', 80, '/live', ['a']])
+  assert.deepEqual(source, { kind: 'text', text: 'x' })
+  const secure = parse(['sub', 'wss://broker', 'a'])
+  assert.deepEqual([secure.port, secure.webSocketPath, secure.secureUrl], [443, '/mqtt', true])
+  const given = parse(['sub', '-L', 'ws://broker/mqtt', '--ws-path', '/live'])
+  assert.deepEqual([given.port, given.webSocketPath, given.topics], [1883, '/live', ['mqtt']])
+  assert.equal(parse(['sub', '--ws-path', '/x?y=1', 'a']).webSocket, true)
+  refused('sub a --ws-path live', /begins with a slash, not "live"/)
+  refused('sub a --ws-path /a\r\nHost:x', /begins with a slash/)
+})
+
+test('a Unix socket may be a URL too', () => {
+  for (const url of ['unix:/run/a%20b', 'unix:///run/a%20b']) {
+    const { unix, topics } = parse(['sub', url, 'a'])
+    assert.deepEqual([unix, topics], ['/run/a b', ['a']])
+  }
+  assert.equal(parse(['check', 'unix:/run/x']).unix, '/run/x')
+  refused('check unix:run', /expected .* unix:\/path, not unix:run/)
 })
 
 test('a URL without a topic leaves -t what it is, one with another topic is an error', () => {
@@ -67,7 +90,7 @@ test('a URL without a topic leaves -t what it is, one with another topic is an e
     assert.deepEqual(parse(['rr', url, '-t', 'a', '-e', 'b', '-m', 'x']).topics, ['a'])
   }
   const twice = /the path of a URL is a topic: 'mqtt' in it, and -t 'a'/
-  refused('pub ws://broker/mqtt -t a -m x', twice)
+  refused('pub mqtt://broker/mqtt -t a -m x', twice)
   refused('pub mqtt:// -t a -m x', /host missing/)
 })
 
@@ -92,6 +115,7 @@ test('options may have their value behind an equals sign', () => {
 test('an option of another command is named', () => {
   refused('pub -C 1 a b', /Unknown option '-C' \(it is one of godwit sub\)/)
   refused('sub --nonsense', /Unknown option '--nonsense'\.$/)
+  refused('pub --retian a b', /Unknown option '--retian': was --retain meant\?$/)
 })
 
 test('a value may be anything, and the last of two wins', () => {
@@ -150,7 +174,9 @@ test('check takes a server', () => {
     ['there', 18, 'u', 'p', true, 3, true],
   )
   assert.deepEqual([parse(['check', ':18']).host, parse(['check', ':18']).port], ['localhost', 18])
-  refused('check ws://there', /expected mqtt:/)
+  const { webSocket, webSocketPath: path } = parse(['check', 'ws://there/live'])
+  assert.deepEqual([webSocket, path], [true, '/live'])
+  refused('check http://there', /expected mqtt, mqtts, ws or wss:/)
   refused('check a b', /one word too many/)
 })
 

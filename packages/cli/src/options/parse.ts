@@ -3,13 +3,14 @@
 // first. Beyond that: `--name=value`, words without an option, and the Go programs' flags.
 
 import { usage } from '../failure.ts'
+import { nearest } from '../nearest.ts'
 import { ClientChoice, type ClientCommand } from './choice.ts'
 import { ConnectionOptions } from './connection-options.ts'
 import { checkTogether, MessageOptions } from './message-options.ts'
 import { addTopic, type Option, type OptionGroup, setSource, topicFilter, WRONG } from './option.ts'
 import { findOptionsFile, readOptionsFile } from './options-file.ts'
 import { applyProperty } from './properties.ts'
-import { applyServer, applyUrl } from './url.ts'
+import { applyAddress, applyServer } from './url.ts'
 
 /** What reading needs of the world. */
 export interface Surroundings {
@@ -19,7 +20,7 @@ export interface Surroundings {
 
 export type Parsed = ClientChoice | 'help' | 'version'
 
-const URL_WORD = /^(?:mqtt|ws)s?:\/\//i
+const URL_WORD = /^(?:(?:mqtt|ws)s?:\/\/|unix:\/)/i
 
 /** The options that a command has, in the groups of its help. */
 export function optionGroups(command: ClientCommand): OptionGroup[] {
@@ -110,8 +111,9 @@ function unknown(command: ClientCommand, word: string): string {
   const others = (['pub', 'sub', 'rr', 'check'] as const).filter(
     other => other !== command && namesOf(other).has(word),
   )
+  const meant = others.length > 0 ? null : nearest(word, [...namesOf(command).keys()])
   const hint = others.length === 0 ? '' : ` (it is one of godwit ${others.join(' and ')})`
-  return `Unknown option '${word}'${hint}.`
+  return `Unknown option '${word}'${hint}${meant === null ? '.' : `: was ${meant} meant?`}`
 }
 
 /** Gives words without an option their meaning: a URL, a topic, a message. */
@@ -141,17 +143,12 @@ function takeWords(choice: ClientChoice): void {
 
 /** As a word a URL may be without a topic, which is elsewhere then. */
 function takeUrl(choice: ClientChoice, url: string): void {
-  const given = [...choice.topics]
-  const [, server = '', path = ''] = /^([a-z]+:\/\/[^/]*)\/?(.*)$/is.exec(url) ?? []
-  if (path === '') {
-    applyUrl(choice, `${server}/-`)
-    choice.topics = given
-    return
+  const topic = applyAddress(choice, url)
+  if (topic === '') return
+  if (choice.command !== 'sub' && choice.topics.length > 0) {
+    usage(`the path of a URL is a topic: '${topic}' in it, and -t '${choice.topics[0]}'`, WRONG)
   }
-  if (choice.command !== 'sub' && given.length > 0) {
-    usage(`the path of a URL is a topic: '${path}' in it, and -t '${given[0]}'`, WRONG)
-  }
-  applyUrl(choice, url)
+  addTopic(choice, topic)
 }
 
 function check(choice: ClientChoice): void {

@@ -1,5 +1,5 @@
-// The URL of -L, read as Mosquitto reads it: the first slash ends the host, and all that follows is
-// the topic.
+// URLs: that of -L is read as Mosquitto reads it, the first slash ends the host, the rest is
+// the topic; one that is a word of its own is read as programs for MQTT write it.
 
 import { usage } from '../failure.ts'
 import type { ClientChoice } from './choice.ts'
@@ -18,9 +18,13 @@ const Schemes: Readonly<Record<string, Scheme>> = {
   wss: { port: 8883, secure: true, webSocket: true },
 }
 
+/** Of ws: and wss: URLs that are not -L's. RFC 6455 section 3. */
+const WebPorts = [80, 443] as const
+const URL_PARTS = /^([a-z]+):\/\/(.*)$/is
+
 /** `mqtt(s)://` or `ws(s)://[user[:password]@]host[:port]/topic`. */
 export function applyUrl(choice: ClientChoice, url: string): void {
-  const [, name = '', rest = ''] = /^([a-z]+):\/\/(.*)$/is.exec(url) ?? []
+  const [, name = '', rest = ''] = URL_PARTS.exec(url) ?? []
   const scheme = Schemes[name.toLowerCase()]
   if (scheme === undefined) {
     usage(`Unsupported URL scheme: -L takes mqtt, mqtts, ws or wss://, not ${url}`, WRONG)
@@ -30,20 +34,58 @@ export function applyUrl(choice: ClientChoice, url: string): void {
   addTopic(choice, rest.slice(slash + 1))
   applyAuthority(choice, rest.slice(0, slash))
   choice.port ??= scheme.port
-  choice.secureUrl = scheme.secure
-  if (scheme.webSocket) choice.webSocket = true
+  applyScheme(choice, scheme)
 }
 
-/** The word of `check`: `mqtt(s)://[user[:password]@]host[:port]`, or `host[:port]`. */
-export function applyServer(choice: ClientChoice, text: string): void {
-  const [, name = 'mqtt', rest = text] = /^([a-z]+):\/\/(.*)$/is.exec(text) ?? []
-  const scheme = Schemes[name.toLowerCase()]
-  if (scheme === undefined || scheme.webSocket) {
-    usage(`expected mqtt://host, mqtts://host or host:port, not ${text}`, WRONG)
+/**
+ * A URL that is a word, as it is written elsewhere: `mqtt(s)://host[:port]`, `unix:/path`, and
+ * `ws(s)://host[:port]/path`, whose path is where the WebSocket is.
+ * @returns the path of an mqtt: URL without its slash: a topic; '' when there is none
+ */
+export function applyAddress(choice: ClientChoice, url: string): string {
+  const [, socket] = /^unix:(?:\/\/)?(\/.+)$/is.exec(url) ?? []
+  if (socket !== undefined) {
+    choice.unix = decode(socket)
+    return ''
   }
-  const authority = rest.replace(/\/.*$/s, '')
+  const [, name = '', rest = ''] = URL_PARTS.exec(url) ?? []
+  const scheme = Schemes[name.toLowerCase()]
+  if (scheme === undefined) {
+    usage(`expected mqtt, mqtts, ws or wss://host, or unix:/path, not ${url}`, WRONG)
+  }
+  const slash = rest.indexOf('/')
+  const path = slash < 0 ? '' : rest.slice(slash)
+  const { port } = choice
+  applyAuthority(choice, slash < 0 ? rest : rest.slice(0, slash))
+  choice.port ??= port ?? (scheme.webSocket ? WebPorts[scheme.secure ? 1 : 0] : scheme.port)
+  applyScheme(choice, scheme)
+  if (!scheme.webSocket) return path.slice(1)
+  if (path !== '') choice.webSocketPath = webSocketPath(path)
+  return ''
+}
+
+/** The word of `check`: such a URL, or `host[:port]`. */
+export function applyServer(choice: ClientChoice, text: string): void {
+  if (/^(?:[a-z]+:\/\/|unix:)/i.test(text)) {
+    applyAddress(choice, text)
+    return
+  }
+  const authority = text.replace(/\/.*$/s, '')
   applyAuthority(choice, authority.startsWith(':') ? `localhost${authority}` : authority)
-  if (scheme.secure) choice.secureUrl = true
+}
+
+/** What a GET may ask for. @throws CommandFailure */
+export function webSocketPath(text: string): string {
+  if (/^\/[\x21-\x7e]*$/.test(text)) return text
+  return usage(
+    `--ws-path takes a path that begins with a slash, not ${JSON.stringify(text)}`,
+    WRONG,
+  )
+}
+
+function applyScheme(choice: ClientChoice, scheme: Scheme): void {
+  choice.secureUrl = scheme.secure
+  if (scheme.webSocket) choice.webSocket = true
 }
 
 function applyAuthority(choice: ClientChoice, authority: string): void {

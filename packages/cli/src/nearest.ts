@@ -1,0 +1,35 @@
+// Which of the names that there are was meant by one that there is not. The broker has the same for
+// the names of its options: neither imports the other for so little.
+
+const DISTANCE_MAX = 2
+const BEGINNING_MIN = 4
+
+/**
+ * The name with the fewest letters to add, to take away or to change, else one that begins with it.
+ * @returns null when none is near enough to be meant
+ */
+export function nearest(text: string, names: readonly string[]): string | null {
+  let best: string | null = null
+  let least = Math.min(DISTANCE_MAX, text.replace(/^-+/, '').length - 1) + 1
+  for (const name of names) {
+    const distance = editDistance(text.toLowerCase(), name.toLowerCase())
+    if (distance >= least) continue
+    best = name
+    least = distance
+  }
+  if (best !== null || text.length < BEGINNING_MIN) return best
+  return names.find(name => name.toLowerCase().startsWith(text.toLowerCase())) ?? null
+}
+
+function editDistance(a: string, b: string): number {
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (const [i, letter] of [...a].entries()) {
+    const row = [i + 1]
+    for (let j = 1; j <= b.length; j++) {
+      const changed = (last[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1)
+      row.push(Math.min(changed, (last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+    }
+    last = row
+  }
+  return last[b.length] ?? 0
+}
