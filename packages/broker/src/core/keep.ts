@@ -25,6 +25,16 @@ export class Form implements PublishForm {
   aliasKnown = false
 }
 
+/**
+ * Small messages that are kept share blocks: a buffer of its own costs 0.3 us to make and 150 bytes
+ * to have, more than the message. A block is small, so that one message that stays long does not
+ * keep much more than itself alive. (`QoS 1, persistent` of the yardstick: 4 us a message in all.)
+ */
+const BLOCK_BYTES = 1024
+const SMALL_BYTES = 256
+let block = new Uint8Array(BLOCK_BYTES)
+let blockAt = 0
+
 const view = new PublishView()
 
 /** A copy with bytes of its own. */
@@ -49,28 +59,44 @@ export function keptCopy(message: Message): Message {
  * reading it anew costs 0.7 us more a message (`QoS 1, persistent` of the yardstick: 4 us in all).
  */
 function exactCopy(message: Message): Message {
-  const { start } = message
+  const from = message.start
+  const length = message.end - from
   const kept = new Message()
-  const bytes = message.bytes.slice(start, message.end)
-  kept.bytes = bytes
-  kept.topicFrom = bytes
-  kept.end = message.end - start
+  if (length > SMALL_BYTES || message.retain) kept.bytes = message.bytes.slice(from, from + length)
+  else shareBlock(message.bytes, from, length, kept)
+  const moved = kept.start - from
+  kept.topicFrom = kept.bytes
+  kept.end = message.end + moved
   kept.protocolLevel = message.protocolLevel
   kept.qos = message.qos
   kept.retain = message.retain
   if (message.qos > 0) {
-    kept.packetIdAt = message.packetIdAt - start
-    bytes[kept.packetIdAt] = 0
-    bytes[kept.packetIdAt + 1] = 1
+    const packetIdAt = message.packetIdAt + moved
+    kept.packetIdAt = packetIdAt
+    kept.bytes[packetIdAt] = 0
+    kept.bytes[packetIdAt + 1] = 1
   }
-  kept.topicStart = message.topicStart - start
-  kept.topicEnd = message.topicEnd - start
-  kept.propertiesStart = message.propertiesStart - start
-  kept.propertiesEnd = message.propertiesEnd - start
-  kept.payloadStart = message.payloadStart - start
+  kept.topicStart = message.topicStart + moved
+  kept.topicEnd = message.topicEnd + moved
+  kept.propertiesStart = message.propertiesStart + moved
+  kept.propertiesEnd = message.propertiesEnd + moved
+  kept.payloadStart = message.payloadStart + moved
   kept.topic = message.topic
   kept.publisher = message.publisher
   return kept
+}
+
+/** Copies the frame into a block. What is retained stays long and never comes here. */
+function shareBlock(from: Uint8Array, start: number, length: number, kept: Message): void {
+  if (blockAt + length > BLOCK_BYTES) {
+    block = new Uint8Array(BLOCK_BYTES)
+    blockAt = 0
+  }
+  const at = blockAt
+  for (let i = 0; i < length; i++) block[at + i] = from[start + i] as number
+  blockAt = at + length
+  kept.bytes = block
+  kept.start = at
 }
 
 /** What the broker itself publishes, or an embedder: the same checks as for a client's. */

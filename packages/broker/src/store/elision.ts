@@ -4,9 +4,11 @@
 // here. The first look finds what is removed, the second applies the rest.
 
 import { StoreError } from './errors.ts'
+import { asBuffer } from './log-format.ts'
 import type { Overlay } from './overlay.ts'
-import { readRecords } from './record-reader.ts'
+import { Cursor, readRecord } from './record-reader.ts'
 import { Op } from './record-writer.ts'
+import { type Removals, RemovalsByOwner } from './removals.ts'
 
 /** Records of one frame at `[start, end)`. */
 export interface Records {
@@ -16,58 +18,41 @@ export interface Records {
 }
 
 /** Of each operation how many numbers it has, and texts after them; see record-writer.ts. */
-const Layout: readonly (readonly [numbers: number, texts: number])[] = [
-  [0, 0],
-  [4, 1],
-  [1, 0],
-  [3, 1],
-  [1, 1],
-  [3, 1], // then data
-  [5, 0], // then a count of numbers
-  [2, 0],
-  [4, 0],
-  [2, 0],
-  [2, 0],
-  [1, 1],
-  [0, 1],
-  [5, 0],
-  [1, 0],
-  [1, 2],
-  [1, 0],
-  [5, 0], // then a count of numbers
-  [2, 0],
-]
+const NumberCounts = Uint8Array.of(0, 4, 1, 3, 1, 3, 5, 0, 0, 2, 2, 1, 0, 5, 1, 1, 1, 5, 2, 2, 4, 3)
+const TextCounts = Uint8Array.of(0, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0)
 
 const FIRST_ROOM = 1024
-/** In `marks`: removed later; put and removed, so it never was. */
-const REMOVED = 1
-const ELIDED = 2
+const NOTHING = new Uint8Array(0)
 
 export class Elision {
-  private owners = new Float64Array(FIRST_ROOM)
-  private sequences = new Float64Array(FIRST_ROOM)
-  /** 0: free. */
-  private marks = new Uint8Array(FIRST_ROOM)
-  private size = 0
+  private readonly removals = new RemovalsByOwner()
   /** Where the messages of the part are, by ascending id. */
-  private messageIds: number[] = []
-  private messageParts: Records[] = []
-  private messageStarts: number[] = []
+  private messageIds = new Float64Array(FIRST_ROOM)
+  private messageParts = new Int32Array(FIRST_ROOM)
+  private messageStarts = new Int32Array(FIRST_ROOM)
+  private messageCount = 0
+  private parts: readonly Records[] = []
+  private readonly cursor = new Cursor(NOTHING, 0, 0)
   /** Where the reading is, and the numbers of the record that was read last. */
   private at = 0
-  private bytes: Uint8Array = new Uint8Array(0)
+  private bytes: Uint8Array = NOTHING
   private end = 0
   private readonly numbers = new Float64Array(6)
+  /** Of a run how many records it stands for, of a message the bytes of its frame. */
+  private count = 0
 
   /** All frames that have come since the last call. @throws StoreError `corrupt` */
   apply(parts: readonly Records[], overlay: Overlay): void {
-    this.clear()
+    this.parts = parts
+    this.messageCount = 0
     for (const part of parts) this.findRemovals(part)
-    for (const part of parts) this.applyPart(part, overlay)
+    this.removals.settle()
+    for (let i = 0; i < parts.length; i++) this.applyPart(i, overlay)
     overlay.endBatch()
-    this.messageIds = []
-    this.messageParts = []
-    this.messageStarts = []
+    this.removals.clear()
+    this.parts = []
+    this.bytes = NOTHING
+    this.cursor.bytes = asBuffer(NOTHING)
   }
 
   private findRemovals(part: Records): void {
@@ -75,77 +60,124 @@ export class Elision {
     while (this.at < this.end) {
       const op = this.bytes[this.at++] as number
       this.moveOver(op)
-      if (op === Op.REMOVE_DELIVERY) this.mark(this.numbers[0] as number, this.numbers[1] as number)
+      if (op !== Op.REMOVE_DELIVERIES) continue
+      this.removals.add(this.numbers[0] as number, this.numbers[1] as number, this.count)
     }
   }
 
-  private applyPart(part: Records, overlay: Overlay): void {
+  private applyPart(index: number, overlay: Overlay): void {
+    const { cursor, numbers } = this
+    const part = this.parts[index] as Records
     this.open(part)
+    cursor.bytes = asBuffer(part.bytes)
+    cursor.end = part.end
+    let lastId = 0
+    let lastBytes = 0
     while (this.at < this.end) {
       const start = this.at
       const op = this.bytes[this.at++] as number
       this.moveOver(op)
-      if (this.isElided(op, part, start)) continue
       const next = this.at
-      this.needMessage(op, overlay)
-      readRecords(part.bytes, start, next, overlay)
-      this.open(part)
+      switch (op) {
+        case Op.PUT_MESSAGE:
+          lastId = numbers[0] as number
+          lastBytes = this.count
+          this.noteMessage(lastId, index, start)
+          continue
+        case Op.REMOVE_DELIVERIES:
+          this.applyRemovals(overlay)
+          continue
+        case Op.PUT_INFLIGHTS:
+          this.applyInflights(overlay)
+          continue
+        case Op.PUT_DELIVERY_OF_LAST:
+          if (this.isRemoved()) continue
+          this.needMessage(lastId, overlay)
+          break
+        case Op.PUT_DELIVERY:
+          if (this.isRemoved()) continue
+          this.needMessage(numbers[3] as number, overlay)
+          break
+        case Op.PUT_GROUP_DELIVERY:
+          this.needMessage(numbers[3] as number, overlay)
+          break
+        case Op.PUT_RETAINED:
+          this.needMessage(numbers[0] as number, overlay)
+          break
+        case Op.PUT_WILL:
+          this.needMessage(numbers[1] as number, overlay)
+          break
+        default:
+      }
+      cursor.at = start
+      cursor.lastMessageId = lastId
+      cursor.lastMessageBytes = lastBytes
+      readRecord(cursor, overlay)
       this.at = next
     }
   }
 
-  /** What has to be done with nothing but the numbers of the record. */
-  private isElided(op: number, part: Records, start: number): boolean {
-    const { numbers, marks } = this
-    const owner = numbers[0] as number
-    switch (op) {
-      case Op.PUT_MESSAGE:
-        this.messageIds.push(owner)
-        this.messageParts.push(part)
-        this.messageStarts.push(start)
-        return true
-      case Op.PUT_DELIVERY: {
-        const place = this.find(owner, numbers[1] as number)
-        if (marks[place] === 0) return false
-        marks[place] = ELIDED
-        return true
-      }
-      case Op.REMOVE_DELIVERY:
-        return marks[this.find(owner, numbers[1] as number)] === ELIDED
-      case Op.PUT_INFLIGHT:
-        // What is removed later needs no state.
-        return marks[this.find(owner, numbers[2] as number)] !== 0
-      default:
-        return false
+  /** Whether the delivery that was read is removed later: then it never was. */
+  private isRemoved(): boolean {
+    const sequence = this.numbers[1] as number
+    const removals = this.removals.of(this.numbers[0] as number)
+    if (removals === null) return false
+    if (sequence < removals.firstPut) removals.firstPut = sequence
+    return removals.has(sequence)
+  }
+
+  /** Those that were not put in this part. Sequences grow: the others begin with the first put. */
+  private applyRemovals(overlay: Overlay): void {
+    const owner = this.numbers[0] as number
+    const first = this.numbers[1] as number
+    const { firstPut } = this.removals.of(owner) as Removals
+    for (let i = 0; i < this.count && first + i < firstPut; i++) {
+      overlay.removeDelivery(owner, first + i)
     }
   }
 
-  /** Puts the message that the record refers to, if it came in this part and was not needed yet. */
-  private needMessage(op: number, overlay: Overlay): void {
-    const { numbers } = this
-    let id: number
-    if (op === Op.PUT_DELIVERY || op === Op.PUT_GROUP_DELIVERY) id = numbers[3] as number
-    else if (op === Op.PUT_RETAINED) id = numbers[0] as number
-    else if (op === Op.PUT_WILL) id = numbers[1] as number
-    else return
+  /** What is removed later needs no state. */
+  private applyInflights(overlay: Overlay): void {
+    const { numbers, count } = this
+    const owner = numbers[0] as number
+    const packetId = numbers[1] as number
+    const sequence = numbers[2] as number
+    const state = numbers[3] as number
+    const removals = this.removals.of(owner)
+    if (removals?.hasAll(sequence, count) === true) return
+    for (let i = 0; i < count; i++) {
+      if (removals?.has(sequence + i) === true) continue
+      overlay.putInflight(owner, packetId + i, sequence + i, state)
+    }
+  }
+
+  private noteMessage(id: number, part: number, start: number): void {
+    if (this.messageCount === this.messageIds.length) this.grow()
+    const at = this.messageCount++
+    this.messageIds[at] = id
+    this.messageParts[at] = part
+    this.messageStarts[at] = start
+  }
+
+  /** Puts a message that is referred to, if it came in this part and was not needed yet. */
+  private needMessage(id: number, overlay: Overlay): void {
     if (overlay.messages.has(id)) return
     const index = this.messageIndex(id)
     if (index < 0) return
-    const { bytes, end } = this.messageParts[index] as Records
-    const start = this.messageStarts[index] as number
-    this.bytes = bytes
-    this.end = end
-    this.at = start + 1
-    this.moveOver(Op.PUT_MESSAGE)
-    readRecords(bytes, start, this.at, overlay)
+    const part = this.parts[this.messageParts[index] as number] as Records
+    const cursor = new Cursor(part.bytes, this.messageStarts[index] as number, part.end)
+    readRecord(cursor, overlay)
   }
 
   private messageIndex(id: number): number {
+    const ids = this.messageIds
     let low = 0
-    let high = this.messageIds.length - 1
+    let high = this.messageCount - 1
+    // The last one, nearly always.
+    if (high >= 0 && ids[high] === id) return high
     while (low <= high) {
       const middle = (low + high) >>> 1
-      const found = this.messageIds[middle] as number
+      const found = ids[middle] as number
       if (found === id) return middle
       if (found < id) low = middle + 1
       else high = middle - 1
@@ -161,16 +193,28 @@ export class Elision {
 
   /** Moves behind the record whose operation was read. */
   private moveOver(op: number): void {
-    const layout = Layout[op]
-    if (layout === undefined || op === 0) broken(`operation ${op} is unknown to this version`)
-    const [count, texts] = layout
-    for (let i = 0; i < count; i++) this.numbers[i] = this.number()
-    for (let i = 0; i < texts; i++) this.moveOverText()
-    if (op === Op.PUT_MESSAGE) {
-      const byteLength = this.number()
-      this.at += byteLength
-    } else if (op === Op.PUT_DELIVERY || op === Op.PUT_GROUP_DELIVERY) {
-      for (let left = this.number(); left > 0; left--) this.number()
+    const { numbers } = this
+    const numberCount = NumberCounts[op] ?? 0
+    const textCount = TextCounts[op] ?? 0
+    if (numberCount + textCount === 0) broken(`operation ${op} is unknown to this version`)
+    for (let i = 0; i < numberCount; i++) numbers[i] = this.number()
+    for (let i = 0; i < textCount; i++) this.moveOverText()
+    switch (op) {
+      case Op.PUT_MESSAGE:
+        this.count = this.number()
+        this.at += this.count
+        break
+      case Op.PUT_DELIVERY:
+      case Op.PUT_DELIVERY_OF_LAST:
+      case Op.PUT_GROUP_DELIVERY:
+        for (let left = this.number(); left > 0 && this.at <= this.end; left--) this.number()
+        break
+      case Op.REMOVE_DELIVERIES:
+      case Op.PUT_INFLIGHTS:
+        this.count = (this.bytes[this.at] as number) | ((this.bytes[this.at + 1] as number) << 8)
+        this.at += 2
+        break
+      default:
     }
     if (this.at > this.end) broken('a record goes beyond the end of its frame')
   }
@@ -195,47 +239,15 @@ export class Elision {
     return value
   }
 
-  private clear(): void {
-    this.marks.fill(0)
-    this.size = 0
-  }
-
-  private mark(owner: number, sequence: number): void {
-    if ((this.size + 1) * 2 > this.marks.length) this.grow()
-    const place = this.find(owner, sequence)
-    if (this.marks[place] !== 0) return
-    this.owners[place] = owner
-    this.sequences[place] = sequence
-    this.marks[place] = REMOVED
-    this.size++
-  }
-
-  /** @returns the place of this delivery, or the free one where it would be */
-  private find(owner: number, sequence: number): number {
-    const { owners, sequences, marks } = this
-    const mask = marks.length - 1
-    let hash = Math.imul(owner | 0, 0x9e3779b1) ^ Math.imul(sequence | 0, 0x85ebca6b)
-    hash ^= hash >>> 15
-    let place = hash & mask
-    while (marks[place] !== 0 && (owners[place] !== owner || sequences[place] !== sequence)) {
-      place = (place + 1) & mask
-    }
-    return place
-  }
-
   private grow(): void {
-    const { owners, sequences, marks } = this
-    const room = marks.length * 2
-    this.owners = new Float64Array(room)
-    this.sequences = new Float64Array(room)
-    this.marks = new Uint8Array(room)
-    for (let i = 0; i < marks.length; i++) {
-      if (marks[i] === 0) continue
-      const place = this.find(owners[i] as number, sequences[i] as number)
-      this.owners[place] = owners[i] as number
-      this.sequences[place] = sequences[i] as number
-      this.marks[place] = marks[i] as number
-    }
+    const room = this.messageIds.length * 2
+    const { messageIds, messageParts, messageStarts } = this
+    this.messageIds = new Float64Array(room)
+    this.messageParts = new Int32Array(room)
+    this.messageStarts = new Int32Array(room)
+    this.messageIds.set(messageIds)
+    this.messageParts.set(messageParts)
+    this.messageStarts.set(messageStarts)
   }
 }
 

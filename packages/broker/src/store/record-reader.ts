@@ -3,16 +3,20 @@
 
 import { InflightState, type StoredDelivery } from '../core/ports.ts'
 import { StoreError } from './errors.ts'
+import { asBuffer } from './log-format.ts'
 import { Op, type RecordSink } from './record-writer.ts'
 
 /** Where the reading is. */
-class Cursor {
-  readonly bytes: Buffer
-  readonly end: number
+export class Cursor {
+  bytes: Buffer
+  end: number
   at: number
+  /** The message that was put last, for the deliveries that do not name theirs. */
+  lastMessageId = 0
+  lastMessageBytes = 0
 
   constructor(bytes: Uint8Array, start: number, end: number) {
-    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.bytes = asBuffer(bytes)
     this.at = start
     this.end = end
   }
@@ -43,6 +47,14 @@ class Cursor {
     return new Uint8Array(this.bytes.subarray(start, start + byteLength))
   }
 
+  /** How many a run has. */
+  runCount(): number {
+    const at = this.claim(2)
+    const count = (this.bytes[at] as number) | ((this.bytes[at + 1] as number) << 8)
+    if (count === 0) broken('a run of no records')
+    return count
+  }
+
   private claim(byteCount: number): number {
     const at = this.at
     if (at + byteCount > this.end) broken('a record goes beyond the end of its frame')
@@ -71,7 +83,8 @@ export function readRecords(
   return count
 }
 
-function readRecord(from: Cursor, sink: RecordSink): void {
+/** Calls `sink` for the record at the cursor, several times for a run, and moves behind it. */
+export function readRecord(from: Cursor, sink: RecordSink): void {
   const op = from.number()
   switch (op) {
     case Op.PUT_SESSION:
@@ -86,10 +99,12 @@ function readRecord(from: Cursor, sink: RecordSink): void {
       return readMessage(from, sink)
     case Op.PUT_DELIVERY:
       return sink.putDelivery(readDelivery(from))
-    case Op.REMOVE_DELIVERY:
-      return sink.removeDelivery(from.number(), from.number())
-    case Op.PUT_INFLIGHT:
-      return sink.putInflight(from.number(), from.number(), from.number(), readState(from))
+    case Op.PUT_DELIVERY_OF_LAST:
+      return sink.putDelivery(readDeliveryOfLast(from))
+    case Op.REMOVE_DELIVERIES:
+      return readRemovals(from, sink)
+    case Op.PUT_INFLIGHTS:
+      return readInflights(from, sink)
     case Op.PUT_RECEIVED:
       return sink.putReceived(from.number(), from.number())
     case Op.REMOVE_RECEIVED:
@@ -151,7 +166,10 @@ function readMessage(from: Cursor, sink: RecordSink): void {
   }
   const expiresAtMs = from.number()
   const publisher = from.text()
-  sink.putMessage({ id, protocolLevel, expiresAtMs, publisher, frame: from.data() })
+  const frame = from.data()
+  from.lastMessageId = id
+  from.lastMessageBytes = frame.length
+  sink.putMessage({ id, protocolLevel, expiresAtMs, publisher, frame })
 }
 
 function readDelivery(from: Cursor): StoredDelivery {
@@ -160,13 +178,42 @@ function readDelivery(from: Cursor): StoredDelivery {
   const byteLength = from.number()
   const messageId = from.number()
   const flags = from.number()
-  const count = from.number()
-  let identifiers: number[] | null = null
-  if (count > 0) {
-    identifiers = []
-    for (let i = 0; i < count; i++) identifiers.push(from.number())
-  }
+  const identifiers = readIdentifiers(from)
   return { ownerId, sequence, byteLength, messageId, flags, identifiers }
+}
+
+function readDeliveryOfLast(from: Cursor): StoredDelivery {
+  const { lastMessageId: messageId, lastMessageBytes: byteLength } = from
+  if (messageId === 0) broken('a delivery came before its message')
+  const ownerId = from.number()
+  const sequence = from.number()
+  const flags = from.number()
+  const identifiers = readIdentifiers(from)
+  return { ownerId, sequence, byteLength, messageId, flags, identifiers }
+}
+
+function readIdentifiers(from: Cursor): number[] | null {
+  const count = from.number()
+  if (count === 0) return null
+  const identifiers: number[] = []
+  for (let i = 0; i < count; i++) identifiers.push(from.number())
+  return identifiers
+}
+
+function readRemovals(from: Cursor, sink: RecordSink): void {
+  const ownerId = from.number()
+  const sequence = from.number()
+  const count = from.runCount()
+  for (let i = 0; i < count; i++) sink.removeDelivery(ownerId, sequence + i)
+}
+
+function readInflights(from: Cursor, sink: RecordSink): void {
+  const ownerId = from.number()
+  const packetId = from.number()
+  const sequence = from.number()
+  const state = readState(from)
+  const count = from.runCount()
+  for (let i = 0; i < count; i++) sink.putInflight(ownerId, packetId + i, sequence + i, state)
 }
 
 /** Of the message only the id is known here. */

@@ -21,7 +21,8 @@ export type RecordSink = Omit<
 
 /**
  * Operation codes on disk. A code never changes its meaning: a record with other fields gets a new
- * code, and `FORMAT_VERSION` of the log grows.
+ * code, and `FORMAT_VERSION` of the log grows. 7 and 8 were removals and states one by one, before
+ * the first release.
  */
 export const Op = {
   PUT_SESSION: 1,
@@ -30,8 +31,6 @@ export const Op = {
   REMOVE_SUBSCRIPTION: 4,
   PUT_MESSAGE: 5,
   PUT_DELIVERY: 6,
-  REMOVE_DELIVERY: 7,
-  PUT_INFLIGHT: 8,
   PUT_RECEIVED: 9,
   REMOVE_RECEIVED: 10,
   PUT_RETAINED: 11,
@@ -42,6 +41,12 @@ export const Op = {
   REMOVE_GROUP: 16,
   PUT_GROUP_DELIVERY: 17,
   REMOVE_GROUP_DELIVERY: 18,
+  /** So many from this sequence on. */
+  REMOVE_DELIVERIES: 19,
+  /** So many from this packet identifier and this sequence on, all in one state. */
+  PUT_INFLIGHTS: 20,
+  /** Of the message that was put last in the same batch. */
+  PUT_DELIVERY_OF_LAST: 21,
 } as const
 
 function unexpected(): never {
@@ -72,7 +77,12 @@ export const UNEXPECTED: RecordSink = {
 
 const TEXT_BYTES_MAX = 65_535
 const NUMBER_BYTES_MAX = 8
+/** A text up to this is written by a loop when it is ASCII: client ids, mostly. */
+const SHORT_TEXT = 32
 const CAPACITY_BYTES = 64 * 1024
+/** What the count of a run can say, in two bytes. */
+const RUN_COUNT_MAX = 65_535
+const RUN_COUNT_BYTES = 2
 /** A buffer that grew beyond this is given up after its batch. */
 const KEPT_CAPACITY_BYTES = 1024 * 1024
 
@@ -84,6 +94,17 @@ export class RecordWriter implements RecordSink {
   count = 0
   /** Bytes at the start that are somebody else's: the header of the frame. */
   readonly headerBytes: number
+  /** The message that was put last, and the bytes of its frame; 0: there is none. */
+  private lastMessageId = 0
+  private lastMessageBytes = 0
+  /** The run that the last record is: its end, and what would go on with it. -1: it is none. */
+  private runEnd = -1
+  private runOp = 0
+  private runCount = 0
+  private runOwner = 0
+  private runSequence = 0
+  private runPacketId = 0
+  private runState = 0
 
   constructor(headerBytes: number) {
     this.headerBytes = headerBytes
@@ -93,8 +114,7 @@ export class RecordWriter implements RecordSink {
 
   reset(): void {
     if (this.bytes.length > KEPT_CAPACITY_BYTES) this.bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES)
-    this.length = this.headerBytes
-    this.count = 0
+    this.clear()
   }
 
   /** Gives what was written to `other`, and takes its empty buffer instead. */
@@ -102,8 +122,7 @@ export class RecordWriter implements RecordSink {
     other.reset()
     const { bytes, length, count } = this
     this.bytes = other.bytes
-    this.length = this.headerBytes
-    this.count = 0
+    this.clear()
     other.bytes = bytes
     other.length = length
     other.count = count
@@ -143,26 +162,50 @@ export class RecordWriter implements RecordSink {
     this.number(message.protocolLevel)
     this.number(message.expiresAtMs)
     this.text(message.publisher)
-    this.data(message.frame)
+    const frame = message.frame
+    this.data(frame)
+    this.lastMessageId = message.id
+    this.lastMessageBytes = frame.length
   }
 
   putDelivery(delivery: StoredDelivery): void {
-    this.begin(Op.PUT_DELIVERY)
-    this.delivery(delivery)
+    const { messageId, byteLength } = delivery
+    if (messageId !== this.lastMessageId || byteLength !== this.lastMessageBytes) {
+      this.begin(Op.PUT_DELIVERY)
+      this.delivery(delivery)
+      return
+    }
+    this.begin(Op.PUT_DELIVERY_OF_LAST)
+    this.number(delivery.ownerId)
+    this.number(delivery.sequence)
+    this.number(delivery.flags)
+    this.identifiers(delivery.identifiers)
   }
 
+  /** A client that acknowledges in order makes one record for many. */
   removeDelivery(sessionId: number, sequence: number): void {
-    this.begin(Op.REMOVE_DELIVERY)
+    if (this.goesOn(Op.REMOVE_DELIVERIES, sessionId, sequence)) return
+    this.begin(Op.REMOVE_DELIVERIES)
     this.number(sessionId)
     this.number(sequence)
+    this.beginRun(Op.REMOVE_DELIVERIES, sessionId, sequence)
   }
 
   putInflight(sessionId: number, packetId: number, sequence: number, state: number): void {
-    this.begin(Op.PUT_INFLIGHT)
+    if (packetId === this.runPacketId && state === this.runState) {
+      if (this.goesOn(Op.PUT_INFLIGHTS, sessionId, sequence)) {
+        this.runPacketId = packetId + 1
+        return
+      }
+    }
+    this.begin(Op.PUT_INFLIGHTS)
     this.number(sessionId)
     this.number(packetId)
     this.number(sequence)
     this.number(state)
+    this.beginRun(Op.PUT_INFLIGHTS, sessionId, sequence)
+    this.runPacketId = packetId + 1
+    this.runState = state
   }
 
   putReceived(sessionId: number, packetId: number): void {
@@ -232,17 +275,50 @@ export class RecordWriter implements RecordSink {
     this.number(delivery.byteLength)
     this.number(delivery.messageId)
     this.number(delivery.flags)
-    const identifiers = delivery.identifiers
+    this.identifiers(delivery.identifiers)
+  }
+
+  private identifiers(identifiers: readonly number[] | null): void {
     const count = identifiers === null ? 0 : identifiers.length
     this.number(count)
     if (identifiers === null) return
     for (let i = 0; i < count; i++) this.number(identifiers[i] as number)
   }
 
+  private clear(): void {
+    this.length = this.headerBytes
+    this.count = 0
+    this.lastMessageId = 0
+    this.runEnd = -1
+  }
+
   private begin(op: number): void {
     this.count++
     this.claim(1)
     this.bytes[this.length++] = op
+  }
+
+  /** The fields of a run's first record have been written. */
+  private beginRun(op: number, ownerId: number, sequence: number): void {
+    this.claim(RUN_COUNT_BYTES)
+    this.bytes[this.length++] = 1
+    this.bytes[this.length++] = 0
+    this.runEnd = this.length
+    this.runOp = op
+    this.runCount = 1
+    this.runOwner = ownerId
+    this.runSequence = sequence + 1
+  }
+
+  /** Takes one more into the run that was written last, if it is the next of it. */
+  private goesOn(op: number, ownerId: number, sequence: number): boolean {
+    if (this.runEnd !== this.length || this.runOp !== op || this.runOwner !== ownerId) return false
+    if (this.runSequence !== sequence || this.runCount === RUN_COUNT_MAX) return false
+    this.runSequence = sequence + 1
+    const count = ++this.runCount
+    this.bytes[this.length - 2] = count
+    this.bytes[this.length - 1] = count >> 8
+    return true
   }
 
   /** 7 bits per byte, the lowest first; up to 2^53 - 1. */
@@ -267,13 +343,26 @@ export class RecordWriter implements RecordSink {
     // Three bytes per UTF-16 unit are enough for any text.
     this.claim(2 + value.length * 3)
     const start = this.length + 2
-    const byteLength = this.bytes.write(value, start, 'utf8')
+    let byteLength = value.length <= SHORT_TEXT ? this.shortText(value, start) : -1
+    if (byteLength < 0) byteLength = this.bytes.write(value, start, 'utf8')
     if (byteLength > TEXT_BYTES_MAX) {
       throw new RangeError(`a text of ${byteLength} bytes, at most ${TEXT_BYTES_MAX} can be stored`)
     }
     this.bytes[this.length] = byteLength >> 8
     this.bytes[this.length + 1] = byteLength
     this.length = start + byteLength
+  }
+
+  /** Without a call into Node for what is short and ASCII. @returns -1 when it is not */
+  private shortText(value: string, start: number): number {
+    const bytes = this.bytes
+    const length = value.length
+    for (let i = 0; i < length; i++) {
+      const unit = value.charCodeAt(i)
+      if (unit > 127) return -1
+      bytes[start + i] = unit
+    }
+    return length
   }
 
   private data(value: Uint8Array): void {

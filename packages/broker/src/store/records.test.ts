@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { StoreError } from './errors.ts'
 import { readRecords } from './record-reader.ts'
-import { type RecordSink, RecordWriter } from './record-writer.ts'
+import { Op, type RecordSink, RecordWriter } from './record-writer.ts'
 import { listingSink } from './testing/sinks.ts'
 
 fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
@@ -92,6 +92,90 @@ test('any numbers and texts survive', () => {
   )
 })
 
+test('removals and states in flight that follow one another become one record', () => {
+  const records = new RecordWriter(HEADER_BYTES)
+  const written: unknown[][] = []
+  for (const to of [records, listingSink(written)]) {
+    for (let i = 0; i < 400; i++) to.putInflight(3, 65_100 + i, 2 ** 33 + i, 1)
+    for (let i = 0; i < 400; i++) to.removeDelivery(3, 2 ** 33 + i)
+  }
+  assert.equal(records.count, 2)
+  assert.deepEqual(readBack(records), written)
+})
+
+test('a run holds as many as its count can say, then another begins', () => {
+  const records = new RecordWriter(HEADER_BYTES)
+  for (let sequence = 1; sequence <= 65_536; sequence++) records.removeDelivery(1, sequence)
+  assert.equal(records.count, 2)
+  assert.deepEqual(readBack(records).at(-1), ['removeDelivery', 1, 65_536])
+})
+
+/** Each differs in one thing from what would go on with the run. */
+const breaks: readonly (readonly [what: string, write: (to: RecordSink) => void])[] = [
+  ['another owner', to => to.putInflight(4, 11, 21, 1)],
+  ['another state', to => to.putInflight(3, 11, 21, 2)],
+  ['a packet identifier that is left out', to => to.putInflight(3, 12, 21, 1)],
+  ['the first packet identifier again', to => to.putInflight(3, 1, 21, 1)],
+  ['a sequence that is left out', to => to.putInflight(3, 11, 22, 1)],
+  ['the same again', to => to.putInflight(3, 10, 20, 1)],
+  ['another operation', to => to.removeDelivery(3, 21)],
+]
+for (const [what, write] of breaks) {
+  test(`a run does not go on with ${what}`, () => {
+    const records = new RecordWriter(0)
+    const written: unknown[][] = []
+    for (const to of [records, listingSink(written)]) {
+      to.putInflight(3, 10, 20, 1)
+      write(to)
+      to.putInflight(3, 11, 21, 1)
+    }
+    const read: unknown[][] = []
+    readRecords(records.bytes, 0, records.length, listingSink(read))
+    assert.deepEqual(read, written)
+    assert.ok(records.count > 1)
+  })
+}
+
+test('a run does not go on in the batch after it, nor does a message', () => {
+  const records = new RecordWriter(0)
+  const other = new RecordWriter(0)
+  const numbers = { ownerId: 3, sequence: 1, byteLength: message.frame.length, messageId: 7 }
+  const delivery = { ...numbers, flags: 1, identifiers: null }
+  records.putMessage(message)
+  records.removeDelivery(1, 1)
+  records.handOver(other)
+  records.removeDelivery(1, 2)
+  records.putDelivery(delivery)
+  const read: unknown[][] = []
+  readRecords(records.bytes, 0, records.length, listingSink(read))
+  assert.deepEqual(read, [
+    ['removeDelivery', 1, 2],
+    ['putDelivery', delivery],
+  ])
+})
+
+test('a delivery of the message before it does not repeat what that says', () => {
+  const records = new RecordWriter(HEADER_BYTES)
+  const written: unknown[][] = []
+  const numbers = { ownerId: 3, sequence: 2, byteLength: message.frame.length, messageId: 7 }
+  const other = { ...numbers, messageId: 8, flags: 6, identifiers: null }
+  for (const to of [records, listingSink(written)]) {
+    to.putMessage(message)
+    to.putDelivery({ ...numbers, flags: 6, identifiers: [1, 300] })
+    to.putDelivery({ ...numbers, ownerId: 4, flags: 5, identifiers: null })
+    to.putDelivery(other)
+  }
+  assert.deepEqual(readBack(records), written)
+})
+
+test('a delivery before any message and a run of none are errors', () => {
+  const delivery = Uint8Array.of(Op.PUT_DELIVERY_OF_LAST, 3, 1, 1, 0)
+  const nothing = Uint8Array.of(Op.REMOVE_DELIVERIES, 3, 1, 0, 0)
+  const read = (bytes: Uint8Array) => readRecords(bytes, 0, bytes.length, listingSink([]))
+  assert.throws(() => read(delivery), /before its message/)
+  assert.throws(() => read(nothing), /run of no records/)
+})
+
 test('an unknown operation is an error, never skipped', () => {
   const calls: unknown[][] = []
   assert.throws(
@@ -105,6 +189,13 @@ test('an unknown operation is an error, never skipped', () => {
 test('a record that is cut anywhere is an error', () => {
   const records = new RecordWriter(0)
   records.putMessage(message)
+  cutAnywhere(records)
+  records.reset()
+  records.removeDelivery(3, 300)
+  cutAnywhere(records)
+})
+
+function cutAnywhere(records: RecordWriter): void {
   for (let end = 1; end < records.length; end++) {
     assert.throws(
       () => readRecords(records.bytes, 0, end, listingSink([])),
@@ -112,7 +203,7 @@ test('a record that is cut anywhere is an error', () => {
       `at ${end}`,
     )
   }
-})
+}
 
 test('a state in flight that does not exist is an error', () => {
   const records = new RecordWriter(0)
