@@ -10,6 +10,7 @@ import { type Chunk, chunksOf } from './state-reader.ts'
 
 export type Request =
   | { readonly type: 'recover' }
+  | { readonly type: 'begin'; readonly segment: number }
   /** Chunks begin anew. */
   | { readonly type: 'load' }
   | { readonly type: 'chunk' }
@@ -20,7 +21,13 @@ export type Request =
 
 export type Answer =
   | { readonly type: 'recovered'; readonly recovered: Recovered }
-  | { readonly type: 'applied'; readonly sequence: number; readonly reserved: boolean }
+  | { readonly type: 'begun' }
+  | {
+      readonly type: 'applied'
+      readonly sequence: number
+      readonly firstSegment: number
+      readonly reserved: boolean
+    }
   /** Writing into the database failed; it can be tried again when there is space. */
   | { readonly type: 'flush-failed'; readonly text: string }
   | { readonly type: 'failed'; readonly code: StoreError['code']; readonly text: string }
@@ -66,6 +73,10 @@ export class CheckpointService {
         options.answer({ type: 'recovered', recovered: opened.recover(options.wallMs()) })
         break
       }
+      case 'begin':
+        replica?.begin(request.segment)
+        options.answer({ type: 'begun' })
+        break
       case 'load':
         this.chunks = replica === null ? null : chunksOf(replica.state.database)
         break
@@ -93,7 +104,8 @@ export class CheckpointService {
   private flush(replica: Replica): void {
     try {
       const sequence = replica.flush()
-      this.options.answer({ type: 'applied', sequence, reserved: replica.reserved })
+      const { firstSegment, reserved } = replica
+      this.options.answer({ type: 'applied', sequence, firstSegment, reserved })
     } catch (error) {
       this.options.answer({ type: 'flush-failed', text: textOf(error) })
     }

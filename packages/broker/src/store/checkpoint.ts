@@ -16,7 +16,7 @@ const CHUNKS_AHEAD = 4
 
 export interface CheckpointEvents {
   /** `reserved`: space for bad times is there. */
-  applied(sequence: number, reserved: boolean): void
+  applied(sequence: number, firstSegment: number, reserved: boolean): void
   /** It can be tried again when there is space. */
   flushFailed(text: string): void
   page(ticket: number, records: Uint8Array): void
@@ -28,6 +28,10 @@ export class Checkpoint {
   private events: CheckpointEvents | null = null
   private recovering: {
     resolve(recovered: Recovered): void
+    reject(cause: Error): void
+  } | null = null
+  private beginning: {
+    resolve(): void
     reject(cause: Error): void
   } | null = null
   private pagesAwaited = 0
@@ -48,6 +52,19 @@ export class Checkpoint {
     return new Promise((resolve, reject) => {
       this.recovering = { resolve, reject }
       this.request({ type: 'recover' })
+    })
+  }
+
+  /**
+   * Notes that the log begins with this segment, which has to be there at the next start. Nothing
+   * may be acknowledged before.
+   * @throws StoreError `io`
+   */
+  begin(segment: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.thread.hold(true)
+      this.beginning = { resolve, reject }
+      this.request({ type: 'begin', segment })
     })
   }
 
@@ -115,8 +132,13 @@ export class Checkpoint {
         this.recovering?.resolve(answer.recovered)
         this.recovering = null
         break
+      case 'begun':
+        this.thread.hold(false)
+        this.beginning?.resolve()
+        this.beginning = null
+        break
       case 'applied':
-        this.events?.applied(answer.sequence, answer.reserved)
+        this.events?.applied(answer.sequence, answer.firstSegment, answer.reserved)
         break
       case 'flush-failed':
         this.events?.flushFailed(answer.text)
@@ -144,9 +166,10 @@ export class Checkpoint {
   }
 
   private fail(cause: StoreError): void {
-    if (this.recovering !== null) {
-      this.recovering.reject(cause)
-      this.recovering = null
-    } else this.events?.failed(cause)
+    const starting = this.recovering ?? this.beginning
+    this.recovering = null
+    this.beginning = null
+    if (starting !== null) starting.reject(cause)
+    else this.events?.failed(cause)
   }
 }

@@ -3,7 +3,7 @@
 // next collects, so that one client waits for one sync and a thousand share one. Behind it a thread
 // (checkpoint.ts) follows the log into the database, after which segments are used again.
 
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Store, StoredPage, StoreReader } from '../core/ports.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { directoryError, StoreError, textOf } from './errors.ts'
@@ -129,6 +129,7 @@ interface Fetch extends PageRequest {
 export class DiskStore extends RecordWriter implements Store {
   readonly pages = true
   openBatch = 1
+  private readonly directory: string
   private readonly owner: DiskOwner
   private readonly messages: StoreLog
   private readonly lock: DirectoryLock
@@ -172,6 +173,7 @@ export class DiskStore extends RecordWriter implements Store {
     limits: StoreLimits,
   ) {
     super(FRAME_HEADER_BYTES)
+    this.directory = resolve(options.directory)
     this.owner = owner
     this.messages = messages
     this.lock = lock
@@ -198,7 +200,7 @@ export class DiskStore extends RecordWriter implements Store {
       recovered.lastSequence,
     )
     checkpoint.listen({
-      applied: (sequence, reserved) => this.applied(sequence, reserved),
+      applied: (sequence, segment, reserved) => this.applied(sequence, segment, reserved),
       flushFailed: text => this.flushFailed(text),
       page: (ticket, records) => owner.fetched(pageOf(ticket, records)),
       failed: cause => this.fail(cause),
@@ -230,6 +232,10 @@ export class DiskStore extends RecordWriter implements Store {
     const names = recovered.files.map(([name]) => name)
     await this.log.segments.adopt(names, new Map(recovered.files))
     await this.log.open()
+    // The names of what is in the directory, and its own, are as durable as what is in the log.
+    const { directory, world } = this
+    for (const path of [directory, dirname(directory)]) await world.fileSystem.syncDirectory(path)
+    await this.checkpoint.begin(this.log.segmentNumber)
     this.flushInTime()
     if (!recovered.reserved) {
       this.tellOfSpace(true)
@@ -349,7 +355,7 @@ export class DiskStore extends RecordWriter implements Store {
     this.checkpoint.flush()
   }
 
-  private applied(sequence: number, reserved: boolean): void {
+  private applied(sequence: number, segment: number, reserved: boolean): void {
     if (this.databaseFull) this.messages.info({}, 'the database has room again')
     this.databaseFull = false
     this.setReserved(reserved)
@@ -358,7 +364,7 @@ export class DiskStore extends RecordWriter implements Store {
       this.uncheckedBytes -= this.flushingBytes
       this.flushingBytes = 0
     }
-    this.recycling = this.log.segments.recycle(sequence).catch((error: unknown) => {
+    this.recycling = this.log.segments.recycle(sequence, segment).catch((error: unknown) => {
       this.fail(error instanceof Error ? error : new Error(textOf(error)))
     })
   }

@@ -89,7 +89,7 @@ function run(seed: number, path: string): void {
     const kinds = /^(session|queue|received|will) /
     assert.deepEqual(factsOf(seen, kinds), factsOf(model, kinds), `pages, part ${part}`)
     if (random.chance(0.6)) continue
-    state.apply(overlay, part)
+    state.apply(overlay, part, 1)
     overlay.clear()
     const loaded = new Model()
     const reader = new ChunkReader(modelReader(loaded))

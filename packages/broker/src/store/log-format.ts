@@ -112,23 +112,20 @@ export function frameAt(bytes: Buffer, at: number, seed: number): Frame | null {
 }
 
 /**
- * Looks at every offset from `at` for a frame with at least this sequence.
- * @returns its offset, or -1
+ * What the header of a frame at this offset says, if it can be one: its checksum is not looked at.
+ * @returns how many bytes the whole frame has, or 0
  */
-export function findFrame(bytes: Buffer, at: number, seed: number, sequenceMin: number): number {
-  const last = bytes.length - FRAME_HEADER_BYTES
-  for (let i = at; i < last; i++) {
-    // The sequence decides for nearly all offsets: its two highest bytes are zero, and frames from
-    // an earlier life of the segment have lower ones. So few checksums are computed.
-    if (bytes[i + 15] !== 0 || bytes[i + 14] !== 0) continue
-    const byteLength = bytes.readUInt32LE(i)
-    if (byteLength === 0 || byteLength > last - i) continue
-    if (readLong(bytes, i + SEQUENCE_AT) < sequenceMin) continue
-    const recordCount = bytes.readUInt32LE(i + 16)
-    if (recordCount === 0 || recordCount > byteLength) continue
-    if (frameAt(bytes, i, seed) !== null) return i
-  }
-  return -1
+export function frameBytesAt(bytes: Buffer, at: number): number {
+  const byteLength = bytes.readUInt32LE(at)
+  // The two highest bytes of a sequence are always zero.
+  if (byteLength === 0 || bytes[at + 15] !== 0 || bytes[at + 14] !== 0) return 0
+  const recordCount = bytes.readUInt32LE(at + 16)
+  return recordCount === 0 || recordCount > byteLength ? 0 : FRAME_HEADER_BYTES + byteLength
+}
+
+/** @returns the sequence in the header of a frame at this offset, which may be none */
+export function sequenceAt(bytes: Buffer, at: number): number {
+  return readLong(bytes, at + SEQUENCE_AT)
 }
 
 export function asBuffer(bytes: Uint8Array): Buffer {

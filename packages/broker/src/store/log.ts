@@ -31,6 +31,11 @@ export class Log {
     this.lastSequence = lastSequence
   }
 
+  /** The segment in use; 0: the next batch goes into another one. */
+  get segmentNumber(): number {
+    return this.current?.number ?? 0
+  }
+
   /** Gets the first segment ready. */
   async open(): Promise<void> {
     this.current = await this.segments.take(0)

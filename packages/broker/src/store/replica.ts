@@ -4,15 +4,20 @@
 
 import { join } from 'node:path'
 import type { Ballast } from './ballast.ts'
-import { Elision, type Records } from './elision.ts'
+import { Elision } from './elision.ts'
 import { StoreError, textOf } from './errors.ts'
 import type { LogRange } from './log.ts'
-import { asBuffer, frameAt, frameSeed, segmentNumber } from './log-format.ts'
-import { LogScanner, type LostRecords } from './log-scanner.ts'
+import { readRange, type SegmentFile, segmentsIn, storeIdFor } from './log-files.ts'
+import { type FrameVisitor, LogScanner, type LostRecords } from './log-scanner.ts'
 import { Overlay } from './overlay.ts'
 import { type PageRequest, readPage } from './page-writer.ts'
+import { RecordPile } from './record-pile.ts'
+import { SegmentWindow } from './segment-window.ts'
 import { State, type StateOptions } from './state.ts'
 import { nodeWaitingFiles, type WaitingFiles } from './waiting-files.ts'
+
+/** So much of the log is looked at together: what came and went in it leaves no trace. */
+const PART_BYTES = 4 * 1024 * 1024
 
 export interface Recovered {
   readonly storeId: Uint8Array
@@ -45,16 +50,24 @@ export class Replica {
   private readonly files: WaitingFiles
   private readonly overlay = new Overlay()
   private readonly elision = new Elision()
-  private taken: Records[] = []
+  private readonly pile = new RecordPile()
+  private readonly window = new SegmentWindow()
   /** The last batch in `overlay`. */
   private sequence: number
+  /** The segment that has it; it is needed, and all after it. */
+  private segment: number
+  /** Something of the log was lost. */
+  private damaged = false
 
   /** @throws StoreError `newer-version`, `corrupt` */
   constructor(options: ReplicaOptions) {
-    this.options = options
+    const { path, logDirectory, salvage } = options
     this.files = options.files ?? nodeWaitingFiles
-    this.state = new State(options)
+    const newId = storeIdFor(this.files, path, logDirectory, salvage, options.newId)
+    this.options = { ...options, newId }
+    this.state = new State(this.options)
     this.sequence = this.state.appliedSequence
+    this.segment = this.state.firstSegment ?? 0
   }
 
   /**
@@ -63,29 +76,16 @@ export class Replica {
    * @throws StoreError `corrupt`
    */
   recover(wallMs: number): Recovered {
-    const { logDirectory, salvage } = this.options
+    const { logDirectory } = this.options
     const { storeId, appliedSequence } = this.state
-    const visit = (bytes: Uint8Array, start: number, end: number, sequence: number) => {
-      this.take(bytes, start, end, sequence)
-    }
-    const scanner = new LogScanner({ storeId, appliedSequence, salvage }, visit)
+    const segments = segmentsIn(this.files, logDirectory)
+    const { scanner, counted } = this.checkAll(segments)
+    this.takeAll(counted)
+    this.damaged = scanner.lost.length > 0
     const files = this.files.list(logDirectory)
-    const numbers = files.map(([name]) => segmentNumber(name)).filter(number => number > 0)
+    const needed = new Set(counted.map(file => file.name))
     /** Files whose contents nobody needs. */
-    const spare: string[] = []
-    for (const [name, byteCount] of files) {
-      const path = join(logDirectory, name)
-      const number = segmentNumber(name)
-      const before = scanner.lastSequence
-      if (number > 0) scanner.scan(name, number, this.files.read(path, 0, byteCount))
-      if (scanner.lastSequence === before) {
-        spare.push(name)
-        continue
-      }
-      this.absorb()
-      if (this.overlay.weight > this.options.overlayBytesMax) this.flush()
-    }
-    this.sequence = scanner.lastSequence
+    const spare = files.map(([name]) => name).filter(name => !needed.has(name))
     const given = this.flushWithRoom(spare, wallMs)
     this.options.ballast.take()
     return {
@@ -93,25 +93,72 @@ export class Replica {
       lastSequence: scanner.lastSequence,
       replayed: scanner.lastSequence - appliedSequence,
       lost: scanner.lost,
-      nextSegment: Math.max(0, ...numbers) + 1,
+      nextSegment: Math.max(this.segment, segments.at(-1)?.number ?? 0) + 1,
       files: files.filter(([name]) => !given.includes(name)),
       reserved: this.reserved,
     }
   }
 
+  /**
+   * The log has this segment and is about to be written: from now on it has to be there at a start.
+   * @throws StoreError `disk-full`
+   */
+  begin(segment: number): void {
+    this.segment = segment
+    try {
+      this.withBallast(() => this.state.setFirstSegment(segment))
+    } catch (error) {
+      throw roomNeeded(this.options, error)
+    }
+  }
+
+  /** Looks at all of the log before anything is changed. @throws StoreError `corrupt` */
+  private checkAll(segments: readonly SegmentFile[]): {
+    readonly scanner: LogScanner
+    readonly counted: readonly SegmentFile[]
+  } {
+    const scanner = this.scanner(() => undefined)
+    const counted: SegmentFile[] = []
+    for (const file of segments) {
+      const before = scanner.lastSequence
+      this.scan(scanner, file)
+      if (scanner.lastSequence !== before) counted.push(file)
+    }
+    scanner.finish()
+    return { scanner, counted }
+  }
+
+  /** Takes what is beyond the database from segments that have such. */
+  private takeAll(segments: readonly SegmentFile[]): void {
+    const scanner = this.scanner((bytes, start, end, sequence) => {
+      this.take(bytes, start, end, sequence)
+    })
+    for (const file of segments) {
+      this.segment = Math.max(this.segment, file.number)
+      this.scan(scanner, file)
+      this.absorb()
+      if (this.overlayFull) this.flush()
+    }
+  }
+
+  private scanner(visit: FrameVisitor): LogScanner {
+    const { storeId, appliedSequence, firstSegment } = this.state
+    const { salvage } = this.options
+    return new LogScanner({ storeId, appliedSequence, firstSegment, salvage }, visit)
+  }
+
+  private scan(scanner: LogScanner, { name, path, number, byteCount }: SegmentFile): void {
+    this.files.read(path, readAt => scanner.scan(name, number, byteCount, readAt))
+  }
+
   /** Reads what was written to the log since the last call. */
   follow(ranges: readonly LogRange[]): void {
-    for (const { path, number, start, end } of ranges) {
-      const bytes = asBuffer(this.files.read(path, start, end))
-      const seed = frameSeed(this.state.storeId, number)
-      for (let at = 0; at < bytes.length; ) {
-        const frame = frameAt(bytes, at, seed)
-        if (frame === null || frame.sequence !== this.sequence + 1) {
-          throw new StoreError('corrupt', `${path} at offset ${start + at} is not what was written`)
-        }
-        this.take(bytes, frame.start, frame.end, frame.sequence)
-        at = frame.end
-      }
+    const visit: FrameVisitor = (bytes, start, end, sequence) => {
+      this.take(bytes, start, end, sequence)
+    }
+    for (const range of ranges) {
+      this.segment = range.number
+      readRange(this.files, this.window, range, this.state.storeId, this.sequence, visit)
     }
     this.absorb()
   }
@@ -126,7 +173,7 @@ export class Replica {
    */
   flush(): number {
     if (this.sequence !== this.state.appliedSequence) {
-      this.withBallast(() => this.state.apply(this.overlay, this.sequence))
+      this.withBallast(() => this.state.apply(this.overlay, this.sequence, this.segment))
       this.overlay.clear()
     }
     this.giveBack()
@@ -178,6 +225,7 @@ export class Replica {
   private flushWithRoom(spare: readonly string[], wallMs: number): readonly string[] {
     const write = () => {
       this.flush()
+      if (this.damaged) this.withBallast(() => this.state.repair())
       this.withBallast(() => this.state.disconnectAll(wallMs))
     }
     try {
@@ -200,7 +248,19 @@ export class Replica {
     return readPage(this.state.database, this.overlay, request)
   }
 
+  /** The segment that the next start begins with; 0: none. */
+  get firstSegment(): number {
+    return this.state.firstSegment ?? 0
+  }
+
+  /** When everything is in the database, the log is not needed at the next start. */
   close(): void {
+    try {
+      if (this.sequence === this.state.appliedSequence) this.state.setFirstSegment(0)
+    } catch (error) {
+      // On a full disk it stays as it was: the log is there, and is read again.
+      if (!(error instanceof Error)) throw error
+    }
     this.state.close()
   }
 
@@ -214,15 +274,16 @@ export class Replica {
     this.state = new State(this.options)
   }
 
+  /** When much has been taken it is brought into the overlay. */
   private take(bytes: Uint8Array, start: number, end: number, sequence: number): void {
-    this.taken.push({ bytes, start, end })
+    this.pile.add(bytes, start, end)
     this.sequence = sequence
+    if (this.pile.byteCount >= PART_BYTES) this.absorb()
   }
 
-  /** Brings into the overlay what was taken. */
   private absorb(): void {
-    this.elision.apply(this.taken, this.overlay)
-    this.taken = []
+    this.elision.apply(this.pile.parts, this.overlay)
+    this.pile.clear()
   }
 }
 

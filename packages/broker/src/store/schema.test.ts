@@ -25,7 +25,7 @@ function withOneSession(options: StateOptions): void {
   const overlay = new Overlay()
   const times = { sessionExpirySeconds: 60, disconnectedAtMs: 1 }
   overlay.putSession({ id: 3, clientId: 'kept', protocolLevel: 5, ...times })
-  state.apply(overlay, 17)
+  state.apply(overlay, 17, 1)
   state.close()
 }
 
@@ -77,11 +77,11 @@ test('room that many deletes have left goes back to the file system', t => {
     overlay.putMessage({ id, publisher: 'p', ...message })
     overlay.putRetained(`t/${id}`, id)
   }
-  state.apply(overlay, 1)
+  state.apply(overlay, 1, 1)
   state.database.giveBack()
   overlay.clear()
   for (let id = 1; id <= 400; id++) overlay.removeRetained(`t/${id}`)
-  state.apply(overlay, 2)
+  state.apply(overlay, 2, 1)
   state.database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
   const before = fs.statSync(options.path).size
   state.database.giveBack()

@@ -70,6 +70,7 @@ export function migrate(
     insert.run(['store_id', newId()])
     insert.run(['applied_sequence', 0])
     insert.run(['schema_version', 0])
+    insert.run(['first_segment', 0])
   }
   for (const step of migrations.slice(version)) database.execute(step)
   database.execute(`UPDATE meta SET value = ${migrations.length} WHERE key = 'schema_version'`)

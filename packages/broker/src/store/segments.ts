@@ -45,6 +45,7 @@ export interface Segment {
 }
 
 interface Retired {
+  readonly number: number
   readonly path: string
   readonly file: File
   readonly byteCount: number
@@ -110,14 +111,19 @@ export class Segments {
 
   /** The segment is full; it can be used again when the checkpoint has `lastSequence`. */
   retire(segment: Segment, lastSequence: number): void {
-    const { path, file, byteCount } = segment
-    this.retired.push({ path, file, byteCount, lastSequence })
+    const { number, path, file, byteCount } = segment
+    this.retired.push({ number, path, file, byteCount, lastSequence })
   }
 
-  /** The checkpoint has everything up to this sequence, on disk. */
-  async recycle(appliedSequence: number): Promise<void> {
-    const done = this.retired.filter(one => one.lastSequence <= appliedSequence)
-    this.retired = this.retired.filter(one => one.lastSequence > appliedSequence)
+  /**
+   * The checkpoint has everything up to this sequence, on disk.
+   * @param firstSegment what it has noted as the one that has to be there at a start
+   */
+  async recycle(appliedSequence: number, firstSegment: number): Promise<void> {
+    const isDone = (one: Retired): boolean =>
+      one.lastSequence <= appliedSequence && one.number < firstSegment
+    const done = this.retired.filter(isDone)
+    this.retired = this.retired.filter(one => !isDone(one))
     for (const one of done) {
       await one.file.close()
       const useful =
@@ -176,11 +182,15 @@ export class Segments {
     this.report(false)
   }
 
-  private async prepare(byteCount: number): Promise<Segment> {
+  /**
+   * From the segment in use on, numbers have no gap: one that is missing at a start is missed.
+   * @param replaced the number of a file without records that it takes the place of; 0: none
+   */
+  private async prepare(byteCount: number, replaced = 0): Promise<Segment> {
     const { fileSystem, directory, storeId, reached } = this.options
     const reused = byteCount === this.options.segmentBytes ? this.free.shift() : undefined
     const spare = reused ?? (await this.makeZeros(byteCount))
-    const number = this.nextNumber++
+    const number = replaced === 0 ? this.nextNumber : replaced
     const path = join(directory, segmentName(number))
     const file = await fileSystem.open(spare, 'write')
     let place = spare
@@ -191,6 +201,7 @@ export class Segments {
       await file.sync()
       await fileSystem.rename(spare, path)
       place = path
+      if (replaced === 0) this.nextNumber++
       reached('after_segment_rename')
       await fileSystem.syncDirectory(directory)
     } catch (error) {
@@ -222,18 +233,15 @@ export class Segments {
     return path
   }
 
-  /** One for a single frame. Its number must be the next: those that are ready get others. */
+  /** One for a single frame. It takes the place of the next that is ready: numbers go in order. */
   private async takeOversize(frameBytes: number): Promise<Segment> {
-    const ready = this.ready
-    await this.preparing
     this.takingOversize = true
-    for (let next = ready.shift(); next !== undefined; next = ready.shift()) {
-      await next.file.close()
-      this.free.push(next.path)
-    }
+    await this.preparing
+    const next = this.ready.shift()
+    await next?.file.close()
     for (;;) {
       try {
-        const segment = await this.prepare(SEGMENT_HEADER_BYTES + frameBytes)
+        const segment = await this.prepare(SEGMENT_HEADER_BYTES + frameBytes, next?.number)
         this.takingOversize = false
         this.report(false)
         this.prepareMore()

@@ -4,6 +4,7 @@
 import type { CrashPoint } from './crash-points.ts'
 import { StoreError } from './errors.ts'
 import type { Overlay, QueueChanges } from './overlay.ts'
+import { REPAIRS } from './repairs.ts'
 import { MIGRATIONS, migrate } from './schema.ts'
 import { Database, type Row, type SqlValue, type Statement } from './sqlite.ts'
 
@@ -40,6 +41,7 @@ const Sql = {
   disconnectSessions: 'UPDATE session SET disconnected_at = ? WHERE disconnected_at = 0',
   startWills: 'UPDATE will SET fire_at = ? + delay_seconds * 1000 WHERE fire_at = 0',
   setApplied: "UPDATE meta SET value = ? WHERE key = 'applied_sequence'",
+  setFirstSegment: "INSERT OR REPLACE INTO meta VALUES ('first_segment', ?)",
 } as const
 
 type Statements = { readonly [name in keyof typeof Sql]: Statement }
@@ -59,6 +61,11 @@ export class State {
   readonly storeId: Uint8Array
   /** The last batch of the log that is in here. */
   appliedSequence: number
+  /**
+   * The segment of the log that the next start begins with; it and those after it have to be there.
+   * 0: the log is not needed, everything is in here. Null: written before this was noted.
+   */
+  firstSegment: number | null
   private readonly statements: Statements
   private readonly options: StateOptions
   private readonly shared: SharedMessages = new Map()
@@ -75,18 +82,18 @@ export class State {
     this.statements = Object.fromEntries(statements) as Statements
     this.storeId = this.meta('store_id') as Uint8Array
     this.appliedSequence = Number(this.meta('applied_sequence'))
+    this.firstSegment = this.firstSegmentOf()
     const [row] = this.database.query('SELECT max(id) AS id FROM session')
     this.sessionIdMax = Number(row?.['id'] ?? 0)
-    for (const shared of this.database.query('SELECT * FROM shared_message')) {
-      this.shared.set(Number(shared['message']), Number(shared['reference_count']))
-    }
+    this.readShared()
   }
 
   /**
    * Writes the net effect of all batches up to `sequence`, all or nothing. The overlay is not
    * changed: after an error the same call can be made again on a new State.
+   * @param segment that of the log which has the last of them
    */
-  apply(overlay: Overlay, sequence: number): void {
+  apply(overlay: Overlay, sequence: number, segment: number): void {
     const changes = new Map(overlay.referenceChanges)
     this.database.execute('BEGIN')
     this.applyRemovals(overlay, changes)
@@ -96,9 +103,11 @@ export class State {
     this.options.reached('mid_checkpoint')
     const shared = this.applyMessages(overlay, changes)
     this.statements.setApplied.run([sequence])
+    this.statements.setFirstSegment.run([segment])
     this.options.reached('mid_checkpoint')
     this.database.execute('COMMIT')
     this.appliedSequence = sequence
+    this.firstSegment = segment
     for (const [id, count] of shared) {
       if (count > 1) this.shared.set(id, count)
       else this.shared.delete(id)
@@ -106,16 +115,47 @@ export class State {
     for (const id of overlay.sessions.keys()) this.sessionIdMax = Math.max(this.sessionIdMax, id)
   }
 
-  /** Nobody is connected any more, as of now. */
+  /** Nobody is connected any more, as of now; and the log is not needed until it begins anew. */
   disconnectAll(wallMs: number): void {
     this.database.execute('BEGIN')
     this.statements.disconnectSessions.run([wallMs])
     this.statements.startWills.run([wallMs])
+    this.statements.setFirstSegment.run([0])
     this.database.execute('COMMIT')
+    this.firstSegment = 0
+  }
+
+  setFirstSegment(segment: number): void {
+    this.statements.setFirstSegment.run([segment])
+    this.firstSegment = segment
+  }
+
+  /**
+   * Something was lost: what refers to something that is not there goes, or it would be taken for a
+   * part of whatever gets the same id next.
+   */
+  repair(): void {
+    this.database.execute('BEGIN')
+    for (const sql of REPAIRS) this.database.execute(sql)
+    this.database.execute('COMMIT')
+    this.readShared()
   }
 
   close(): void {
     this.database.close()
+  }
+
+  private readShared(): void {
+    this.shared.clear()
+    for (const shared of this.database.query('SELECT * FROM shared_message')) {
+      this.shared.set(Number(shared['message']), Number(shared['reference_count']))
+    }
+  }
+
+  private firstSegmentOf(): number | null {
+    const [row] = this.database.query("SELECT value FROM meta WHERE key = 'first_segment'")
+    const value = row?.['value']
+    return typeof value === 'number' ? value : null
   }
 
   private meta(key: string): SqlValue {

@@ -3,35 +3,33 @@
 
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { StoreError } from './errors.ts'
+
+/** Reads a file from `offset`. @returns how many bytes: fewer only at its end */
+export type ReadAt = (into: Uint8Array, offset: number) => number
 
 export interface WaitingFiles {
+  exists(path: string): boolean
   /** What is in the directory, by name. */
   list(directory: string): (readonly [name: string, byteCount: number])[]
-  /** @throws StoreError `corrupt` when the file ends before `end` */
-  read(path: string, start: number, end: number): Uint8Array
+  /** Calls back with what reads the file, which is open as long. */
+  read(path: string, use: (readAt: ReadAt) => void): void
   remove(path: string): void
 }
 
 export const nodeWaitingFiles: WaitingFiles = {
+  exists: path => fs.existsSync(path),
   list: directory =>
     fs
       .readdirSync(directory)
       .toSorted()
       .map(name => [name, fs.statSync(join(directory, name)).size] as const),
-  read: (path, start, end) => {
-    const bytes = Buffer.allocUnsafeSlow(end - start)
+  read: (path, use) => {
     const descriptor = fs.openSync(path, 'r')
     try {
-      for (let done = 0; done < bytes.length; ) {
-        const count = fs.readSync(descriptor, bytes, done, bytes.length - done, start + done)
-        if (count === 0) throw new StoreError('corrupt', `${path} ends at ${start + done}`)
-        done += count
-      }
+      use((into, offset) => fs.readSync(descriptor, into, 0, into.length, offset))
     } finally {
       fs.closeSync(descriptor)
     }
-    return bytes
   },
   remove: path => fs.rmSync(path),
 }

@@ -13,6 +13,7 @@ import {
 import { LogScanner } from '@godwit/broker/store/log-scanner'
 import { readRecords } from '@godwit/broker/store/record-reader'
 import type { RecordWriter } from '@godwit/broker/store/record-writer'
+import { readerOf } from '@godwit/broker/store/segment-window'
 import type { SeededRandom } from './random.ts'
 import { StoredState } from './stored-state.ts'
 
@@ -42,12 +43,13 @@ export class SimulatedLog {
   /** All that is on the disk, by the scanner and the record reader of the real store. */
   read(): { state: StoredState; lastSequence: number } {
     const state = new StoredState()
-    const options = { storeId: STORE_ID, appliedSequence: 0, salvage: false }
+    const options = { storeId: STORE_ID, appliedSequence: 0, firstSegment: 0, salvage: false }
     const scanner = new LogScanner(options, (bytes, start, end) => {
       readRecords(bytes, start, end, state)
     })
     this.#segments.forEach((parts, index) => {
-      scanner.scan(segmentName(index + 1), index + 1, Buffer.concat(parts))
+      const bytes = Buffer.concat(parts)
+      scanner.scan(segmentName(index + 1), index + 1, bytes.length, readerOf(bytes))
     })
     state.sweep()
     return { state, lastSequence: scanner.lastSequence }

@@ -8,6 +8,7 @@ import { FRAME_HEADER_BYTES, segmentNumber } from '../log-format.ts'
 import { LogScanner } from '../log-scanner.ts'
 import { readRecords } from '../record-reader.ts'
 import { RecordWriter } from '../record-writer.ts'
+import { readerOf } from '../segment-window.ts'
 import { SimulatedDisk, settled } from './simulated-disk.ts'
 import { sinkOf } from './sinks.ts'
 
@@ -26,6 +27,9 @@ export class LogRig {
   tried = 0
   acknowledged = 0
   applied = 0
+  /** What the checkpoint has noted of the log, and what it would note now. */
+  firstSegment: number | null = 0
+  private segment = 0
   failure: Error | null = null
   short = false
   /** Called at the named points; throws to end the run there. */
@@ -42,15 +46,18 @@ export class LogRig {
   scan(salvage = false): { scanner: LogScanner; ids: number[] } {
     const ids: number[] = []
     const sink = sinkOf({ putReceived: (_session, id) => ids.push(id) })
-    const options = { storeId: STORE_ID, appliedSequence: this.applied, salvage }
+    const { firstSegment } = this
+    const options = { storeId: STORE_ID, appliedSequence: this.applied, firstSegment, salvage }
     const scanner = new LogScanner(options, (bytes, start, end) => {
       readRecords(bytes, start, end, sink)
     })
     for (const name of this.disk.paths(DIRECTORY)) {
       const number = segmentNumber(name)
       if (number === 0) continue
-      scanner.scan(name, number, this.disk.contents(`${DIRECTORY}/${name}`))
+      const bytes = this.disk.contents(`${DIRECTORY}/${name}`)
+      scanner.scan(name, number, bytes.length, readerOf(bytes))
     }
+    scanner.finish()
     return { scanner, ids }
   }
 
@@ -68,7 +75,10 @@ export class LogRig {
     this.acknowledged = last
     this.failure = null
     this.short = false
+    this.firstSegment = 0
     await this.open(last)
+    this.segment = this.log?.segmentNumber ?? 0
+    if (this.segment > 0) this.firstSegment = this.segment
   }
 
   /** Begins to write the next batch; its records fill about so many bytes. */
@@ -80,6 +90,7 @@ export class LogRig {
     const writing = log.append(records).then(
       () => {
         this.acknowledged = id
+        this.segment = log.segmentNumber
         this.writing = null
       },
       (error: unknown) => {
@@ -98,7 +109,8 @@ export class LogRig {
   /** The checkpoint takes what is acknowledged; segments are used again. */
   checkpoint(): void {
     this.applied = this.acknowledged
-    this.log?.segments.recycle(this.applied).catch((error: Error) => {
+    this.firstSegment = this.segment
+    this.log?.segments.recycle(this.applied, this.segment).catch((error: Error) => {
       this.failure = error
     })
   }

@@ -2,7 +2,6 @@
 // or torn at a crash, by sectors of 512 bytes; names that were not synced may come or go. It gives
 // short writes, ENOSPC and EIO when told. Operations end one by one, in an order of the seed.
 
-import { StoreError } from '../errors.ts'
 import type { File, FileSystem, OpenMode } from '../file-system.ts'
 import { SeededRandom } from './random.ts'
 
@@ -246,13 +245,11 @@ export class SimulatedDisk {
   }
 
   /** A part of a file, at once. @throws StoreError when the file ends before */
-  bytesOf(path: string, start: number, end: number): Uint8Array {
+  /** @returns how many bytes were read */
+  readAt(path: string, into: Uint8Array, offset: number): number {
     const inode = this.names.get(path)
     if (inode === undefined) throw systemError('ENOENT', path)
-    const bytes = new Uint8Array(end - start)
-    const count = inode.read(bytes, start)
-    if (count < bytes.length) throw new StoreError('corrupt', `${path} ends at ${start + count}`)
-    return bytes
+    return inode.read(into, offset)
   }
 
   sizeOf(path: string): number {
