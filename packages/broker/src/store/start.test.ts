@@ -150,7 +150,7 @@ test('a segment that is missing in the middle is named', async t => {
   assert.ok(queued(back) > 0 && queued(back) < 9)
 })
 
-test('the last segment with records is missed too, by those that were prepared after it', async t => {
+test('the last segment with records is missed too: prepared ones come after it', async t => {
   const directory = await killed(t)
   const used = segmentsIn(directory).filter(
     name =>
