@@ -31,7 +31,7 @@ let failures = 0
 let packets = 0
 const startedMs = performance.now()
 for (let seed = first; seed < first + count; seed++) {
-  const result = run(seed, Number(values.lines))
+  const result = await run(seed, Number(values.lines))
   packets += result.packets
   if (result.failure !== null) {
     failures++

@@ -2,6 +2,7 @@
 // goes wrong. Each kind of fault is there in some runs only, so that runs differ in kind.
 
 import { DEFAULT_LIMITS, type Limits } from '@godwit/broker/core/limits'
+import type { StoreLimits } from '@godwit/broker/store/disk'
 import type { ProtocolLevel } from '@godwit/packet'
 import type { NetworkOptions } from './world/link.ts'
 import type { SeededRandom } from './world/random.ts'
@@ -13,6 +14,18 @@ export interface ClientPlan {
   readonly ackDelayMsMax: number
   /** The mean time between two things that it does. */
   readonly paceMs: number
+}
+
+/** How the real store is used; null in a plan: a model of a store is. */
+export interface DiskPlan {
+  readonly latencyMsMax: number
+  readonly segmentBytes: number
+  readonly checkpointBytes: number
+  readonly checkpointMs: number
+  readonly limits: StoreLimits
+  readonly shortWriteChance: number
+  /** How probable it is that a process ends at a named point of the store. */
+  readonly pointChance: number
 }
 
 export interface Plan {
@@ -29,6 +42,8 @@ export interface Plan {
   readonly stallMs: number
   readonly jumpMs: number
   readonly fullMs: number
+  readonly syncFailMs: number
+  readonly disk: DiskPlan | null
   /** How probable each is, of all that a client does. */
   readonly weights: Readonly<Record<Action, number>>
   readonly topics: readonly string[]
@@ -62,25 +77,31 @@ const TOPICS = [
 const FILTERS = ['#', 'a/#', 'a/+', '+/b', 'a/b', 'b', 'b/c', '+', 'c/+', '$odd/#', '/', 'a/+/c']
 const SHARED = ['$share/g/a/#', '$share/g/c/+', '$share/h/a/#', '$share/g/b', '$share/h/#']
 
-export function planOf(random: SeededRandom): Plan {
+/** @param hasDisk the real store is used */
+export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
   const some = (probability: number, low: number, high: number): number =>
     random.chance(probability) ? random.between(low, high) : 0
   const clients = clientsOf(random)
   const isTiny = random.chance(0.35)
   // A client before MQTT 5.0 cannot be told that there is no room: it would try for ever.
   const isNew = clients.every(client => client.level === 5)
+  const latencyMsMax = random.pick([0, 2, 5, 30, 100])
+  const crashMs = some(0.4, 2000, 15_000)
+  const disk = hasDisk ? diskPlanOf(random.fork(), latencyMsMax, crashMs > 0) : null
   return {
     clients,
+    disk,
+    crashMs,
+    latencyMsMax,
+    syncFailMs: disk !== null && crashMs > 0 ? some(0.2, 5000, 20_000) : 0,
     safetyMs: random.between(5, 40) * 1000,
     limits: isTiny ? tinyLimits(random, isNew) : limitsOf(random),
-    latencyMsMax: random.pick([0, 2, 5, 30, 100]),
     tracePackets: random.chance(0.2),
     network: {
       delayMsMax: random.pick([0, 1, 5, 40]),
       crumbs: random.pick([0, 0.05, 0.5]),
       windowBytes: random.pick([200, 2000, 100_000]),
     },
-    crashMs: some(0.4, 2000, 15_000),
     cutMs: some(0.7, 300, 5000),
     slowMs: some(0.4, 500, 4000),
     stallMs: some(0.2, 3000, 15_000),
@@ -101,6 +122,25 @@ export function planOf(random: SeededRandom): Plan {
       ...subset(random, FILTERS, 2),
       ...(random.chance(0.5) ? subset(random, SHARED, 1) : []),
     ],
+  }
+}
+
+function diskPlanOf(random: SeededRandom, latencyMsMax: number, crashes: boolean): DiskPlan {
+  const checkpointBytes = random.pick([4000, 30_000, 1_000_000])
+  return {
+    // Each batch takes several operations, one after the other.
+    latencyMsMax: Math.ceil(latencyMsMax / 2),
+    segmentBytes: random.pick([4096, 16_384, 65_536]),
+    checkpointBytes,
+    checkpointMs: random.pick([200, 2000, 30_000]),
+    limits: {
+      followBytes: random.pick([1, 2000, 1_000_000]),
+      overlayBytesMax: random.pick([5000, 100_000, 10_000_000]),
+      openBatchBytesMax: random.pick([3000, 1_000_000]),
+      logBytesMax: checkpointBytes * random.pick([2, 100]),
+    },
+    shortWriteChance: random.pick([0, 0, 0.2]),
+    pointChance: crashes ? random.pick([0, 0.5, 0.9]) : 0,
   }
 }
 

@@ -10,13 +10,17 @@ import { checkEmpty } from './model/rules/memory.ts'
 import { settle } from './model/rules/settled.ts'
 import * as wills from './model/rules/wills.ts'
 import { type Plan, planOf } from './plan.ts'
+import { DiskStorage } from './world/disk-storage.ts'
 import { Faults } from './world/faults.ts'
 import { History } from './world/history.ts'
 import { Link } from './world/link.ts'
 import { BrokerNode } from './world/node.ts'
 import { OpenGuard } from './world/open-guard.ts'
+import { PlainStorage } from './world/plain-storage.ts'
 import { SeededRandom } from './world/random.ts'
 import { Schedule } from './world/schedule.ts'
+import type { StoreOptions } from './world/simulated-store.ts'
+import type { Storage } from './world/storage.ts'
 
 export interface RunResult {
   readonly seed: number
@@ -34,15 +38,19 @@ const SLICE_MS = 1000
 const QUIET_MS_MIN = 12_000
 const QUIET_MS_MAX = 240_000
 const LEAVE_MS = 20_000
+/** Every third run has a plain model of a store, in place of the real one. */
+const PLAIN_EVERY = 3
 
 /** @param lines how much of its history a run keeps */
-export function run(seed: number, lines: number = HISTORY_LINES): RunResult {
+export async function run(seed: number, lines: number = HISTORY_LINES): Promise<RunResult> {
   const simulation = new Simulation(seed, lines)
   let failure: Error | null = null
   try {
-    simulation.run()
+    await simulation.run()
   } catch (error) {
     failure = error instanceof Error ? error : new Error(String(error))
+  } finally {
+    simulation.dispose()
   }
   const { history, schedule, observer } = simulation
   return {
@@ -70,7 +78,7 @@ class Simulation {
   constructor(seed: number, lines: number) {
     this.history = new History(this.schedule, lines)
     const random = new SeededRandom(seed)
-    const plan = planOf(random.fork())
+    const plan = planOf(random.fork(), seed % PLAIN_EVERY !== 0)
     this.#plan = plan
     const { limits, latencyMsMax, tracePackets } = plan
     this.observer = new Observer({
@@ -88,12 +96,14 @@ class Simulation {
     })
     const options = {
       limits,
-      // Some stores keep their sessions in memory while the process lives.
-      store: { latencyMsMax, pages: seed % 4 !== 0 },
       tracePackets,
       guard: new OpenGuard(),
     }
-    this.#node = new BrokerNode(this.schedule, random.fork(), options, this.#witness())
+    // Some stores keep their sessions in memory while the process lives.
+    const store = { latencyMsMax, pages: seed % 2 === 0 }
+    this.#node = new BrokerNode(this.schedule, random.fork(), options, this.#witness(), node =>
+      this.#storage(node, random.fork(), store),
+    )
     this.#faults = new Faults(plan, this.schedule, random.fork(), this.#node, this.history)
     this.#faults.jumped = () => {
       this.observer.facts.lastJumpMs = this.schedule.nowMs
@@ -104,19 +114,23 @@ class Simulation {
     this.#clients = plan.clients.map(each => this.#client(each, random.fork()))
   }
 
-  run(): void {
+  dispose(): void {
+    this.#node.storage.dispose()
+  }
+
+  async run(): Promise<void> {
     this.#node.start()
     this.#passTime()
     for (const client of this.#clients) client.start()
     this.#faults.start()
-    this.schedule.runUntil(this.#plan.safetyMs)
-    this.#settle()
+    await this.schedule.runUntil(this.#plan.safetyMs)
+    await this.#settle()
     settle(this.observer.facts, this.#allLosses())
-    this.#leave()
+    await this.#leave()
   }
 
   /** No more faults: everything that was begun comes to its end. */
-  #settle(): void {
+  async #settle(): Promise<void> {
     this.history.note('calm')
     this.#faults.stop()
     for (const client of this.#clients) {
@@ -128,7 +142,7 @@ class Simulation {
     let isTalking = true
     do {
       talk = this.history.talk
-      this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 2)
+      await this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 2)
       if (this.schedule.nowMs - from > QUIET_MS_MAX) break
       isTalking = this.history.talk !== talk
     } while (isTalking || this.schedule.nowMs - from < QUIET_MS_MIN)
@@ -149,22 +163,32 @@ class Simulation {
       const names = begun.map(([packetId, { key }]) => `${packetId} (${key})`)
       if (names.length > 0) return `${life.clientId} never got to the end of ${names.join(', ')}`
     }
-    return this.#node.store?.idle === true ? '' : 'the store is writing'
+    return this.#node.storage.idle ? '' : 'the store is writing'
   }
 
-  #leave(): void {
+  async #leave(): Promise<void> {
     this.history.note('leave')
     for (const client of this.#clients) client.clear()
-    this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
+    await this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
     const retained = [...this.observer.facts.retained.keys()]
     this.#clients[0]?.sweep(retained)
-    this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
+    await this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
     for (const client of this.#clients) {
       if (!client.leave()) broken('liveness', `${client.client.id} could not come to say goodbye`)
     }
-    this.schedule.runUntil(this.schedule.nowMs + LEAVE_MS)
-    const { broker, log } = this.#node
-    if (broker !== null) checkEmpty(broker, log.read().state)
+    await this.schedule.runUntil(this.schedule.nowMs + LEAVE_MS)
+    const { broker, storage } = this.#node
+    if (broker === null) broken('liveness', 'the process is gone')
+    storage.close()
+    await this.schedule.runUntil(this.schedule.nowMs + LEAVE_MS)
+    checkEmpty(broker, storage.census())
+  }
+
+  #storage(node: BrokerNode, random: SeededRandom, store: StoreOptions): Storage {
+    const { disk } = this.#plan
+    const wallMs = (): number => node.wallMs()
+    if (disk === null) return new PlainStorage(this.schedule, random, store, wallMs)
+    return new DiskStorage(this.schedule, random, disk, wallMs, act => node.enter(act))
   }
 
   #client(plan: Plan['clients'][number], random: SeededRandom): Behaviour {
@@ -237,6 +261,7 @@ class Simulation {
         this.#ledger.push(...ledger.map(entry => ({ ...entry })))
         observer.crashed()
       },
+      note: text => history.note(text),
       started: () => {
         now()
         history.note('the process starts')

@@ -6,9 +6,9 @@ import { run } from './run.ts'
 
 const SEED_COUNT = 200
 
-test(`no rule is broken in ${SEED_COUNT} runs`, () => {
+test(`no rule is broken in ${SEED_COUNT} runs`, async () => {
   for (let seed = 0; seed < SEED_COUNT; seed++) {
-    const { failure, history } = run(seed)
+    const { failure, history } = await run(seed)
     assert.equal(failure, null, `seed ${seed}: ${failure?.stack}\n${history.join('\n')}`)
   }
 })

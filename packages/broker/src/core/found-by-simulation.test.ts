@@ -195,6 +195,24 @@ test('what waits for a group goes to a member that returns and has nothing of it
   }
 })
 
+test('a retained message of QoS 0 that nobody receives is on its way to the disk at once', () => {
+  const world = new World()
+  const publisher = world.connect()
+  world.settle()
+  const batch = world.store.openBatch
+  publisher.publish('t', 'state', { qos: 0, retain: true })
+  assert.equal(world.store.openBatch, batch + 1)
+})
+
+test('what a tick writes down is on its way to the disk', () => {
+  const world = new World()
+  const properties = { messageExpiryInterval: 1 }
+  world.connect().publish('t', 'state', { qos: 1, retain: true, properties })
+  world.advance(5000)
+  assert.equal(world.broker.retainer.messages.count, 0)
+  assert.equal(world.store.dirty, false)
+})
+
 /** A world whose broker has started on what `load` gives it. */
 function restored(load: (reader: StoreReader) => void): World {
   return new World({ load })

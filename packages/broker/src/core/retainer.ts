@@ -42,6 +42,8 @@ export class Retainer {
     store.putRetained(topic, kept.id)
     this.broker.forwarder.stored = true
     if (before !== null) this.broker.releaseMessage(before)
+    // At QoS 0 nothing else may happen in this turn.
+    this.broker.sender.requestTurn()
     return true
   }
 

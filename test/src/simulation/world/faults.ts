@@ -9,6 +9,8 @@ import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
 
 const RECENT_LINKS = 12
+/** How often it is looked whether there is room again. */
+const ROOM_MS = 50
 /** Milliseconds that a crash waits for the disk to be written. */
 const CRASH_PATIENCE = 300
 
@@ -44,24 +46,21 @@ export class Faults {
   }
 
   start(): void {
-    const { crashMs, cutMs, slowMs, stallMs, jumpMs, fullMs } = this.#plan
+    const { crashMs, cutMs, slowMs, stallMs, jumpMs, fullMs, syncFailMs } = this.#plan
     this.#often(crashMs, () => this.#crash())
     this.#often(cutMs, () => this.#cut())
     this.#often(slowMs, () => this.#slow())
     this.#often(stallMs, () => this.#stall())
     this.#often(jumpMs, () => this.#jump())
     this.#often(fullMs, () => this.#fill())
+    this.#often(syncFailMs, () => this.#failSync())
   }
 
   /** What is broken is mended, nothing more breaks. */
   stop(): void {
     this.#isOver = true
-    if (!this.#node.isUp) this.#node.start()
-    const { store } = this.#node
-    if (store !== null) {
-      store.full = false
-      store.congested = false
-    }
+    this.#node.storage.calm()
+    if (!this.#node.isAlive) this.#node.start()
     for (const link of this.#links) link.pauseClient(false)
   }
 
@@ -76,15 +75,13 @@ export class Faults {
 
   /** Mostly while the disk is written, which is when there is something to lose. */
   #crash(patience = this.#random.chance(0.7) ? CRASH_PATIENCE : 0): void {
-    if (!this.#node.isUp || this.#isOver) return
-    if (patience > 0 && this.#node.store?.isWriting !== true) {
+    if (!this.#node.isAlive || this.#isOver) return
+    if (patience > 0 && !this.#node.storage.isWriting) {
       this.#schedule.after(1, () => this.#crash(patience - 1))
       return
     }
     this.#node.crash()
-    this.#schedule.after(this.#random.between(10, 2000), () => {
-      if (!this.#node.isUp) this.#node.start()
-    })
+    this.#node.startLater(this.#random.between(10, 2000))
   }
 
   #cut(): void {
@@ -121,18 +118,27 @@ export class Faults {
   }
 
   #fill(): void {
-    const { store } = this.#node
-    if (store === null) return
+    const { storage } = this.#node
     this.#history.note('the disk is full')
-    store.full = true
+    storage.fill(true)
     this.filled(true)
-    store.congested = this.#random.chance(0.3)
     this.#schedule.after(this.#random.between(100, 5000), () => {
-      store.full = false
-      store.congested = false
-      this.filled(false)
+      storage.fill(false)
       this.#history.note('the disk has room')
+      this.#watchRoom()
     })
+  }
+
+  /** A store that was full may need a while to notice that it is not. */
+  #watchRoom(): void {
+    if (!this.#node.storage.mayRefuse) this.filled(false)
+    else this.#schedule.after(ROOM_MS, () => this.#watchRoom())
+  }
+
+  #failSync(): void {
+    if (!this.#node.isAlive) return
+    this.#history.note('the next sync fails')
+    this.#node.storage.failSync()
   }
 
   #link(): Link | null {

@@ -5,12 +5,11 @@ import { Broker } from '@godwit/broker/core/broker'
 import type { Connection } from '@godwit/broker/core/connection'
 import type { LedgerEntry } from '@godwit/broker/core/ledger'
 import type { Limits } from '@godwit/broker/core/limits'
-import type { Clock, Guard, Random, Trace } from '@godwit/broker/core/ports'
+import type { Clock, Guard, Random, Store, Trace } from '@godwit/broker/core/ports'
 import type { Link } from './link.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
-import { SimulatedLog } from './simulated-log.ts'
-import { SimulatedStore, type StoreOptions } from './simulated-store.ts'
+import type { Storage } from './storage.ts'
 
 /** Something that happened while the broker was handling a chunk, after so many of its packets. */
 export interface Between {
@@ -35,17 +34,19 @@ export interface Witness {
   ticked(): void
   crashed(ledger: readonly LedgerEntry[]): void
   started(): void
+  note(text: string): void
 }
 
 export interface NodeOptions {
   readonly limits: Limits
-  readonly store: StoreOptions
   /** Watch each packet: takes the short way of QoS 0 from the core. */
   readonly tracePackets: boolean
   readonly guard: Guard
 }
 
 const TICK_MS = 100
+/** Who cannot start for want of room tries again after this time. */
+const RESTART_MS = 500
 const WALL_START_MS = 1_700_000_000_000
 
 function ignore(): void {
@@ -53,9 +54,8 @@ function ignore(): void {
 }
 
 export class BrokerNode {
-  readonly log: SimulatedLog
+  readonly storage: Storage
   broker: Broker | null = null
-  store: SimulatedStore | null = null
   wallOffsetMs: number = WALL_START_MS
   /** Until then the process does nothing. */
   stalledUntilMs = 0
@@ -69,30 +69,76 @@ export class BrokerNode {
   #packetsBefore = 0
   #life = 0
   #monotonicOffsetMs = 0
+  #isStarting = false
 
-  constructor(schedule: Schedule, random: SeededRandom, options: NodeOptions, witness: Witness) {
+  constructor(
+    schedule: Schedule,
+    random: SeededRandom,
+    options: NodeOptions,
+    witness: Witness,
+    storage: (node: BrokerNode) => Storage,
+  ) {
     this.#schedule = schedule
     this.#random = random
-    this.log = new SimulatedLog(random.fork())
     this.#options = options
     this.#witness = witness
+    this.storage = storage(this)
   }
 
   get isUp(): boolean {
     return this.broker !== null
   }
 
+  /** There is a process, which may still read its store. */
+  get isAlive(): boolean {
+    return this.isUp || this.#isStarting
+  }
+
+  wallMs(): number {
+    return this.#clock().wallMs()
+  }
+
+  /** Runs what the process does, when it gets time. */
+  enter(run: () => void): void {
+    this.#enter(this.#life, run)
+  }
+
   start(): void {
     const life = ++this.#life
     // A machine that was restarted counts from another number.
     this.#monotonicOffsetMs = this.#random.below(1_000_000_000)
-    const store = new SimulatedStore(
-      this.log,
-      this.#schedule,
-      this.#random.fork(),
-      this.#options.store,
-      this.#clock().wallMs(),
-    )
+    this.#isStarting = true
+    this.storage.open({
+      opened: store => this.#started(life, store),
+      refused: text => {
+        this.#witness.note(`the process does not start: ${text}`)
+        this.crash()
+        this.startLater(RESTART_MS)
+      },
+      durable: batch => this.broker?.durable(batch),
+      fetched: page => this.broker?.fetched(page),
+      failed: cause => {
+        this.#witness.note(cause.message)
+        this.broker?.storeFailed(cause.message)
+        this.crash()
+        this.startLater(RESTART_MS)
+      },
+      killed: () => {
+        this.crash()
+        this.startLater(RESTART_MS)
+      },
+      note: text => this.#witness.note(text),
+    })
+  }
+
+  startLater(delayMs: number): void {
+    this.#schedule.after(delayMs, () => {
+      if (!this.isAlive) this.start()
+    })
+  }
+
+  #started(life: number, store: Store): void {
+    this.#isStarting = false
     const broker = new Broker(
       {
         clock: this.#clock(),
@@ -106,9 +152,6 @@ export class BrokerNode {
       this.#options.limits,
       { version: '0', statsIntervalSeconds: 0, responseTopicPrefix: null },
     )
-    store.durable = batch => broker.durable(batch)
-    store.fetched = page => broker.fetched(page)
-    this.store = store
     this.broker = broker
     this.#witness.started()
     broker.start()
@@ -118,12 +161,12 @@ export class BrokerNode {
   /** The process ends between two of its turns. */
   crash(): void {
     const broker = this.broker
-    if (broker === null) return
-    this.#witness.crashed(broker.ledger.entries())
+    if (!this.isAlive) return
+    if (broker !== null) this.#witness.crashed(broker.ledger.entries())
     this.#life++
+    this.#isStarting = false
     this.broker = null
-    this.store?.crash()
-    this.store = null
+    this.storage.crash()
     this.#backlog = []
     this.stalledUntilMs = 0
     for (const link of this.#links) link.orphan()
@@ -132,7 +175,7 @@ export class BrokerNode {
 
   /** The process gets no time for a while; what comes meanwhile is handled after it. */
   stall(ms: number): void {
-    if (this.broker === null || this.stalledUntilMs > this.#schedule.nowMs) return
+    if (!this.isAlive || this.stalledUntilMs > this.#schedule.nowMs) return
     this.stalledUntilMs = this.#schedule.nowMs + ms
     const life = this.#life
     this.#schedule.after(ms, () => {
@@ -210,6 +253,7 @@ export class BrokerNode {
     const delayMs = this.#random.chance(0.2) ? 1 : 0
     this.#schedule.after(delayMs, () =>
       this.#enter(life, () => {
+        this.#schedule.hasPromises = true
         this.broker?.endTurn()
         this.#witness.turnEnded()
       }),
@@ -220,6 +264,7 @@ export class BrokerNode {
     this.#schedule.after(TICK_MS, () => {
       if (life !== this.#life) return
       if (this.#schedule.nowMs >= this.stalledUntilMs) {
+        this.#schedule.hasPromises = true
         this.broker?.tick()
         this.#witness.ticked()
       }

@@ -12,8 +12,16 @@ export class Schedule {
   nowMs = 0
   /** How many events have happened. */
   count = 0
+  /** Promises may have been settled: who waits for them comes before the next event. */
+  hasPromises = false
   readonly #heap: Event[] = []
   #order = 0
+  #failure: { readonly cause: unknown } | null = null
+
+  /** Something has failed where nobody can catch it: the run ends with it. */
+  fail(cause: unknown): void {
+    this.#failure ??= { cause }
+  }
 
   after(delayMs: number, run: () => void): void {
     const heap = this.#heap
@@ -41,9 +49,15 @@ export class Schedule {
     return true
   }
 
-  /** Lets time pass. */
-  runUntil(untilMs: number): void {
-    while (this.step(untilMs));
+  /** Lets time pass. @throws what `fail` was given */
+  async runUntil(untilMs: number): Promise<void> {
+    do {
+      if (this.hasPromises) {
+        this.hasPromises = false
+        await settled()
+      }
+      if (this.#failure !== null) throw this.#failure.cause
+    } while (this.step(untilMs))
     this.nowMs = untilMs
   }
 
@@ -65,6 +79,11 @@ export class Schedule {
     }
     heap[at] = last
   }
+}
+
+/** After it all promises that could be settled are. */
+function settled(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
 }
 
 function isBefore(a: Event, b: Event): boolean {

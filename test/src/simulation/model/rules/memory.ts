@@ -2,7 +2,6 @@
 // routes are bounded and stay; so do buffers that wait to be used again.
 
 import type { Broker } from '@godwit/broker/core/broker'
-import type { StoredState } from '../../world/stored-state.ts'
 import { broken } from '../failure.ts'
 
 /** Classes of the core whose objects belong to somebody. */
@@ -26,7 +25,8 @@ const PASSING: ReadonlySet<string> = new Set([
   'sleeping',
 ])
 
-export function checkEmpty(broker: Broker, stored: StoredState): void {
+/** @param stored how much the store keeps of each kind */
+export function checkEmpty(broker: Broker, stored: Readonly<Record<string, number>>): void {
   const left = census(broker)
   const own: Record<string, number> = {
     sessions: broker.sessions.count,
@@ -40,7 +40,7 @@ export function checkEmpty(broker: Broker, stored: StoredState): void {
     retainedBytes: broker.retainer.messages.bytes,
     connections: broker.counters.connectionsNow,
     clients: broker.counters.clientsConnected,
-    ...stored.census(),
+    ...stored,
   }
   for (const [name, count] of [...left, ...Object.entries(own)]) {
     if (count !== 0) broken('memory', `all have left and ${name} is ${count}`)

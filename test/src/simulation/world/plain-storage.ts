@@ -1,0 +1,89 @@
+// A store that is a model: the records and frames of the real log, and plain maps.
+
+import type { SeededRandom } from './random.ts'
+import type { Schedule } from './schedule.ts'
+import { SimulatedLog } from './simulated-log.ts'
+import { SimulatedStore, type StoreOptions } from './simulated-store.ts'
+import type { Storage, StorageOwner } from './storage.ts'
+
+export class PlainStorage implements Storage {
+  readonly #log: SimulatedLog
+  readonly #schedule: Schedule
+  readonly #random: SeededRandom
+  readonly #options: StoreOptions
+  readonly #wallMs: () => number
+  #store: SimulatedStore | null = null
+  #isFull = false
+
+  constructor(
+    schedule: Schedule,
+    random: SeededRandom,
+    options: StoreOptions,
+    wallMs: () => number,
+  ) {
+    this.#schedule = schedule
+    this.#random = random
+    this.#options = options
+    this.#wallMs = wallMs
+    this.#log = new SimulatedLog(random.fork())
+  }
+
+  get isWriting(): boolean {
+    return this.#store?.isWriting === true
+  }
+
+  get idle(): boolean {
+    return this.#store?.idle === true
+  }
+
+  get mayRefuse(): boolean {
+    return this.#isFull
+  }
+
+  open(owner: StorageOwner): void {
+    const store = new SimulatedStore(
+      this.#log,
+      this.#schedule,
+      this.#random.fork(),
+      this.#options,
+      this.#wallMs(),
+    )
+    store.durable = batch => owner.durable(batch)
+    store.fetched = page => owner.fetched(page)
+    store.full = this.#isFull
+    this.#store = store
+    owner.opened(store)
+  }
+
+  crash(): void {
+    this.#store?.crash()
+    this.#store = null
+  }
+
+  fill(isFull: boolean): void {
+    this.#isFull = isFull
+    if (this.#store === null) return
+    this.#store.full = isFull
+    this.#store.congested = isFull && this.#random.chance(0.3)
+  }
+
+  failSync(): void {
+    // There is nothing that could fail.
+  }
+
+  calm(): void {
+    this.fill(false)
+  }
+
+  close(): void {
+    this.#store = null
+  }
+
+  census(): Readonly<Record<string, number>> {
+    return this.#log.read().state.census()
+  }
+
+  dispose(): void {
+    // It is in memory only.
+  }
+}

@@ -1,0 +1,39 @@
+// What outlives the process: one store after the other is opened on it, and one crash after the
+// other hits it. Two kinds: a plain model of a store, and the real store on a simulated machine.
+
+import type { Store, StoredPage } from '@godwit/broker/core/ports'
+
+export interface StorageOwner {
+  /** Now or later; never after a crash. */
+  opened(store: Store): void
+  /** There was no room to start. */
+  refused(text: string): void
+  durable(batch: number): void
+  fetched(page: StoredPage): void
+  /** The process has to end. */
+  failed(cause: Error): void
+  /** The process ends here, at a named point of the store. */
+  killed(): void
+  note(text: string): void
+}
+
+export interface Storage {
+  /** True: a batch is on its way to the disk. */
+  readonly isWriting: boolean
+  readonly idle: boolean
+  /** True: what grows may be refused. */
+  readonly mayRefuse: boolean
+  open(owner: StorageOwner): void
+  crash(): void
+  /** Somebody takes the space of the disk, or gives it back. */
+  fill(isFull: boolean): void
+  /** The next sync fails; nothing when this kind has none. */
+  failSync(): void
+  /** Nothing goes wrong any more. */
+  calm(): void
+  /** Writes everything and lets go. */
+  close(): void
+  /** After `close`: how much is kept of each kind. */
+  census(): Readonly<Record<string, number>>
+  dispose(): void
+}
