@@ -57,7 +57,10 @@ test('the packages hold what users need, and nothing else', () => {
       const expected = isCommand ? 'bin/godwit.js' : needed
       assert.ok(paths.includes(expected), `${name} has no ${expected}`)
     }
-    const known = /^(?:package\.json|LICENSE|README\.md|bin\/godwit\.js|dist\/.*\.(?:js|d\.ts))$/
+    const known =
+      /^(?:package\.json|LICENSE|README\.md|bin\/godwit\.js|dist\/.*\.(?:js|d\.ts|js\.map))$/
+    const maps = paths.filter(path => path.endsWith('.map') && !path.startsWith('dist/web/'))
+    assert.deepEqual(maps, [], name)
     const unknown = paths.filter(path => !known.test(path) || /\.test\.|\/testing\//.test(path))
     assert.deepEqual(unknown, [], name)
   }

@@ -1,8 +1,7 @@
 // The session of @godwit/client as that of a simulated client: what it sends goes into the
 // simulated network, its acknowledgements wait for a user who takes his time.
 
-import { Outgoing } from '@godwit/client/outgoing'
-import { Session } from '@godwit/client/session'
+import { Outgoing, Session } from '@godwit/client/protocol'
 import {
   type ConnackPacket,
   NO_PROPERTIES,

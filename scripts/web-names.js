@@ -1,0 +1,99 @@
+// Which names of properties the small build of the client for web pages must keep: those that an
+// application sees, and those that the language and the platform define. The rest is shortened.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { exportsOf } from './declarations.js'
+import { ROOT } from './sources.js'
+
+const TYPESCRIPT = 'node_modules/@typescript'
+const COMMENT = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
+const STRING = /'[^'\n]*'/g
+const NAME = /[A-Za-z_$][\w$]*/g
+const MEMBER = /^\s+(?:readonly |static |get |set )*"?([A-Za-z_$][\w$]*)"?\??\s*[:(<]/gm
+const INTERFACE = /^(?:declare )?(?:interface|var) (\w+)[^\n]*\{\n([\s\S]*?)^\}/gm
+
+/** What is used of the platform everywhere: test/src/tidy lets no other file touch more of it. */
+const PlatformTypes = [
+  'AbortSignal',
+  'AddEventListenerOptions',
+  'EventTarget',
+  'TextDecoder',
+  'TextEncoder',
+  'URL',
+]
+
+/** Methods of strings for HTML, which nobody uses and whose names are common. */
+const Outdated = [
+  'anchor',
+  'big',
+  'blink',
+  'bold',
+  'fixed',
+  'italics',
+  'link',
+  'small',
+  'sub',
+  'sup',
+]
+
+/**
+ * @param {string} entry declarations, a path below the root
+ * @param {readonly string[]} shown declarations of what applications see besides
+ * @param {readonly string[]} outside compiled files that touch the platform: there all is kept
+ * @returns {ReadonlySet<string>}
+ */
+export function visibleNames(entry, shown, outside) {
+  const declared = [...exportsOf(entry).map(({ text }) => text), ...shown.map(read)]
+  const names = declared.flatMap(text => namesIn(text.replace(COMMENT, '').replace(STRING, '')))
+  const platform = outside.flatMap(path => namesIn(read(path).replace(COMMENT, '')))
+  const language = languageNames().filter(name => !Outdated.includes(name))
+  return new Set(['default', ...names, ...language, ...platform])
+}
+
+/** @returns {string[]} */
+function languageNames() {
+  const folders = readdirSync(join(ROOT, TYPESCRIPT)).map(name => join(TYPESCRIPT, name, 'lib'))
+  const files = folders.flatMap(folder =>
+    readdirSync(join(ROOT, folder)).map(name => join(folder, name)),
+  )
+  const language = files.filter(path => /lib\.es(?:\d|next)[^/]*\.d\.ts$/.test(path))
+  const platform = files.filter(path => path.endsWith('lib.dom.d.ts'))
+  const bodies = platform.flatMap(path => [...clean(path).matchAll(INTERFACE)])
+  const used = bodies.filter(([, type = '']) => PlatformTypes.includes(type))
+  if (language.length === 0 || used.length < PlatformTypes.length) {
+    throw new Error('the types of the language and of the platform are not where they were')
+  }
+  return [...language.map(clean), ...used.map(([, , body = '']) => body)].flatMap(membersIn)
+}
+
+/**
+ * @param {string} text
+ * @returns {string[]}
+ */
+function membersIn(text) {
+  return [...text.matchAll(MEMBER)].map(([, name = '']) => name)
+}
+
+/**
+ * @param {string} text
+ * @returns {string[]}
+ */
+function namesIn(text) {
+  return text.match(NAME) ?? []
+}
+
+/**
+ * @param {string} path
+ * @returns {string} without comments
+ */
+function clean(path) {
+  return read(path).replace(COMMENT, '')
+}
+
+/**
+ * @param {string} path below the root
+ * @returns {string}
+ */
+function read(path) {
+  return readFileSync(join(ROOT, path), 'utf8')
+}

@@ -1,0 +1,271 @@
+// Makes of the client what web pages get: one module without imports, and one with the parts that
+// few pages need, which it loads on demand. In both, names that nobody outside can see are short,
+// and numbers stand where tables of numbers were. What tsc has compiled stays beside it, for Node
+// and for development.
+import { readFileSync, rmSync } from 'node:fs'
+import { join, posix, relative, sep } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
+import { ROOT } from './sources.js'
+import { visibleNames } from './web-names.js'
+
+const CLIENT = 'packages/client/dist'
+const PACKET = 'packages/packet/dist'
+const FOLDER = `${CLIENT}/web`
+const ENTRY = `${CLIENT}/browser.js`
+const PARTS = `${CLIENT}/parts.js`
+const PACKET_INDEX = `${PACKET}/index.js`
+const LOADS_PARTS = "(await import('../parts.js')).AllParts"
+
+/** The client needs only the reading half of it, the parts only the writing one. */
+const Copied = [`${PACKET}/auth.js`]
+
+/** Exported tables whose values are numbers: `Table.NAME` becomes the number. */
+const Tables = {
+  [`${PACKET}/constants.js`]: ['PacketType', 'PropertyId', 'ReasonCode', 'ReturnCode'],
+  [`${CLIENT}/limits.js`]: ['Limits'],
+  [`${CLIENT}/link.js`]: ['LinkState', 'LinkAction'],
+  [`${CLIENT}/outgoing.js`]: ['Stage'],
+  [`${CLIENT}/session.js`]: ['Accepted'],
+  [`${CLIENT}/store.js`]: ['RecordKind'],
+  [`${CLIENT}/wanted.js`]: ['WantedState'],
+}
+
+/** What applications see beyond the declarations of the entry: packets, and errors of the codec. */
+const Shown = [`${PACKET}/packets.d.ts`, `${PACKET}/errors.d.ts`]
+
+/** Where the platform is touched. */
+const Outside = [
+  `${CLIENT}/scram.js`,
+  `${CLIENT}/stores/indexeddb.js`,
+  `${CLIENT}/transports/adopt.js`,
+  `${CLIENT}/transports/browser-websocket.js`,
+  `${CLIENT}/transports/browser.js`,
+  `${CLIENT}/transports/stream.js`,
+]
+
+const IMPORT = /^import (?:\{ ([^}]*) \} from )?'([^']+)';$/gm
+const EXPORT = /^export (?:async )?(?:class|function\*?|const|let) (\w+)/gm
+/** A field without a value: the constructor gives it one. */
+const FIELD = /^ {4}\w+;\n/gm
+const PICKED = /^const \{ (.*) \} = (\w+);$/gm
+
+/** @typedef {import('esbuild').Plugin} Plugin */
+/** @typedef {Map<string, ReadonlyMap<string, number>>} Numbers */
+/** @typedef {{ path: string, name: string }} Shared a name that the parts get from the rest */
+
+/** @returns {Promise<void>} */
+export async function buildForWeb() {
+  rmSync(join(ROOT, FOLDER), { recursive: true, force: true })
+  const numbers = await numbersOfTables()
+  const names = [...visibleNames(`${CLIENT}/browser.d.ts`, Shown, Outside)]
+  /** @type {import('esbuild').BuildOptions & { metafile: true }} */
+  const options = {
+    absWorkingDir: ROOT,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    sourcemap: true,
+    mangleProps: /./,
+    reserveProps: new RegExp(`^(?:${names.join('|').replaceAll('$', '\\$')})$`),
+    mangleCache: {},
+    metafile: true,
+    logLevel: 'warning',
+  }
+  const compact = compactWith(numbers)
+  const first = { ...options, entryPoints: [ENTRY], outfile: `${FOLDER}/client.js` }
+  const { metafile } = await build({ ...first, write: false, plugins: [loads(compact)] })
+  const inner = new Set(Object.keys(metafile.inputs).filter(path => !Copied.includes(path)))
+  const { shared, outer } = partition(inner, numbers)
+  // With imports of their own the parts would make bundlers cut the rest in two, and two files are
+  // larger than one. So they are given what they share with it.
+  const { mangleCache } = await build({
+    ...first,
+    plugins: [loads(text => handOver(compact(text), shared))],
+  })
+  await build({
+    ...options,
+    ...(mangleCache && { mangleCache }),
+    entryPoints: [PARTS],
+    outfile: `${FOLDER}/parts.js`,
+    format: 'iife',
+    globalName: 'parts',
+    banner: { js: 'export default shared=>{' },
+    footer: { js: 'return parts.AllParts}' },
+    plugins: [takes(shared, outer, compact)],
+  })
+}
+
+/** @returns {Promise<Numbers>} */
+async function numbersOfTables() {
+  /** @type {Numbers} */
+  const numbers = new Map()
+  for (const [path, names] of Object.entries(Tables)) {
+    /** @type {Record<string, Record<string, number>>} */
+    const module = await import(pathToFileURL(join(ROOT, path)).href)
+    for (const name of names) numbers.set(name, new Map(Object.entries(module[name] ?? {})))
+  }
+  return numbers
+}
+
+/**
+ * @param {Numbers} numbers
+ * @returns {(text: string) => string} makes a compiled module compact
+ */
+function compactWith(numbers) {
+  const member = new RegExp(`(?<![.\\w])(${[...numbers.keys()].join('|')})\\.(\\w+)`, 'g')
+  return text =>
+    text
+      .replace(FIELD, '')
+      .replace(PICKED, (all, picked, table) => {
+        const values = numbers.get(table)
+        if (values === undefined) return all
+        return picked.replace(
+          /(\w+),? ?/g,
+          (/** @type {string} */ _, /** @type {string} */ name) =>
+            `const ${name} = ${values.get(name)};`,
+        )
+      })
+      .replace(member, (all, table, name) => String(numbers.get(table)?.get(name) ?? all))
+}
+
+/**
+ * @param {ReadonlySet<string>} inner what every page loads
+ * @param {Numbers} numbers
+ * @returns {{ shared: Shared[], outer: ReadonlySet<string> }} which other modules the parts have,
+ *   and which names these take from the inner ones
+ */
+function partition(inner, numbers) {
+  const outer = new Set([PARTS])
+  /** @type {Map<string, Shared>} */
+  const shared = new Map()
+  for (const path of outer) {
+    for (const { names, target } of importsOf(path)) {
+      for (const name of names.filter(each => !numbers.has(each))) {
+        const from = target === PACKET_INDEX ? packetFileOf(name) : target
+        if (inner.has(from)) shared.set(`${from} ${name}`, { path: from, name })
+        else outer.add(from)
+      }
+    }
+  }
+  return { shared: [...shared.values()], outer }
+}
+
+/**
+ * @param {string} path of a compiled module
+ * @returns {{ names: string[], target: string }[]}
+ */
+function importsOf(path) {
+  return [...read(path).matchAll(IMPORT)].map(([, names = '', specifier = '']) => ({
+    names: names.split(/,\s*/).filter(name => name !== ''),
+    target: resolve(path, specifier),
+  }))
+}
+
+/**
+ * @param {string} from the importing module
+ * @param {string} specifier
+ * @returns {string}
+ */
+function resolve(from, specifier) {
+  return specifier === '@godwit/packet' ? PACKET_INDEX : posix.join(posix.dirname(from), specifier)
+}
+
+/**
+ * @param {string} name that the codec exports
+ * @returns {string} the module that declares it
+ */
+function packetFileOf(name) {
+  const found = packetFiles().find(path => exportedBy(path).includes(name))
+  if (found === undefined) throw new Error(`${PACKET_INDEX} does not export ${name}`)
+  return found
+}
+
+/** @returns {string[]} the modules of the codec */
+function packetFiles() {
+  const index = read(PACKET_INDEX).matchAll(/'\.\/([\w-]+\.js)'/g)
+  return [...index].map(([, file]) => `${PACKET}/${file}`)
+}
+
+/**
+ * @param {string} path
+ * @returns {string[]}
+ */
+function exportedBy(path) {
+  return [...read(path).matchAll(EXPORT)].map(([, name = '']) => name)
+}
+
+/**
+ * @param {(text: string) => string} change
+ * @returns {Plugin} leaves the parts outside
+ */
+function loads(change) {
+  return {
+    name: 'loads',
+    setup({ onLoad, onResolve }) {
+      onResolve({ filter: /\/parts\.js$/ }, ({ kind }) =>
+        kind === 'dynamic-import' ? { path: './parts.js', external: true } : undefined,
+      )
+      onLoad({ filter: /\.js$/ }, ({ path }) => ({ contents: change(readFileSync(path, 'utf8')) }))
+    },
+  }
+}
+
+/**
+ * @param {string} text of a module
+ * @param {readonly Shared[]} shared
+ * @returns {string} the one that loads the parts gives them what they share
+ */
+function handOver(text, shared) {
+  if (!text.includes(LOADS_PARTS)) return text
+  const imports = shared.map(({ name, path }, index) => {
+    return `import { ${name} as shared${index} } from ${JSON.stringify(join(ROOT, path))};\n`
+  })
+  const list = shared.map((_, index) => `shared${index}`).join(', ')
+  return (
+    imports.join('') + text.replace(LOADS_PARTS, `(await import('./parts.js')).default([${list}])`)
+  )
+}
+
+/**
+ * @param {readonly Shared[]} shared
+ * @param {ReadonlySet<string>} outer
+ * @param {(text: string) => string} change
+ * @returns {Plugin} what is shared comes from the caller
+ */
+function takes(shared, outer, change) {
+  return {
+    name: 'takes',
+    setup({ onLoad, onResolve }) {
+      onResolve({ filter: /./ }, ({ importer, kind, namespace, path }) => {
+        if (kind === 'entry-point') return undefined
+        if (namespace === 'shared') return { path }
+        const target = resolve(relative(ROOT, importer).replaceAll(sep, '/'), path)
+        return outer.has(target)
+          ? { path: join(ROOT, target) }
+          : { path: target, namespace: 'shared' }
+      })
+      onLoad({ filter: /./, namespace: 'shared' }, ({ path }) => {
+        const files = path === PACKET_INDEX ? packetFiles() : [path]
+        const names = files.flatMap(file => exportedBy(file).map(name => ({ file, name })))
+        const lines = names.map(({ file, name }) => {
+          const at = shared.findIndex(each => each.path === file && each.name === name)
+          if (outer.has(file)) return `export { ${name} } from ${JSON.stringify(join(ROOT, file))}`
+          return `export const ${name} = ${at < 0 ? 'undefined' : `shared[${at}]`}`
+        })
+        return { contents: lines.join('\n'), resolveDir: ROOT }
+      })
+      onLoad({ filter: /\.js$/ }, ({ path }) => ({ contents: change(readFileSync(path, 'utf8')) }))
+    },
+  }
+}
+
+/**
+ * @param {string} path below the root
+ * @returns {string}
+ */
+function read(path) {
+  return readFileSync(join(ROOT, path), 'utf8')
+}
