@@ -93,17 +93,22 @@ function below(commands: readonly CompletedCommand[], name: string): string[] {
     .map(command => command.name.slice(name.length + 1))
 }
 
+/** Options behind which comes a value: a file may be meant. */
+function withValue({ options }: CompletedCommand): string[] {
+  return options.filter(({ takesValue }) => takesValue).flatMap(({ names }) => names)
+}
+
 function bashScript(commands: readonly CompletedCommand[]): string {
-  const cases = commands.map(({ name, options }) => {
+  const cases = commands.map(command => {
+    const { name, options } = command
     const words = [...options.flatMap(({ names }) => names), ...below(commands, name)]
-    return `    '${name}') words='${words.join(' ')}' ;;`
+    const values = withValue(command).join(' ')
+    return `    '${name}') words='${words.join(' ')}' values=' ${values} ' ;;`
   })
-  const withValue = commands.flatMap(({ options }) =>
-    options.filter(({ takesValue }) => takesValue).flatMap(({ names }) => names),
-  )
   return `# Completion of godwit for bash: eval "$(godwit completion bash)"
 _godwit() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD - 1]}" words=''
+  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD - 1]}"
+  local words='' values=''
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     words='${topLevel(commands)
@@ -112,13 +117,13 @@ _godwit() {
     COMPREPLY=($(compgen -W "$words" -- "$current"))
     return
   fi
-  case " ${[...new Set(withValue)].join(' ')} " in
-    *" $before "*) COMPREPLY=($(compgen -f -- "$current")); return ;;
-  esac
   local command="\${COMP_WORDS[1]}"
   if [ "$command" = bench ] && [ "$COMP_CWORD" -gt 2 ]; then command="bench \${COMP_WORDS[2]}"; fi
   case "$command" in
 ${cases.join('\n')}
+  esac
+  case "$values" in
+    *" $before "*) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   case "$current" in
     -*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
@@ -131,15 +136,17 @@ complete -o filenames -F _godwit godwit
 
 function zshScript(commands: readonly CompletedCommand[]): string {
   const list = topLevel(commands).map(({ name, text }) => `    ${zshItem(name, text)}`)
-  const cases = commands.map(({ name, options }) => {
+  const cases = commands.map(command => {
+    const { name, options } = command
     const items = options.flatMap(({ names, text }) => names.map(each => zshItem(each, text)))
-    const words = [...items, ...below(commands, name).map(each => zshItem(each, ''))]
-    return `    '${name}') choices=(${words.join(' ')}) ;;`
+    const values = withValue(command).join(' ')
+    const words = below(commands, name).join(' ')
+    return `    '${name}') choices=(${items.join(' ')}) values=(${values}) testers=(${words}) ;;`
   })
   return `#compdef godwit
 # Completion of godwit for zsh: godwit completion zsh > "\${fpath[1]}/_godwit"
 _godwit() {
-  local -a commands choices
+  local -a commands choices values testers
   commands=(
 ${list.join('\n')}
   )
@@ -152,7 +159,16 @@ ${list.join('\n')}
   case "$command" in
 ${cases.join('\n')}
   esac
-  _describe -t options option choices || _files
+  if (( \${values[(Ie)\${words[CURRENT-1]}]} )); then
+    _files
+    return
+  fi
+  if (( $#testers )); then
+    _describe -t commands tester testers
+    return
+  fi
+  # Options only where a dash asks for them: words are topics, messages, files.
+  [[ "$PREFIX" == -* ]] && _describe -t options option choices && return
   _files
 }
 _godwit "$@"
@@ -168,13 +184,10 @@ function fishScript(commands: readonly CompletedCommand[]): string {
   const quote = (text: string): string =>
     `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
   const first = topLevel(commands).map(({ name, text }) => {
-    return `complete -c godwit -n __fish_use_subcommand -f -a ${name} -d ${quote(text)}`
+    return `complete -c godwit -n __godwit_is -f -a ${name} -d ${quote(text)}`
   })
   const rest = commands.flatMap(({ name, options }) => {
-    const condition = name
-      .split(' ')
-      .map(word => `__fish_seen_subcommand_from ${word}`)
-      .join('; and ')
+    const condition = `__godwit_is ${name}`
     const words = below(commands, name).map(word => {
       return `complete -c godwit -n ${quote(condition)} -f -a ${word}`
     })
@@ -189,6 +202,17 @@ function fishScript(commands: readonly CompletedCommand[]): string {
     return [...words, ...lines]
   })
   return `# Completion of godwit for fish: godwit completion fish | source
+# Whether the words so far are godwit and these. A topic may be called as a command is.
+function __godwit_is
+  set -l words (commandline -opc)
+  set -e words[1]
+  if test (count $argv) -eq 0 -o "$argv" = bench
+    test "$words" = "$argv"
+    return
+  end
+  set -l most (count $argv)
+  test (count $words) -ge $most; and test "$words[1..$most]" = "$argv"
+end
 ${[...first, ...rest].join('\n')}
 `
 }
