@@ -15,7 +15,7 @@ import {
 } from './client-names.ts'
 
 const WARM_UP_MS = 800
-const MEASURED_MS = 2500
+const MEASURED_MS = 1500
 /** Messages between two looks at the clock. */
 const STRIDE = 200
 const OPENING_MAX = 200

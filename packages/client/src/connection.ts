@@ -83,6 +83,7 @@ export class Connection implements TransportHandler {
   received(bytes: Uint8Array): void {
     if (this.over) return
     this.owner.bytesReceived(this)
+    reader.chunk = (reader.chunk + 1) | 0
     const decoder = this.decoder
     try {
       decoder.push(bytes)

@@ -58,7 +58,8 @@ export const SPARE_WRITER_BYTES_MAX = 262_144
 
 /**
  * Small payloads that wait for their reader share blocks of memory. A message that is kept holds
- * its block until its payload is asked for, so a block is small.
+ * its block until its payload is asked for, so a block is small: as large as Node's own pool of
+ * small buffers, which a small Buffer pins in the same way.
  */
-export const BLOCK_BYTES = 2048
+export const BLOCK_BYTES = 8192
 export const BLOCK_PAYLOAD_BYTES_MAX = 256

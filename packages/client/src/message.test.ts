@@ -1,9 +1,11 @@
 // Whose bytes a message has: small payloads wait in blocks, which nobody but messages may see.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { encodePacket } from '@godwit/packet'
 import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES_MAX } from './limits.ts'
 import type { Message } from './message.ts'
 import { subscribed, take } from './testing/subscribed.ts'
+import { publishOf } from './testing/world.ts'
 
 /** The messages that come when the server sends these. */
 async function messagesOf(texts: readonly string[]): Promise<Message[]> {
@@ -28,6 +30,36 @@ test('each message has its own text, however many fill their blocks', async () =
     messages.map(({ payload }) => Buffer.from(payload).toString()),
     texts,
   )
+})
+
+test('messages of one chunk have their own texts, whatever lies between them', async () => {
+  const { world, subscription } = await subscribed('a')
+  const sizes = [3, BLOCK_BYTES, 0, BLOCK_PAYLOAD_BYTES_MAX, BLOCK_PAYLOAD_BYTES_MAX + 1, 9]
+  const texts = Array.from({ length: 150 }, (_, i) => {
+    return String.fromCharCode(97 + (i % 26)).repeat(sizes[(i * 5) % sizes.length] ?? 0)
+  })
+  const chunk = Buffer.concat(texts.map(text => encodePacket(publishOf('a', text), 5)))
+  for (let round = 0; round < 3; round++) world.peer.sendBytes(chunk)
+  for (const text of [...texts, ...texts, ...texts]) {
+    const message = await take(subscription)
+    assert.equal(message.text(), text)
+    assert.equal(Buffer.from(message.payload).toString(), text)
+  }
+})
+
+test('a chunk that comes in the array of the one before is not taken for it', async () => {
+  const { world, subscription } = await subscribed('a')
+  const frames = ['one', 'two', 'six'].map(text => encodePacket(publishOf('a', text), 5))
+  const chunk = new Uint8Array(frames[0]?.length ?? 0)
+  for (const frame of frames) world.peer.sendBytes(frame, chunk)
+  for (const text of ['one', 'two', 'six']) assert.equal((await take(subscription)).text(), text)
+})
+
+test('topics of equal length are told apart, and the one before is remembered', async () => {
+  const { world, subscription } = await subscribed('+/+')
+  const topics = ['a/b', 'a/c', 'a/c', 'ä/b', 'ab/c', 'a/b', 'b/b', 'ä/b']
+  for (const topic of topics) world.peer.publish(topic, '')
+  for (const topic of topics) assert.equal((await take(subscription)).topic, topic)
 })
 
 test('a payload may be transferred or overwritten: no other message has its bytes', async () => {

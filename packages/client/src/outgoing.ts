@@ -82,6 +82,7 @@ type Slot = Outgoing | Asked
 const NO_SLOTS: (Slot | null)[] = []
 const FIRST_SLOTS = 8
 const SLOTS_MAX = PACKET_ID_MAX + 1
+const KEPT_ITEMS_MAX = 1024
 
 /**
  * Exchanges by packet identifier, in an array that is as large as the most that were under way.
@@ -160,46 +161,45 @@ export class Inflight {
   }
 }
 
-/** A first-in first-out line in an array that is compacted now and then. */
+/** A first-in first-out line in an array that is compacted now and then, and kept while small. */
 export class Line<T> {
   private items: (T | undefined)[] = []
   private head = 0
+  private tail = 0
 
   get length(): number {
-    return this.items.length - this.head
+    return this.tail - this.head
   }
 
   push(item: T): void {
-    this.items.push(item)
+    this.items[this.tail++] = item
   }
 
   peek(): T | undefined {
-    return this.items[this.head]
+    return this.length === 0 ? undefined : this.items[this.head]
   }
 
   shift(): T | undefined {
-    if (this.head === this.items.length) return undefined
+    if (this.head === this.tail) return undefined
     const item = this.items[this.head]
     this.items[this.head++] = undefined
-    if (this.head === this.items.length) {
-      this.items.length = 0
-      this.head = 0
-    } else if (this.head >= 1024 && this.head * 2 > this.items.length) {
-      this.items.splice(0, this.head)
-      this.head = 0
+    if (this.head === this.tail) {
+      if (this.tail > KEPT_ITEMS_MAX) this.items = []
+      this.head = this.tail = 0
+    } else if (this.head >= KEPT_ITEMS_MAX && this.head * 2 > this.tail) {
+      this.keep(this.takeAll())
     }
     return item
   }
 
   /** Puts items before all others, in their order. */
   unshift(items: readonly T[]): void {
-    this.items.splice(0, this.head, ...items)
-    this.head = 0
+    this.keep([...items, ...this.takeAll()])
   }
 
   /** The first item that fits. */
   find(fits: (item: T) => boolean): T | undefined {
-    for (let i = this.head; i < this.items.length; i++) {
+    for (let i = this.head; i < this.tail; i++) {
       const item = this.items[i] as T
       if (fits(item)) return item
     }
@@ -210,16 +210,25 @@ export class Line<T> {
   remove(item: T): boolean {
     const at = this.items.indexOf(item, this.head)
     if (at < 0) return false
-    if (at === this.head) this.shift()
-    else this.items.splice(at, 1)
+    if (at === this.head) {
+      this.shift()
+    } else {
+      this.items.splice(at, 1)
+      this.tail--
+    }
     return true
   }
 
   /** Empties the line. */
   takeAll(): T[] {
-    const all = this.items.slice(this.head) as T[]
-    this.items = []
-    this.head = 0
+    const all = this.items.slice(this.head, this.tail) as T[]
+    this.keep([])
     return all
+  }
+
+  private keep(items: T[]): void {
+    this.items = items
+    this.head = 0
+    this.tail = items.length
   }
 }

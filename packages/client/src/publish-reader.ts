@@ -18,6 +18,8 @@ import { protocolError } from './errors.ts'
 
 const MALFORMED = 0x81
 const TOPIC_NAME_INVALID = 0x90
+/** A longer topic is read anew each time. */
+const REMEMBERED_BYTES = 256
 
 /** The parts of one PUBLISH; valid until the next `read`. MQTT 5.0 section 3.3. */
 export class PublishReader {
@@ -28,16 +30,24 @@ export class PublishReader {
   packetId = 0
   /** The topic, empty when only an alias was sent. */
   topic = ''
-  /** Whether the topic is the very string that the read before gave. */
-  sameTopic = false
   properties: Properties = NO_PROPERTIES
   bytes: Uint8Array = new Uint8Array(0)
+  /** Changes with each chunk: `bytes` may be the array of the chunk before, with other content. */
+  chunk = 0
   payloadStart = 0
   end = 0
   private lastTopic = ''
+  /** The bytes of `lastTopic`, as far as it is not too long to be remembered. */
+  private readonly last = new DataView(new ArrayBuffer(REMEMBERED_BYTES))
+  private lastLength = 0
+  private view: DataView = this.last
 
   /** @throws PacketError as `readServerPacket` does */
   read(first: number, bytes: Uint8Array, at: number, end: number, level: ProtocolLevel): void {
+    if (this.bytes !== bytes) {
+      this.bytes = bytes
+      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
     const flags = first & 15
     const qos = (flags >> 1) & 3
     // [MQTT-3.3.1-4] [MQTT-3.3.1-2]
@@ -63,31 +73,34 @@ export class PublishReader {
       this.packetId = id
     }
     this.properties = NO_PROPERTIES
-    this.bytes = bytes
     this.payloadStart = next
     this.end = end
     this.readTopic(bytes, topicStart, topicEnd)
   }
 
+  /** The string of the message before, when its bytes are the same. */
   private readTopic(bytes: Uint8Array, start: number, end: number): void {
-    const last = this.lastTopic
+    const { last, view } = this
     const length = end - start
-    if (last.length === length) {
-      let i = 0
-      while (i < length && last.charCodeAt(i) === bytes[start + i] && (bytes[start + i] ?? 0) < 128)
-        i++
-      if (i === length) {
-        this.topic = last
-        this.sameTopic = true
-        return
+    let same = 0
+    if (this.lastLength === length) {
+      // Four at a time: half of what it costs to read a message with a long topic.
+      while (same + 4 <= length && last.getInt32(same) === view.getInt32(start + same)) same += 4
+      while (same < length && last.getInt8(same) === view.getInt8(start + same)) same++
+    }
+    if (same < length) {
+      const topic = decodeUtf8(bytes, start, end)
+      if (!isTopicName(topic)) {
+        throw new PacketError('topic-name-invalid', TOPIC_NAME_INVALID, 'a topic with a wildcard')
+      }
+      this.lastTopic = topic
+      this.lastLength = 0
+      if (length <= REMEMBERED_BYTES) {
+        for (let i = 0; i < length; i++) last.setUint8(i, bytes[start + i] as number)
+        this.lastLength = length
       }
     }
-    const topic = decodeUtf8(bytes, start, end)
-    if (!isTopicName(topic)) {
-      throw new PacketError('topic-name-invalid', TOPIC_NAME_INVALID, 'a topic with a wildcard')
-    }
-    this.topic = this.lastTopic = topic
-    this.sameTopic = false
+    this.topic = this.lastTopic
   }
 
   private readSlowly(
@@ -103,10 +116,7 @@ export class PublishReader {
     this.dup = packet.dup
     this.packetId = packet.packetId
     this.topic = packet.topic
-    this.sameTopic = packet.topic !== '' && packet.topic === this.lastTopic
-    if (packet.topic !== '') this.lastTopic = packet.topic
     this.properties = packet.properties
-    this.bytes = bytes
     this.payloadStart = end - packet.payload.length
     this.end = end
   }

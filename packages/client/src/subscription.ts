@@ -6,7 +6,7 @@ import type { QoS } from '@godwit/packet'
 import { MqttError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
-import { fillMessage, Message } from './message.ts'
+import { Message } from './message.ts'
 import { Line } from './outgoing.ts'
 import type { PublishReader } from './publish-reader.ts'
 import type { Taker } from './router.ts'
@@ -89,7 +89,6 @@ export class Subscription<P = Readonly<Record<string, string>>>
   private looseCount = 0
   private looseBytes = 0
   private current: Message<P> | null = null
-  private scratch: Message<P> | null = null
   private waiters: { resolve: Waiter<P>; reject: Failer }[] | null = null
   private latest: Map<string, Message<P>> | null = null
   private finishing = false
@@ -273,8 +272,8 @@ export class Subscription<P = Readonly<Record<string, string>>>
     }
     const waiter = this.waiters === null ? undefined : this.waiters.shift()
     if (waiter === undefined && source.qos === 0 && !this.makeRoom(source, topic)) return
-    const message = new Message<P>()
-    fillMessage(message, source, topic, template, true)
+    const message = new Message<P>(source, topic, template)
+    message.own(source)
     if (source.qos > 0) {
       const tight = this.buffered >= this.settings.buffer.messagesMax
       if (this.settings.ack !== 'received' || tight) message.receipt = incoming.receipt()
@@ -398,14 +397,10 @@ export class Subscription<P = Readonly<Record<string, string>>>
     incoming: Incoming,
     template: TopicTemplate | null,
   ): void {
-    let message = this.scratch
+    const message = new Message<P>(source, topic, template)
     if (this.settings.ack === 'manual') {
-      message = new Message<P>()
       if (source.qos > 0) message.receipt = incoming.receipt()
-      fillMessage(message, source, topic, template, true)
-    } else {
-      message ??= this.scratch = new Message<P>()
-      fillMessage(message, source, topic, template, false)
+      message.own(source)
     }
     this.tell(listener, message)
   }

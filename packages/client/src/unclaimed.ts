@@ -3,7 +3,7 @@
 
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
-import { fillMessage, Message } from './message.ts'
+import { Message } from './message.ts'
 import type { PublishReader } from './publish-reader.ts'
 import { matching, type Taker } from './router.ts'
 import type { TopicTemplate } from './topic-template.ts'
@@ -34,8 +34,8 @@ export class Unclaimed implements Taker {
       this.dropped++
       return
     }
-    const message = new Message()
-    fillMessage(message, source, topic, null, true)
+    const message = new Message(source, topic, null)
+    message.own(source)
     message.receipt = incoming.receipt()
     this.held.push(message)
   }

@@ -250,8 +250,12 @@ export class Peer implements Transport {
     for (const packet of packets) this.sendBytes(encodePacket(packet, this.level))
   }
 
-  sendBytes(bytes: Uint8Array | readonly number[]): void {
-    const chunk = Uint8Array.from(bytes)
+  /** @param chunk the array that they come in, as long as they are */
+  sendBytes(
+    bytes: Uint8Array | readonly number[],
+    chunk: Uint8Array = new Uint8Array(bytes.length),
+  ): void {
+    chunk.set(bytes)
     if (!this.closed) this.handler.received(chunk)
     // A transport reads the next chunk into the same buffer.
     chunk.fill(0xee)
