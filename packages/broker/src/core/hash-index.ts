@@ -1,23 +1,29 @@
 // hot
-// From hashes to numbers, several per hash, eight bytes each, outside of the heap. It is cut into
-// shards that grow one by one, so that no growth takes long. Who asks compares what he finds.
+// From hashes to numbers, several per hash, five bytes each, outside of the heap. It is cut into
+// shards that grow one by one, so that no growth takes long. Of each hash it keeps eight bits: who
+// asks compares what he finds, and tells the hash of a number again when entries have to move.
 
 const SHARD_BITS = 8
 const ROOM_MIN = 8
 
+/** @returns the hash under which this number was added */
+export type HashOfValue = (value: number) => number
+
 class Shard {
-  hashes = new Uint32Array(ROOM_MIN)
+  /** Bits 16 to 23 of the hashes. The highest choose the shard, the lowest the place. */
+  tags = new Uint8Array(ROOM_MIN)
   /** 0: free. */
   values = new Uint32Array(ROOM_MIN)
   size = 0
 
-  grow(): void {
-    const { hashes, values } = this
+  grow(hashOfValue: HashOfValue): void {
+    const { values } = this
     const room = values.length * 2
-    this.hashes = new Uint32Array(room)
+    this.tags = new Uint8Array(room)
     this.values = new Uint32Array(room)
     for (let i = 0; i < values.length; i++) {
-      if (values[i] !== 0) this.put(hashes[i] as number, values[i] as number)
+      const value = values[i] as number
+      if (value !== 0) this.put(hashOfValue(value), value)
     }
   }
 
@@ -25,19 +31,19 @@ class Shard {
     const mask = this.values.length - 1
     let at = hash & mask
     while (this.values[at] !== 0) at = (at + 1) & mask
-    this.hashes[at] = hash
+    this.tags[at] = hash >>> 16
     this.values[at] = value
   }
 
   /** Moves back what had to make way for the entry at `at`, so that no gap hides anything. */
-  vacate(at: number): void {
-    const { hashes, values } = this
+  vacate(at: number, hashOfValue: HashOfValue): void {
+    const { tags, values } = this
     const mask = values.length - 1
     let gap = at
     for (let next = (at + 1) & mask; values[next] !== 0; next = (next + 1) & mask) {
-      const home = (hashes[next] as number) & mask
+      const home = hashOfValue(values[next] as number) & mask
       if (((next - home) & mask) < ((next - gap) & mask)) continue
-      hashes[gap] = hashes[next] as number
+      tags[gap] = tags[next] as number
       values[gap] = values[next] as number
       gap = next
     }
@@ -47,14 +53,19 @@ class Shard {
 
 export class HashIndex {
   private readonly shards: Shard[] = Array.from({ length: 1 << SHARD_BITS }, () => new Shard())
+  private readonly hashOfValue: HashOfValue
   private probed: Shard = this.shards[0] as Shard
-  private probedHash = 0
+  private probedTag = 0
   private probedAt = 0
+
+  constructor(hashOfValue: HashOfValue) {
+    this.hashOfValue = hashOfValue
+  }
 
   /** @param value above 0 */
   add(hash: number, value: number): void {
     const shard = this.shardOf(hash)
-    if ((shard.size + 1) * 4 > shard.values.length * 3) shard.grow()
+    if ((shard.size + 1) * 4 > shard.values.length * 3) shard.grow(this.hashOfValue)
     shard.put(hash, value)
     shard.size++
   }
@@ -63,29 +74,32 @@ export class HashIndex {
     const shard = this.shardOf(hash)
     const mask = shard.values.length - 1
     for (let at = hash & mask; shard.values[at] !== 0; at = (at + 1) & mask) {
-      if (shard.values[at] !== value || shard.hashes[at] !== hash) continue
-      shard.vacate(at)
+      if (shard.values[at] !== value) continue
+      shard.vacate(at, this.hashOfValue)
       shard.size--
       return
     }
   }
 
-  /** Begins to look; `next` gives one after the other, 0 at the end. Nothing changes meanwhile. */
+  /**
+   * Begins to look; `next` gives one after the other, 0 at the end. Nothing changes meanwhile.
+   * There may be others among them, whose hash is another one.
+   */
   find(hash: number): void {
     this.probed = this.shardOf(hash)
-    this.probedHash = hash
+    this.probedTag = (hash >>> 16) & 0xff
     this.probedAt = hash & (this.probed.values.length - 1)
   }
 
   next(): number {
-    const { hashes, values } = this.probed
+    const { tags, values } = this.probed
     const mask = values.length - 1
     for (;;) {
       const at = this.probedAt
       const value = values[at] as number
       if (value === 0) return 0
       this.probedAt = (at + 1) & mask
-      if (hashes[at] === this.probedHash) return value
+      if (tags[at] === this.probedTag) return value
     }
   }
 

@@ -37,8 +37,8 @@ export class Sleepers {
   private readonly arena = new ByteArena()
   private readonly client = new Uint32Column()
   private readonly firstSubscription = new Uint32Column()
-  private readonly byClientId = new HashIndex()
-  private readonly byFilter = new HashIndex()
+  private readonly byClientId: HashIndex = new HashIndex(value => this.hashOfClient(value - 1))
+  private readonly byFilter: HashIndex = new HashIndex(address => this.hashOfFilter(address))
   private readonly free: number[] = []
   private readonly seed: number
   /** Those with wildcards or of a group stay in the tree or the group; by slot. */
@@ -91,11 +91,8 @@ export class Sleepers {
       address = next
     }
     const address = this.client.get(slot)
-    const length = this.arena.word(address, 0)
-    const start = this.arena.offsetOf(address) + CLIENT_ID_AT
-    const hash = hashOf(this.arena.bytesOf(address), start, start + length, this.seed)
-    this.byClientId.remove(hash, slot + 1)
-    this.arena.free(address, CLIENT_ID_AT + length)
+    this.byClientId.remove(this.hashOfClient(slot), slot + 1)
+    this.arena.free(address, CLIENT_ID_AT + this.arena.word(address, 0))
     this.client.set(slot, 0)
     this.others.delete(slot)
     this.free.push(slot)
@@ -183,11 +180,22 @@ export class Sleepers {
   }
 
   private freeSubscription(address: number): void {
-    const length = this.arena.word(address, OPTIONS) >>> 8
-    const start = this.arena.offsetOf(address) + FILTER_AT
-    const hash = hashOf(this.arena.bytesOf(address), start, start + length, this.seed)
-    this.byFilter.remove(hash, address)
-    this.arena.free(address, FILTER_AT + length)
+    this.byFilter.remove(this.hashOfFilter(address), address)
+    this.arena.free(address, FILTER_AT + (this.arena.word(address, OPTIONS) >>> 8))
+  }
+
+  private hashOfClient(slot: number): number {
+    const address = this.client.get(slot)
+    return this.hashAt(address, CLIENT_ID_AT, this.arena.word(address, 0))
+  }
+
+  private hashOfFilter(address: number): number {
+    return this.hashAt(address, FILTER_AT, this.arena.word(address, OPTIONS) >>> 8)
+  }
+
+  private hashAt(address: number, at: number, length: number): number {
+    const start = this.arena.offsetOf(address) + at
+    return hashOf(this.arena.bytesOf(address), start, start + length, this.seed)
   }
 
   private isAt(address: number, at: number, length: number, bytes: Uint8Array): boolean {

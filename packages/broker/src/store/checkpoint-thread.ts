@@ -4,9 +4,12 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { Answer, ChunkAnswer, Request } from './checkpoint-service.ts'
 import { StoreError } from './errors.ts'
+import { collectGarbage } from './garbage.ts'
 
 /** A chunk takes milliseconds; a thread that needs longer than this has died. */
 const CHUNK_TIMEOUT_MS = 60_000
+/** Tens of thousands of rows: the heap has grown. */
+const CHUNKS_MANY = 32
 /** The worker's heap: what it collects between two checkpoints, with room to spare. */
 const WORKER_HEAP_MB = 1024
 /** What it reads lives short: more would only make the process larger. */
@@ -49,6 +52,7 @@ export class WorkerThread implements CheckpointThread {
   private readonly worker: Worker
   private readonly signal = new Int32Array(new SharedArrayBuffer(4))
   private readonly chunks: MessagePort
+  private chunkCount = 0
 
   constructor(settings: CheckpointSettings, crash: string, events: ThreadEvents) {
     const channel = new MessageChannel()
@@ -75,11 +79,18 @@ export class WorkerThread implements CheckpointThread {
     for (;;) {
       const seen = Atomics.load(this.signal, 0)
       const received = receiveMessageOnPort(this.chunks) as { message: ChunkAnswer } | undefined
-      if (received !== undefined) return received.message
+      if (received !== undefined) return this.took(received.message)
       if (Atomics.wait(this.signal, 0, seen, CHUNK_TIMEOUT_MS) === 'timed-out') {
         throw new StoreError('io', 'the thread of the database does not answer')
       }
     }
+  }
+
+  private took(chunk: ChunkAnswer): ChunkAnswer {
+    this.chunkCount++
+    // What the reading of a large store took is not needed again.
+    if (chunk === null && this.chunkCount > CHUNKS_MANY) collectGarbage()
+    return chunk
   }
 
   hold(isHeld: boolean): void {
