@@ -224,7 +224,7 @@ export class DiskStore extends RecordWriter implements Store {
   /** Gets the log ready to take records. */
   async open(recovered: Recovered): Promise<void> {
     for (const lost of recovered.lost) {
-      this.messages.error({ ...lost }, 'records were lost: the log is damaged')
+      this.messages.error({ ...lost }, 'records were lost: the store is damaged')
     }
     if (recovered.replayed > 0) {
       this.messages.info({ batches: recovered.replayed }, 'recovered what the log had')

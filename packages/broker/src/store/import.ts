@@ -7,6 +7,7 @@ import { Fields } from './import-fields.ts'
 import { ImportRows } from './import-rows.ts'
 import { lockDirectory } from './lock.ts'
 import { databasePathOf, logDirectoryOf, newStoreId, recovered } from './offline.ts'
+import { sumsPathOf } from './page-sums.ts'
 import { MIGRATIONS, migrate } from './schema.ts'
 import { Database } from './sqlite.ts'
 
@@ -96,13 +97,17 @@ function takePlace(directory: string, path: string): void {
   const target = databasePathOf(directory)
   fs.rmSync(logDirectoryOf(directory), { recursive: true, force: true })
   fs.rmSync(`${target}-wal`, { force: true })
+  // A database without checksums gets them; one with those of another would be refused.
+  fs.rmSync(sumsPathOf(target), { force: true })
+  syncPath(directory)
   syncPath(path)
   fs.renameSync(path, target)
+  fs.renameSync(sumsPathOf(path), sumsPathOf(target))
   syncPath(directory)
 }
 
 function removeDatabase(path: string): void {
-  for (const suffix of ['', '-wal', '-journal', '.lock']) {
+  for (const suffix of ['', '-wal', '-journal', '.lock', '.sums']) {
     fs.rmSync(`${path}${suffix}`, { recursive: true, force: true })
   }
 }

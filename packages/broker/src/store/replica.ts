@@ -81,7 +81,8 @@ export class Replica {
     const segments = segmentsIn(this.files, logDirectory)
     const { scanner, counted } = this.checkAll(segments)
     this.takeAll(counted)
-    this.damaged = scanner.lost.length > 0
+    const lost = [...this.damagedPages(), ...scanner.lost]
+    this.damaged = lost.length > 0
     const files = this.files.list(logDirectory)
     const needed = new Set(counted.map(file => file.name))
     /** Files whose contents nobody needs. */
@@ -92,7 +93,7 @@ export class Replica {
       storeId,
       lastSequence: scanner.lastSequence,
       replayed: scanner.lastSequence - appliedSequence,
-      lost: scanner.lost,
+      lost,
       nextSegment: Math.max(this.segment, segments.at(-1)?.number ?? 0) + 1,
       files: files.filter(([name]) => !given.includes(name)),
       reserved: this.reserved,
@@ -110,6 +111,14 @@ export class Replica {
     } catch (error) {
       throw roomNeeded(this.options, error)
     }
+  }
+
+  /** Of a database that is taken as it is. */
+  private damagedPages(): LostRecords[] {
+    const { database, appliedSequence } = this.state
+    return database.damaged.map(offset => {
+      return { file: 'state.db', offset, firstSequence: 1, lastSequence: appliedSequence }
+    })
   }
 
   /** Looks at all of the log before anything is changed. @throws StoreError `corrupt` */
@@ -188,6 +197,7 @@ export class Replica {
   /** Shrinks the database when much of it is empty; if it cannot now, then another time. */
   private giveBack(): void {
     try {
+      this.state.database.settle()
       this.state.database.giveBack()
     } catch (error) {
       if (!(error instanceof Error)) throw error
@@ -271,7 +281,7 @@ export class Replica {
       // What could not be written cannot be closed properly either; the file is read anew.
       if (!(error instanceof Error)) throw error
     }
-    this.state = new State(this.options)
+    this.state = new State({ ...this.options, compared: true })
   }
 
   /** When much has been taken it is brought into the overlay. */

@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs'
 import sqlite from 'node-sqlite3-wasm'
 import { StoreError, textOf } from './errors.ts'
+import { PageSums, type PageSumsOptions } from './page-sums.ts'
 
 export type SqlValue = number | bigint | string | Uint8Array | null
 export type Row = Record<string, SqlValue>
@@ -32,9 +33,13 @@ const STEPS_PER_CALL = 32
 export class Database {
   private readonly database: sqlite.Database
   private readonly statements: { finalize(): void }[] = []
+  private readonly sums: PageSums | null
 
-  constructor(path: string) {
+  /** @throws StoreError `corrupt`, `io` */
+  constructor(path: string, options: PageSumsOptions = { salvage: false, compared: false }) {
+    this.sums = path === IN_MEMORY ? null : new PageSums(path, options)
     rmSync(`${path}.lock`, { recursive: true, force: true })
+    this.sums?.verify()
     try {
       this.database = new sqlite.Database(path)
     } catch (error) {
@@ -59,6 +64,8 @@ export class Database {
     this.database.exec('PRAGMA synchronous = FULL')
     this.database.exec('PRAGMA cache_size = -16000')
     this.database.exec('PRAGMA journal_size_limit = 67108864')
+    // `settle` does it: the checksums of the pages come first.
+    this.database.exec('PRAGMA wal_autocheckpoint = 0')
   }
 
   execute(sql: string): void {
@@ -83,8 +90,26 @@ export class Database {
       if (free < FREE_PAGES_MIN || free * 2 < this.pragma('page_count')) return
       // Little by little: it needs some room itself.
       this.database.exec(`PRAGMA incremental_vacuum(${PAGES_PER_STEP})`)
-      this.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+      this.settle()
     }
+  }
+
+  /** Moves what was committed out of the write-ahead log into the file. */
+  settle(): void {
+    this.sums?.take()
+    this.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  }
+
+  /** Offsets of pages that are not what was written, when that was let pass. */
+  get damaged(): readonly number[] {
+    return this.sums?.damaged ?? []
+  }
+
+  /** @returns what the library finds wrong with its structure, or '' */
+  faults(): string {
+    const [row] = this.query('PRAGMA integrity_check(1)')
+    const text = String(row?.['integrity_check'] ?? '')
+    return text === 'ok' ? '' : text
   }
 
   private pragma(name: string): number {
@@ -96,6 +121,8 @@ export class Database {
   }
 
   close(): void {
+    // Closing moves what is left in the write-ahead log.
+    this.sums?.take()
     for (const statement of this.statements) statement.finalize()
     this.database.close()
   }

@@ -50,6 +50,10 @@ export interface StateOptions {
   readonly path: string
   readonly newId: () => Uint8Array
   readonly reached: (point: CrashPoint) => void
+  /** Go on with pages that are damaged. Default: false. */
+  readonly salvage?: boolean
+  /** The file was compared with its checksums by this process. Default: false. */
+  readonly compared?: boolean
   /** Only tests give others. */
   readonly migrations?: readonly string[]
   /** Only the simulation gives another. */
@@ -75,7 +79,7 @@ export class State {
   /** @throws StoreError `newer-version`, `corrupt` */
   constructor(options: StateOptions) {
     this.options = options
-    this.database = options.openDatabase?.(options.path) ?? new Database(options.path)
+    this.database = open(options)
     migrate(this.database, options.path, options.newId, options.migrations ?? MIGRATIONS)
     const names = Object.keys(Sql) as (keyof typeof Sql)[]
     const statements = names.map(name => [name, this.database.prepare(Sql[name])] as const)
@@ -271,6 +275,20 @@ export class State {
     }
     return shared
   }
+}
+
+/** @throws StoreError `corrupt` also with `salvage`, when the tables cannot be read any more */
+function open({ path, salvage, compared, openDatabase }: StateOptions): Database {
+  if (openDatabase !== undefined) return openDatabase(path)
+  const options = { salvage: salvage ?? false, compared: compared ?? false }
+  const database = new Database(path, options)
+  const faults = database.damaged.length > 0 ? database.faults() : ''
+  if (faults === '') return database
+  database.close()
+  throw new StoreError(
+    'corrupt',
+    `${path} cannot be salvaged: ${faults}. Put back a copy, or begin with an empty directory`,
+  )
 }
 
 function removeRows(

@@ -42,6 +42,11 @@ export class SimulatedDatabase extends Database {
     return super.query(sql, values)
   }
 
+  override settle(): void {
+    this.check(true)
+    super.settle()
+  }
+
   override giveBack(): void {
     this.check(true)
     super.giveBack()
