@@ -26,8 +26,8 @@ export class Decoder {
   bodyStart = 0
   /** Offset after the last byte. */
   end = 0
-  private chunk: Uint8Array = EMPTY
-  private at = 0
+  protected chunk: Uint8Array = EMPTY
+  protected at = 0
   private rest: Uint8Array = EMPTY
   private restLength = 0
   private headerLength = 0
@@ -74,45 +74,6 @@ export class Decoder {
     this.bodyStart = at + this.headerLength
     this.end = this.at = at + this.frameLength
     return true
-  }
-
-  /**
-   * Extends the current frame over those right behind it that are whole, begin with the same byte,
-   * and whose bodies begin with the same `length` bytes: a run of PUBLISH with one topic and the
-   * same properties. What was checked of the first holds for all. `end` is then that of the last.
-   * @param packetBytesMax frames that are larger end the run
-   * @returns how many frames the run has, the current one included
-   */
-  extendRun(length: number, packetBytesMax: number): number {
-    const chunk = this.chunk
-    if (this.bytes !== chunk) return 1
-    const limit = packetBytesMax < this.packetBytesMax ? packetBytesMax : this.packetBytesMax
-    const pattern = this.bodyStart
-    const first = this.first
-    const stop = chunk.length
-    let at = this.at
-    let count = 1
-    while (at + 2 <= stop && chunk[at] === first) {
-      let body = at + 2
-      let remaining = chunk[at + 1]!
-      if (remaining > 127) {
-        // Three and four bytes of length are left to `next`.
-        if (body >= stop) break
-        const second = chunk[body++]!
-        if (second > 127 || second === 0) break
-        remaining = (remaining & 127) | (second << 7)
-      }
-      const end = body + remaining
-      if (end > stop || remaining < length || end - at > limit) break
-      let i = 0
-      while (i < length && chunk[body + i] === chunk[pattern + i]) i++
-      if (i < length) break
-      at = end
-      count++
-    }
-    this.at = at
-    this.end = at
-    return count
   }
 
   /** Lets go of the chunk, so that an idle connection pins no memory. */

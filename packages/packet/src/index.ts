@@ -25,6 +25,7 @@ export * from './publish.ts'
 export { PublishView } from './publish-view.ts'
 export { readClientPacket, readPacket, readServerPacket, type Sender } from './read-packet.ts'
 export { Reader } from './reader.ts'
+export { RunDecoder } from './run-decoder.ts'
 export { readSuback, readSubscribe, writeSuback, writeSubscribe } from './subscribe.ts'
 export {
   hasWildcard,

@@ -2,7 +2,7 @@
 // One network connection: what it negotiated and what of it is under way. Bytes come in here and
 // are handed on frame by frame; what a packet means is in handlers/.
 
-import { type ConnectPacket, Decoder, PacketError } from '@godwit/packet'
+import { type ConnectPacket, PacketError, RunDecoder } from '@godwit/packet'
 import { type Due, Timer } from './expiry.ts'
 import type { Output } from './outbox.ts'
 import type { Identity, Wire } from './ports.ts'
@@ -36,7 +36,7 @@ const NO_KEEP_ALIVE = 0
 export class Connection implements Due {
   readonly owner: ConnectionOwner
   readonly wire: Wire
-  readonly decoder: Decoder
+  readonly decoder: RunDecoder
   readonly timer: Timer
   state: number = ConnectionState.NEW
   session: Session | null = null
@@ -101,7 +101,7 @@ export class Connection implements Due {
   constructor(owner: ConnectionOwner, wire: Wire, connectPacketBytesMax: number) {
     this.owner = owner
     this.wire = wire
-    this.decoder = new Decoder(connectPacketBytesMax)
+    this.decoder = new RunDecoder(connectPacketBytesMax)
     this.timer = new Timer(this)
   }
 
