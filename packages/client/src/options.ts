@@ -3,13 +3,10 @@
 import {
   isTopicName,
   type Packet,
-  PacketType,
   type Properties,
   type ProtocolLevel,
   type QoS,
   type UserProperty,
-  Writer,
-  writeProperties,
 } from '@godwit/packet'
 import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
@@ -279,10 +276,7 @@ export function readQoS(qos: QoS | undefined): QoS {
   throw invalidArgument(`qos: expected 0, 1 or 2, got ${JSON.stringify(qos)}`)
 }
 
-/**
- * The properties of a message as the codec takes them, null when there are none.
- * @throws PacketError `invalid-packet`
- */
+/** The properties of a message as the codec takes them, null when there are none. Not checked. */
 export function readMessageProperties(options: MessageProperties): Properties | null {
   const found: Record<string, unknown> = {}
   let some = false
@@ -292,15 +286,8 @@ export function readMessageProperties(options: MessageProperties): Properties | 
     found[property] = name === 'utf8' ? (value ? 1 : 0) : value
     some = true
   }
-  if (!some) return null
-  // Now, and not when a part of the packet is written already.
-  checker ??= new Writer()
-  checker.reset()
-  writeProperties(checker, found, PacketType.PUBLISH, 5)
-  return found
+  return some ? found : null
 }
-
-let checker: Writer | null = null
 
 const MessagePropertyNames: readonly (readonly [keyof MessageProperties, keyof Properties])[] = [
   ['messageExpirySeconds', 'messageExpiryInterval'],

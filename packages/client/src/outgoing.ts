@@ -41,7 +41,8 @@ export class Outgoing {
   readonly payload: Uint8Array | string
   readonly qos: QoS
   readonly retain: boolean
-  readonly properties: Properties | null
+  /** As `encodeProperties` gives them. */
+  readonly properties: Uint8Array | null
   readonly bytes: number
   done: PublishDone | null
 
@@ -50,7 +51,7 @@ export class Outgoing {
     payload: Uint8Array | string,
     qos: QoS,
     retain: boolean,
-    properties: Properties | null,
+    properties: Uint8Array | null,
     bytes: number,
     done: PublishDone | null,
   ) {

@@ -4,6 +4,7 @@ export { Incoming } from './incoming.ts'
 export { Link, LinkAction, type LinkOptions, LinkState } from './link.ts'
 export { Outgoing, type PublishDone } from './outgoing.ts'
 export { AllParts, type Parts } from './parts.ts'
+export { encodeProperties } from './publish-writer.ts'
 export {
   Accepted,
   type SendLimits,

@@ -8,10 +8,9 @@ import {
   isTopicName,
   PacketType,
   type Properties,
-  propertiesByteLength,
   utf8ByteLength,
   variableIntegerByteLength,
-  type Writer,
+  Writer,
   writeProperties,
 } from '@godwit/packet'
 import { invalidArgument } from './errors.ts'
@@ -23,6 +22,7 @@ const ALIAS_ID = 0x23
 /** Below this a loop is faster than a call of `set`. bench/src/client-speed.ts */
 const LOOP_BYTES = 24
 const NO_BYTES = new Uint8Array(0)
+const scratch = new Writer()
 
 const LONE_SURROGATE = /\p{Surrogate}/u
 const nativeIsWellFormed = (String.prototype as { isWellFormed?: () => boolean }).isWellFormed
@@ -71,16 +71,11 @@ export function publishSize(
   topicBytes: Uint8Array,
   payload: Uint8Array | string,
   qos: number,
-  properties: Properties | null,
+  properties: Uint8Array | null,
+  alias: number,
 ): number {
-  const length = bodyLength(
-    level,
-    topicBytes.length,
-    payloadByteLength(payload),
-    qos,
-    properties,
-    0,
-  )
+  const payloadLength = payloadByteLength(payload)
+  const length = bodyLength(level, topicBytes.length, payloadLength, qos, properties, alias)
   return 1 + variableIntegerByteLength(length) + length
 }
 
@@ -88,7 +83,9 @@ export function publishSize(
  * Appends a PUBLISH.
  * @param flags DUP, QoS and RETAIN as they are in the first byte
  * @param topicBytes empty when `alias` stands for it
+ * @param properties as `encodeProperties` gives them; left out before MQTT 5.0
  * @param alias 0 for none
+ * @returns where its body begins
  */
 export function writePublishFast(
   writer: Writer,
@@ -97,58 +94,38 @@ export function writePublishFast(
   topicBytes: Uint8Array,
   packetId: number,
   payload: Uint8Array | string,
-  properties: Properties | null,
+  properties: Uint8Array | null,
   alias: number,
-): void {
+): number {
   const qos = (flags >> 1) & 3
-  const topicLength = topicBytes.length
   const payloadLength = payloadByteLength(payload)
-  const body = bodyLength(level, topicLength, payloadLength, qos, properties, alias)
-  if (properties !== null && level === 5) {
-    writeWithProperties(writer, flags, topicBytes, packetId, payload, properties, alias, body)
-    return
-  }
+  const body = bodyLength(level, topicBytes.length, payloadLength, qos, properties, alias)
   let at = claim(writer, 1 + variableIntegerByteLength(body) + body)
   const bytes = writer.bytes
   bytes[at++] = PUBLISH_FIRST | flags
   at = putLength(bytes, at, body)
+  const bodyStart = at
   at = putTopic(bytes, at, topicBytes)
   if (qos > 0) {
     bytes[at++] = packetId >> 8
     bytes[at++] = packetId
   }
-  if (level === 5) {
-    if (alias === 0) {
-      bytes[at++] = 0 // [MQTT-2.2.2-1]
-    } else {
-      bytes[at++] = ALIAS_BYTES
-      bytes[at++] = ALIAS_ID
-      bytes[at++] = alias >> 8
-      bytes[at++] = alias
-    }
-  }
+  if (level === 5) at = putProperties(bytes, at, properties, alias)
   putPayload(bytes, at, payload)
+  return bodyStart
 }
 
-function writeWithProperties(
-  writer: Writer,
-  flags: number,
-  topicBytes: Uint8Array,
-  packetId: number,
-  payload: Uint8Array | string,
-  properties: Properties,
-  alias: number,
-  body: number,
-): void {
-  writer.uint8(PUBLISH_FIRST | flags)
-  writer.variableInteger(body)
-  let at = claim(writer, 2 + topicBytes.length)
-  putTopic(writer.bytes, at, topicBytes)
-  if (((flags >> 1) & 3) > 0) writer.uint16(packetId)
-  const all = alias === 0 ? properties : { ...properties, topicAlias: alias }
-  writeProperties(writer, all, PacketType.PUBLISH, 5)
-  at = claim(writer, payloadByteLength(payload))
-  putPayload(writer.bytes, at, payload)
+/**
+ * The properties of a message as bytes, without their length.
+ * @throws PacketError `invalid-packet`
+ */
+export function encodeProperties(properties: Properties): Uint8Array {
+  scratch.reset()
+  writeProperties(scratch, properties, PacketType.PUBLISH, 5)
+  const { bytes, length } = scratch
+  let start = 0
+  while ((bytes[start++] as number) >= 0x80);
+  return bytes.slice(start, length)
 }
 
 /** Appends PUBACK, PUBREC, PUBREL or PUBCOMP. A reason code of 0 is left out. */
@@ -175,14 +152,17 @@ function bodyLength(
   topicLength: number,
   payloadLength: number,
   qos: number,
-  properties: Properties | null,
+  properties: Uint8Array | null,
   alias: number,
 ): number {
   const fixed = 2 + topicLength + (qos > 0 ? 2 : 0) + payloadLength
   if (level !== 5) return fixed
-  if (properties === null) return fixed + 1 + (alias === 0 ? 0 : ALIAS_BYTES)
-  const all = alias === 0 ? properties : { ...properties, topicAlias: alias }
-  return fixed + propertiesByteLength(all, 5)
+  const length = propertiesLength(properties, alias)
+  return fixed + variableIntegerByteLength(length) + length
+}
+
+function propertiesLength(properties: Uint8Array | null, alias: number): number {
+  return (properties === null ? 0 : properties.length) + (alias === 0 ? 0 : ALIAS_BYTES)
 }
 
 /** Makes room at the end and counts it as written. @returns where it begins */
@@ -215,6 +195,25 @@ function putTopic(bytes: Uint8Array, start: number, topicBytes: Uint8Array): num
   bytes[start + 1] = length
   copyInto(bytes, start + 2, topicBytes)
   return start + 2 + length
+}
+
+function putProperties(
+  bytes: Uint8Array,
+  start: number,
+  properties: Uint8Array | null,
+  alias: number,
+): number {
+  let at = putLength(bytes, start, propertiesLength(properties, alias)) // [MQTT-2.2.2-1]
+  if (properties !== null) {
+    copyInto(bytes, at, properties)
+    at += properties.length
+  }
+  if (alias !== 0) {
+    bytes[at++] = ALIAS_ID
+    bytes[at++] = alias >> 8
+    bytes[at++] = alias
+  }
+  return at
 }
 
 function putPayload(bytes: Uint8Array, at: number, payload: Uint8Array | string): void {

@@ -13,7 +13,7 @@ import {
   readQoS,
 } from './options.ts'
 import { Line, Outgoing, type PublishDone } from './outgoing.ts'
-import { encodeTopic, payloadByteLength } from './publish-writer.ts'
+import { encodeProperties, encodeTopic, payloadByteLength } from './publish-writer.ts'
 import { Accepted, type Session } from './session.ts'
 import type { Platform } from './transport.ts'
 
@@ -135,7 +135,7 @@ export class Publisher {
       if (port.refuses !== null) return this.refused(port.refuses)
       const body = readPayload(payload)
       const qos = readQoS(options.qos)
-      const properties = options === PLAIN ? null : readMessageProperties(options)
+      const properties = propertiesOf(options)
       port.watched(topic, qos)
       if (qos === 0 && session.isClear && this.waiting.length === 0) {
         const error = session.publishNow(topic, body, options.retain === true, properties)
@@ -173,7 +173,7 @@ export class Publisher {
   ): boolean {
     const { port } = this
     const { session } = port
-    const properties = options === PLAIN ? null : readMessageProperties(options)
+    const properties = propertiesOf(options)
     port.watched(topic, qos)
     if (qos === 0) {
       const error = session.publishNow(topic, body, options.retain === true, properties)
@@ -231,7 +231,7 @@ export class Publisher {
     topic: string,
     body: Uint8Array | string,
     qos: QoS,
-    properties: Properties | null,
+    properties: Uint8Array | null,
     options: PublishOptions,
   ): Promise<PublishResult> {
     const { port } = this
@@ -323,6 +323,13 @@ class Unwatched implements PublishDone {
 /** The error of an aborted operation, with the signal's reason as its cause. */
 export function aborted(signal: AbortSignal | undefined): MqttError {
   return new MqttError('aborted', 'the operation was aborted', { cause: signal?.reason })
+}
+
+/** @throws PacketError `invalid-packet`: now, and not when a part of the packet is written already */
+function propertiesOf(options: PublishOptions): Uint8Array | null {
+  if (options === PLAIN) return null
+  const properties = readMessageProperties(options)
+  return properties === null ? null : encodeProperties(properties)
 }
 
 function bytesOf(topic: string, body: Uint8Array | string): number {

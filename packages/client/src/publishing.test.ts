@@ -316,6 +316,25 @@ test('aliases stand for long topics, up to the maximum [MQTT-3.2.2-17] [MQTT-3.3
   ])
 })
 
+test('a new alias never makes a packet larger than the server takes [MQTT-3.2.2-15]', async () => {
+  const topic = 'a/topic/of/some/length'
+  for (const contentType of [undefined, 'text']) {
+    const world = new World()
+    const properties = { topicAliasMaximum: 2, maximumPacketSize: 200 }
+    const client = await world.connected({}, { properties })
+    const room = 200 - topic.length - 6 - (contentType === undefined ? 0 : 7)
+    for (let less = 0; less < 6; less++) {
+      void client.publish(topic, 'x'.repeat(room - less), contentType ? { contentType } : {})
+      await world.settle()
+      assert.ok((world.peer.writes.at(-1)?.length ?? 0) <= 200, `${less} bytes of room`)
+    }
+    const aliases = publishes(world.peer).map(packet => packet.properties.topicAlias)
+    assert.equal(aliases.length, 6)
+    // It takes three bytes, and then stands for the topic.
+    assert.deepEqual(aliases, [undefined, undefined, undefined, 1, 1, 1])
+  }
+})
+
 test('aliases do not survive the connection [MQTT-3.3.2-7]', async () => {
   const world = new World()
   const properties = { topicAliasMaximum: 2 }

@@ -11,7 +11,7 @@ import {
   Writer,
 } from '@godwit/packet'
 import { Outgoing, Stage } from './outgoing.ts'
-import { encodeTopic, writePublishFast } from './publish-writer.ts'
+import { encodeProperties, encodeTopic, writePublishFast } from './publish-writer.ts'
 
 const HEADER_BYTES = 9
 const VERSION = 1
@@ -42,7 +42,7 @@ export function decodeRecord(bytes: Uint8Array): Outgoing {
   }
   const packet = bytes.length === HEADER_BYTES ? EMPTY_PUBLISH : decodePublish(bytes)
   const { topic, payload, qos, retain } = packet
-  const properties = hasNoProperties(packet.properties) ? null : packet.properties
+  const properties = hasNoProperties(packet.properties) ? null : encodeProperties(packet.properties)
   const message = new Outgoing(topic, payload, qos, retain, properties, bytes.length, null)
   message.stage = view.getUint8(1)
   message.sequence = view.getUint16(3) * 0x1_0000_0000 + view.getUint32(5)

@@ -10,6 +10,8 @@ import {
   PacketType,
   type Properties,
   type ProtocolLevel,
+  type PublishPacket,
+  readServerPacket,
   type Writer,
 } from '@godwit/packet'
 import { MqttError, protocolError, reasonText } from './errors.ts'
@@ -161,7 +163,7 @@ export class Session implements AckPort {
     topic: string,
     payload: Uint8Array | string,
     retain: boolean,
-    properties: Properties | null,
+    properties: Uint8Array | null,
   ): MqttError | null {
     const error = this.check(topic, payload, 0, retain, properties)
     if (error === null) this.write(retain ? 1 : 0, topic, 0, payload, properties)
@@ -368,7 +370,7 @@ export class Session implements AckPort {
     payload: Uint8Array | string,
     qos: number,
     retain: boolean,
-    properties: Properties | null,
+    properties: Uint8Array | null,
   ): MqttError | null {
     const { level, maximumQoS, retainAvailable, packetBytesMax } = this.limits
     if (typeof topic !== 'string') encodeTopic(topic) // throws
@@ -383,7 +385,7 @@ export class Session implements AckPort {
     // Most are far below, whatever their characters.
     const bytesMax = (topic.length + payload.length) * 3 + PUBLISH_OVERHEAD
     if (properties === null && bytesMax <= packetBytesMax) return null
-    const size = publishSize(level, encodeTopic(topic), payload, qos, properties)
+    const size = publishSize(level, encodeTopic(topic), payload, qos, properties, 0)
     if (size <= packetBytesMax) return null
     // [MQTT-3.2.2-15]
     const text = `a packet of ${size} bytes, the server takes ${packetBytesMax}`
@@ -395,48 +397,56 @@ export class Session implements AckPort {
     topic: string,
     packetId: number,
     payload: Uint8Array | string,
-    properties: Properties | null,
+    properties: Uint8Array | null,
   ): void {
-    const limits = this.limits
+    const { level, topicAliasMaximum } = this.limits
     const encoded = encodeTopic(topic)
     let alias = 0
     let topicBytes = encoded
-    if (limits.topicAliasMaximum > 0 && encoded.length >= ALIAS_TOPIC_BYTES_MIN) {
-      this.aliases ??= new Map()
-      const known = this.aliases.get(topic)
+    if (topicAliasMaximum > 0 && encoded.length >= ALIAS_TOPIC_BYTES_MIN) {
+      const known = this.aliases?.get(topic)
       if (known !== undefined) {
         alias = known
         topicBytes = NO_BYTES
-      } else if (this.aliases.size < limits.topicAliasMaximum) {
-        alias = this.aliases.size + 1 // [MQTT-3.2.2-17] [MQTT-3.3.2-8] [MQTT-3.3.2-9]
-        this.aliases.set(topic, alias)
+      } else {
+        alias = this.newAlias(topic, encoded, payload, flags, properties)
       }
     }
     const out = this.ports.writer()
-    writePublishFast(out, limits.level, flags, topicBytes, packetId, payload, properties, alias)
-    if (this.ports.sent !== null)
-      this.showPublish(flags, topic, packetId, payload, properties, alias)
+    const start = out.length
+    const body = writePublishFast(
+      out,
+      level,
+      flags,
+      topicBytes,
+      packetId,
+      payload,
+      properties,
+      alias,
+    )
+    if (this.ports.sent === null) return
+    const frame = out.bytes.slice(start, out.length)
+    const first = (PUBLISH << 4) | flags
+    const packet = readServerPacket(first, frame, body - start, frame.length, level)
+    this.ports.sent({ ...(packet as PublishPacket), topic })
   }
 
-  private showPublish(
-    flags: number,
+  /** @returns 0 when there is none, or it would make the packet too large */
+  private newAlias(
     topic: string,
-    packetId: number,
+    encoded: Uint8Array,
     payload: Uint8Array | string,
-    properties: Properties | null,
-    alias: number,
-  ): void {
-    const all = properties ?? NO_PROPERTIES
-    this.ports.sent?.({
-      type: PUBLISH,
-      topic,
-      payload: typeof payload === 'string' ? new TextEncoder().encode(payload) : payload,
-      qos: ((flags >> 1) & 3) as 0 | 1 | 2,
-      retain: (flags & 1) !== 0,
-      dup: (flags & DUP) !== 0,
-      packetId,
-      properties: alias === 0 ? all : { ...all, topicAlias: alias },
-    })
+    flags: number,
+    properties: Uint8Array | null,
+  ): number {
+    const { level, packetBytesMax, topicAliasMaximum } = this.limits
+    this.aliases ??= new Map()
+    const alias = this.aliases.size + 1
+    if (alias > topicAliasMaximum) return 0 // [MQTT-3.2.2-17] [MQTT-3.3.2-8] [MQTT-3.3.2-9]
+    const size = publishSize(level, encoded, payload, (flags >> 1) & 3, properties, alias)
+    if (size > packetBytesMax) return 0 // [MQTT-3.2.2-15]
+    this.aliases.set(topic, alias)
+    return alias
   }
 
   private releaseOutgoing(item: Outgoing): void {

@@ -1,7 +1,7 @@
 // The session of @godwit/client as that of a simulated client: what it sends goes into the
 // simulated network, its acknowledgements wait for a user who takes his time.
 
-import { Outgoing, Session } from '@godwit/client/protocol'
+import { encodeProperties, Outgoing, Session } from '@godwit/client/protocol'
 import {
   type ConnackPacket,
   NO_PROPERTIES,
@@ -68,7 +68,7 @@ export class RealSession {
 
   publish(message: NewMessage): void {
     const { topic, payload, qos, retain, properties } = message
-    const own = properties === NO_PROPERTIES ? null : properties
+    const own = properties === NO_PROPERTIES ? null : encodeProperties(properties)
     const bytes = topic.length + payload.length
     const outgoing = new Outgoing(topic, payload, qos, retain, own, bytes, null)
     this.#session.publish(outgoing, qos > 0)
