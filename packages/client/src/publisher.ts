@@ -325,7 +325,7 @@ export function aborted(signal: AbortSignal | undefined): MqttError {
   return new MqttError('aborted', 'the operation was aborted', { cause: signal?.reason })
 }
 
-/** @throws PacketError `invalid-packet`: now, and not when a part of the packet is written already */
+/** @throws PacketError `invalid-packet`: now, and not when half of the packet is written */
 function propertiesOf(options: PublishOptions): Uint8Array | null {
   if (options === PLAIN) return null
   const properties = readMessageProperties(options)
