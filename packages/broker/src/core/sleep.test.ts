@@ -211,6 +211,37 @@ test('of two connections that wait for one session the later one gets it', () =>
   assert.ok(connack?.type === PacketType.CONNACK && connack.sessionPresent)
 })
 
+test('who comes in time and waits for the store has come in time [MQTT-3.1.3-9]', () => {
+  const world = pagingWorld()
+  const watcher = watch(world, 'will')
+  const brief = { sessionExpiryInterval: 5 }
+  world.connect({ clientId: 's', properties: brief, will: willOf('will', 2) }).cut()
+  world.advance(1000)
+  world.store.late = true
+  const packet = { clientId: 's', cleanStart: false, properties: brief }
+  const again = world.open(5).send(connectPacket(packet))
+  world.advance(20_000)
+  world.store.late = false
+  const [connack] = again.take()
+  assert.ok(connack?.type === PacketType.CONNACK && connack.sessionPresent)
+  assert.deepEqual(watcher.take(), [])
+})
+
+test('who comes too late and waits for the store finds no session, and its will is out', () => {
+  const world = pagingWorld()
+  const watcher = watch(world, 'will')
+  const brief = { sessionExpiryInterval: 2 }
+  world.connect({ clientId: 's', properties: brief, will: willOf('will', 1) }).cut()
+  world.store.late = true
+  world.advance(3000)
+  const packet = { clientId: 's', cleanStart: false, properties: brief }
+  const again = world.open(5).send(connectPacket(packet))
+  world.store.late = false
+  const [connack] = again.take()
+  assert.ok(connack?.type === PacketType.CONNACK && !connack.sessionPresent)
+  assert.deepEqual(texts(watcher.takePublishes()), ['gone'])
+})
+
 test('a connection that gave way while it waited leaves no will', () => {
   const world = pagingWorld()
   const watcher = watch(world, 'will')

@@ -30,6 +30,8 @@ interface Waking {
   ticket: number
   /** The one that has come for it; null when only its will was due, or when it has gone again. */
   connection: Connection | null
+  /** When it came. What would have been due later than that is not, whenever the store answers. */
+  cameMs: number
   /** It is not to be continued: it ends, its will goes out. */
   ends: boolean
 }
@@ -164,6 +166,7 @@ export class Sleep {
     const ends = cleanStart || this.isOver(slot)
     const waking = this.wakings.get(slot)
     if (waking !== undefined) {
+      if (!isWaiting(waking.connection)) waking.cameMs = this.nowMs
       this.supersede(waking.connection, connection)
       waking.connection = connection
       waking.ends ||= ends
@@ -294,7 +297,7 @@ export class Sleep {
 
   private wake(slot: number, connection: Connection | null, ends: boolean): void {
     const ticket = this.ask(page => this.woken(slot, page))
-    this.wakings.set(slot, { ticket, connection, ends })
+    this.wakings.set(slot, { ticket, connection, cameMs: this.nowMs, ends })
     const storedId = this.sleepers.storedId.get(slot)
     const { store } = this.broker.ports
     store.fetch(ticket, storedId, 0, FIRST_PAGE_MESSAGES, FIRST_PAGE_BYTES)
@@ -305,12 +308,13 @@ export class Sleep {
     this.wakings.delete(slot)
     if (waking === undefined || !this.sleepers.has(slot)) return
     const willAtMs = this.sleepers.willAtMs.get(slot)
-    const isOver = waking.ends || this.isOver(slot)
-    const nowMs = this.broker.ports.clock.monotonicMs()
-    if (willAtMs !== NO_TIME && (isOver || willAtMs <= nowMs)) this.publishWill(slot, page.will)
     const { connection } = waking
+    const atMs = isWaiting(connection) ? waking.cameMs : this.nowMs
+    const isOver = waking.ends || this.isOver(slot, atMs)
+    // [MQTT-3.1.3-9]
+    if (willAtMs !== NO_TIME && (isOver || willAtMs <= atMs)) this.publishWill(slot, page.will)
     if (isOver) this.end(slot)
-    if (connection === null || connection.waitingFor === 0) return
+    if (!isWaiting(connection)) return
     if (!isOver) this.rise(slot, page)
     this.broker.decided(connection.waitingFor, null)
   }
@@ -397,9 +401,13 @@ export class Sleep {
     this.broker.ports.trace.refused(first.wire.origin, clientId, 0, text)
   }
 
-  private isOver(slot: number): boolean {
+  private get nowMs(): number {
+    return this.broker.ports.clock.monotonicMs()
+  }
+
+  private isOver(slot: number, atMs = this.nowMs): boolean {
     const endsAtMs = this.sleepers.endsAtMs.get(slot)
-    return endsAtMs !== NO_TIME && endsAtMs <= this.broker.ports.clock.monotonicMs()
+    return endsAtMs !== NO_TIME && endsAtMs <= atMs
   }
 
   private isFull(slot: number, byteLength: number, beyond: number): boolean {
@@ -491,4 +499,8 @@ export class Sleep {
     if (head.ticket !== 0) this.cancel(head.ticket)
     this.heads.delete(slot)
   }
+}
+
+function isWaiting(connection: Connection | null): connection is Connection {
+  return connection !== null && connection.waitingFor !== 0
 }
