@@ -11,6 +11,7 @@ export interface ClientPlan {
   readonly id: string
   readonly level: ProtocolLevel
   readonly isReal: boolean
+  readonly usesScram: boolean
   readonly ackDelayMsMax: number
   /** The mean time between two things that it does. */
   readonly paceMs: number
@@ -26,6 +27,17 @@ export interface DiskPlan {
   readonly shortWriteChance: number
   /** How probable it is that a process ends at a named point of the store. */
   readonly pointChance: number
+}
+
+/** What the embedder's functions are asked and answer; null in a plan: there are none. */
+export interface GuardPlan {
+  readonly hasScram: boolean
+  readonly asks: readonly ('connect' | 'publish' | 'subscribe' | 'inspect')[]
+  /** The longest that they think, but now and then. */
+  readonly delayMsMax: number
+  /** Nobody may publish on this topic; what is published on the other goes nowhere. */
+  readonly forbidden: string
+  readonly discarded: string
 }
 
 export interface Plan {
@@ -44,6 +56,9 @@ export interface Plan {
   readonly fullMs: number
   readonly syncFailMs: number
   readonly disk: DiskPlan | null
+  readonly guard: GuardPlan | null
+  /** Mean time between two messages of the embedder; 0: never. */
+  readonly embedMs: number
   /** How probable each is, of all that a client does. */
   readonly weights: Readonly<Record<Action, number>>
   readonly topics: readonly string[]
@@ -58,6 +73,7 @@ export type Action =
   | 'goodbye'
   | 'vanish'
   | 'takeover'
+  | 'reauthenticate'
   | 'idle'
 
 const TOPICS = [
@@ -81,7 +97,8 @@ const SHARED = ['$share/g/a/#', '$share/g/c/+', '$share/h/a/#', '$share/g/b', '$
 export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
   const some = (probability: number, low: number, high: number): number =>
     random.chance(probability) ? random.between(low, high) : 0
-  const clients = clientsOf(random)
+  const guard = random.chance(0.4) ? guardPlanOf(random.fork()) : null
+  const clients = clientsOf(random, guard?.hasScram === true)
   const isTiny = random.chance(0.35)
   // A client before MQTT 5.0 cannot be told that there is no room: it would try for ever.
   const isNew = clients.every(client => client.level === 5)
@@ -91,6 +108,8 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
   return {
     clients,
     disk,
+    guard,
+    embedMs: some(0.3, 50, 2000),
     crashMs,
     latencyMsMax,
     syncFailMs: disk !== null && crashMs > 0 ? some(0.2, 5000, 20_000) : 0,
@@ -115,6 +134,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
       goodbye: random.between(0, 2),
       vanish: random.between(0, 2),
       takeover: random.between(0, 2),
+      reauthenticate: guard?.hasScram ? 2 : 0,
       idle: random.between(0, 5),
     },
     topics: subset(random, TOPICS, 2),
@@ -144,7 +164,18 @@ function diskPlanOf(random: SeededRandom, latencyMsMax: number, crashes: boolean
   }
 }
 
-function clientsOf(random: SeededRandom): ClientPlan[] {
+function guardPlanOf(random: SeededRandom): GuardPlan {
+  const all = ['connect', 'publish', 'subscribe', 'inspect'] as const
+  return {
+    hasScram: random.chance(0.5),
+    asks: all.filter(() => random.chance(0.6)),
+    delayMsMax: random.pick([0, 5, 50, 300]),
+    forbidden: random.pick(TOPICS),
+    discarded: random.pick(TOPICS),
+  }
+}
+
+function clientsOf(random: SeededRandom, hasScram: boolean): ClientPlan[] {
   const count = random.between(2, 7)
   const levels: readonly ProtocolLevel[] = random.pick([[5], [5, 5, 4, 3], [4, 3], [5, 5, 5, 4]])
   return Array.from({ length: count }, (_, index) => {
@@ -154,6 +185,7 @@ function clientsOf(random: SeededRandom): ClientPlan[] {
       level,
       // The library speaks MQTT 3.1.1 and 5.
       isReal: random.chance(0.3) && level > 3,
+      usesScram: hasScram && level === 5 && random.chance(0.7),
       ackDelayMsMax: random.pick([0, 5, 100, 1500]),
       paceMs: random.pick([20, 100, 300, 1000]),
     }

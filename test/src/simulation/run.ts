@@ -2,6 +2,7 @@
 // have left. The same seed gives the same run, to the last bit; the hash of its history says so.
 
 import type { LedgerEntry } from '@godwit/broker/core/ledger'
+import { NO_PROPERTIES, type QoS } from '@godwit/packet'
 import { Behaviour } from './clients/behaviour.ts'
 import { Client } from './clients/client.ts'
 import { broken } from './model/failure.ts'
@@ -9,13 +10,14 @@ import { Observer } from './model/observer.ts'
 import { checkEmpty } from './model/rules/memory.ts'
 import { settle } from './model/rules/settled.ts'
 import * as wills from './model/rules/wills.ts'
+import { keyOf, payloadOf } from './payload.ts'
 import { type Plan, planOf } from './plan.ts'
 import { DiskStorage } from './world/disk-storage.ts'
 import { Faults } from './world/faults.ts'
 import { History } from './world/history.ts'
+import { isSilenced } from './world/late-guard.ts'
 import { Link } from './world/link.ts'
 import { BrokerNode } from './world/node.ts'
-import { OpenGuard } from './world/open-guard.ts'
 import { PlainStorage } from './world/plain-storage.ts'
 import { SeededRandom } from './world/random.ts'
 import { Schedule } from './world/schedule.ts'
@@ -73,6 +75,7 @@ class Simulation {
   readonly #faults: Faults
   readonly #clients: Behaviour[]
   readonly #ledger: LedgerEntry[] = []
+  readonly #embedding: SeededRandom
   #links = 0
 
   constructor(seed: number, lines: number) {
@@ -92,12 +95,13 @@ class Simulation {
       neverCrashes: plan.crashMs === 0,
       willDelaySecondsMax: limits.willDelaySecondsMax,
       sessionExpirySecondsMax: limits.sessionExpirySecondsMax,
+      isSilenced: topic => isSilenced(plan.guard, topic),
       note: (direction, link, packet) => this.history.packet(direction, link, packet),
     })
     const options = {
       limits,
       tracePackets,
-      guard: new OpenGuard(),
+      guard: plan.guard,
     }
     // Some stores keep their sessions in memory while the process lives.
     const store = { latencyMsMax, pages: seed % 2 === 0 }
@@ -111,6 +115,7 @@ class Simulation {
     this.#faults.filled = isFull => {
       this.observer.facts.isFull = isFull
     }
+    this.#embedding = random.fork()
     this.#clients = plan.clients.map(each => this.#client(each, random.fork()))
   }
 
@@ -123,6 +128,7 @@ class Simulation {
     this.#passTime()
     for (const client of this.#clients) client.start()
     this.#faults.start()
+    this.#embed(this.#plan.embedMs, 1)
     await this.schedule.runUntil(this.#plan.safetyMs)
     await this.#settle()
     settle(this.observer.facts, this.#allLosses())
@@ -170,8 +176,10 @@ class Simulation {
     this.history.note('leave')
     for (const client of this.#clients) client.clear()
     await this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
-    const retained = [...this.observer.facts.retained.keys()]
-    this.#clients[0]?.sweep(retained)
+    for (const topic of this.observer.facts.retained.keys()) {
+      const payload = new Uint8Array(0)
+      this.#node.publish({ topic, payload, qos: 1, retain: true, properties: NO_PROPERTIES })
+    }
     await this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 5)
     for (const client of this.#clients) {
       if (!client.leave()) broken('liveness', `${client.client.id} could not come to say goodbye`)
@@ -205,6 +213,24 @@ class Simulation {
     return new Behaviour(client, plan.paceMs, this.#plan, this.schedule, random.fork(), dial)
   }
 
+  /** The embedder publishes now and then, as long as there are faults. */
+  #embed(meanMs: number, number: number): void {
+    if (meanMs === 0) return
+    const random = this.#embedding
+    this.schedule.after(random.below(meanMs * 2) + 1, () => {
+      if (this.schedule.nowMs > this.#plan.safetyMs) return
+      const { topics, limits } = this.#plan
+      this.#node.publish({
+        topic: random.pick(topics),
+        payload: payloadOf(keyOf('embedder', number), random.below(80)),
+        qos: Math.min(random.below(3), limits.maximumQoS) as QoS,
+        retain: random.chance(0.2),
+        properties: random.chance(0.1) ? { messageExpiryInterval: 2 } : NO_PROPERTIES,
+      })
+      this.#embed(meanMs, number + 1)
+    })
+  }
+
   /** The model looks at the clock as well. */
   #passTime(): void {
     this.schedule.after(200, () => {
@@ -227,9 +253,15 @@ class Simulation {
       observer.facts.nowMs = schedule.nowMs
     }
     return {
-      incoming: (link, chunk, packets, between) => {
+      arrived: (link, chunk) => observer.arrived(link, chunk),
+      incoming: (link, packets, between) => {
         now()
-        observer.incoming(link, chunk, packets, between)
+        observer.incoming(link, packets, between)
+      },
+      embedded: (message, reasonCode) => {
+        now()
+        history.note(`the embedder publishes on ${message.topic} at QoS ${message.qos}`)
+        observer.embedded(message, reasonCode)
       },
       outgoing: (link, pieces) => {
         now()

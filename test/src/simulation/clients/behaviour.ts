@@ -10,6 +10,7 @@ import {
 } from '@godwit/packet'
 import { keyOf, payloadOf } from '../payload.ts'
 import type { Action, Plan } from '../plan.ts'
+import { SCRAM_PASSWORD } from '../world/late-guard.ts'
 import type { Link } from '../world/link.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { Schedule } from '../world/schedule.ts'
@@ -70,16 +71,6 @@ export class Behaviour {
     this.client.connect(this.#dial(), choice)
   }
 
-  /** Empties the retained messages. */
-  sweep(topics: readonly string[]): void {
-    const { client } = this
-    for (const topic of topics) {
-      const payload = new Uint8Array(0)
-      const key = ''
-      client.publish({ key, topic, payload, qos: 1, retain: true, properties: NO_PROPERTIES })
-    }
-  }
-
   /** When the connection is open: says goodbye. */
   leave(): boolean {
     if (!this.client.isOpen) return false
@@ -136,6 +127,9 @@ export class Behaviour {
       case 'vanish':
         client.leave()
         break
+      case 'reauthenticate':
+        client.reauthenticate(random.chance(0.1) ? 'wrong' : SCRAM_PASSWORD)
+        break
       case 'takeover':
         client.connect(this.#dial(), this.#choice())
         break
@@ -184,8 +178,10 @@ export class Behaviour {
       this.client.level === 5 && random.chance(0.6)
         ? { willDelayInterval: random.pick([0, 1, 2, 5]) }
         : NO_PROPERTIES
+    const { topics, guard } = this.#plan
+    const allowed = topics.filter(topic => topic !== guard?.forbidden)
     return {
-      topic: random.pick(this.#plan.topics),
+      topic: random.pick(allowed),
       payload: payloadOf(this.#nextKey(), random.below(60)),
       qos: this.#qos(),
       retain: random.chance(0.2),

@@ -16,6 +16,8 @@ import {
   type SubscriptionRequest,
   type Will,
 } from '@godwit/packet'
+import { ScramClient } from '../../support/scram-client.ts'
+import { SCRAM_METHOD, SCRAM_PASSWORD, SCRAM_USER } from '../world/late-guard.ts'
 import type { Link } from '../world/link.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { Schedule } from '../world/schedule.ts'
@@ -42,6 +44,8 @@ export interface ClientOptions {
   readonly level: ProtocolLevel
   /** Its session is that of @godwit/client. */
   readonly isReal: boolean
+  /** It proves by SCRAM who it is. */
+  readonly usesScram: boolean
   /** The longest that it thinks before it acknowledges. */
   readonly ackDelayMsMax: number
 }
@@ -51,6 +55,7 @@ export type NewMessage = Omit<OutgoingMessage, 'packetId' | 'stage' | 'unsent' |
 const PACKET_BYTES_MAX = 10_000_000
 const RECEIVE_MAXIMUM = 65_535
 const NO_ALIASES = 0
+const NOTHING: Uint8Array = new Uint8Array(0)
 
 export class Client {
   readonly id: string
@@ -65,6 +70,9 @@ export class Client {
   /** It has asked for a clean start and nobody has answered. */
   #isStartingClean = false
   ackDelayMsMax: number
+  readonly #usesScram: boolean
+  /** An exchange that is under way. */
+  #scram: ScramClient | null = null
   readonly #real: RealSession | null
   readonly #schedule: Schedule
   readonly #random: SeededRandom
@@ -87,6 +95,7 @@ export class Client {
     this.id = options.id
     this.level = options.level
     this.ackDelayMsMax = options.ackDelayMsMax
+    this.#usesScram = options.usesScram
     this.#schedule = schedule
     this.#random = random
     this.#watcher = watcher
@@ -125,7 +134,10 @@ export class Client {
         if (this.link === link) this.#gone()
       },
     }
-    const { cleanStart, keepAliveSeconds, will, properties } = choice
+    const { cleanStart, keepAliveSeconds, will } = choice
+    const properties = this.#usesScram
+      ? { ...choice.properties, ...this.#beginScram(SCRAM_PASSWORD) }
+      : choice.properties
     // Whatever comes of this connection, the client has given up what was before.
     if (cleanStart) this.state.forget()
     const packet: ConnectPacket = {
@@ -170,6 +182,33 @@ export class Client {
     this.#send({ type: PacketType.UNSUBSCRIBE, packetId, filters, properties: NO_PROPERTIES })
   }
 
+  /** Proves once more who it is, or fails to. */
+  reauthenticate(password: string): void {
+    if (!this.#usesScram || !this.isOpen || this.#scram !== null) return
+    this.#send({ type: PacketType.AUTH, reasonCode: 0x19, properties: this.#beginScram(password) })
+  }
+
+  #beginScram(password: string): Properties {
+    this.#scram = new ScramClient(SCRAM_USER, password)
+    return { authenticationMethod: SCRAM_METHOD, authenticationData: this.#scram.first }
+  }
+
+  #auth(reasonCode: number, data: Uint8Array): void {
+    const scram = this.#scram
+    if (scram === null) {
+      this.#watcher.misunderstood(this, 'AUTH came and nothing is under way')
+      return
+    }
+    if (reasonCode === 0x18) {
+      const authenticationData = scram.final(data)
+      const properties = { authenticationMethod: SCRAM_METHOD, authenticationData }
+      this.#send({ type: PacketType.AUTH, reasonCode, properties })
+      return
+    }
+    this.#scram = null
+    if (!scram.accepts(data)) this.#watcher.misunderstood(this, 'the server has no proof')
+  }
+
   publish(message: NewMessage): void {
     if (this.#isTooLarge(message)) return
     if (this.#real !== null) {
@@ -196,6 +235,7 @@ export class Client {
   }
 
   #gone(): void {
+    this.#scram = null
     this.#real?.lost()
     this.link = null
     this.isOpen = false
@@ -227,6 +267,9 @@ export class Client {
       case PacketType.CONNACK:
         this.#connack(packet)
         break
+      case PacketType.AUTH:
+        this.#auth(packet.reasonCode, packet.properties.authenticationData ?? NOTHING)
+        break
       case PacketType.PUBLISH:
         this.#publish(link, packet)
         break
@@ -255,6 +298,7 @@ export class Client {
       this.leave()
       return
     }
+    if (this.#usesScram) this.#auth(0, packet.properties.authenticationData ?? NOTHING)
     this.isOpen = true
     this.#isStartingClean = false
     this.connack = packet

@@ -31,7 +31,7 @@ export interface Publication {
   isRefused: boolean
   /** Its publisher may send it anew, since nobody told it that its session is gone. */
   mayRepeat: boolean
-  /** Why it must not be published; '' when it may be. Only of wills. */
+  /** Why it must not be published; '' when it may be. */
   forbidden: string
   /** Not before this time. Only of wills. */
   earliestMs: number

@@ -1,5 +1,6 @@
 // Sees all that passes the border of the broker, keeps the facts, and asks the rules at each step.
 
+import type { PublishOptions } from '@godwit/broker/core/broker'
 import {
   type ConnectPacket,
   Decoder,
@@ -23,6 +24,7 @@ import {
   type WillRecord,
 } from './facts.ts'
 import { broken } from './failure.ts'
+import { Frames } from './frames.ts'
 import * as delivery from './rules/delivery.ts'
 import * as retained from './rules/retained.ts'
 import * as sessions from './rules/sessions.ts'
@@ -30,6 +32,7 @@ import * as wills from './rules/wills.ts'
 import * as window from './rules/window.ts'
 
 const PACKET_BYTES_MAX = 100_000_000
+const FAILURE = 0x80
 const GOODBYE = 'the client disconnected'
 const GAVE_WAY = 'taken over; the other one came from'
 
@@ -42,15 +45,16 @@ export interface ObserverOptions {
   readonly retainedMayBeLost: boolean
   /** There will be no crash: what has come at QoS 0 stays. */
   readonly neverCrashes: boolean
+  /** What is published on such a topic goes nowhere: somebody has decided that. */
+  readonly isSilenced: (topic: string) => boolean
   /** Each packet, for the history of the run. */
   readonly note: (direction: string, link: Link, packet: Packet) => void
 }
 
 interface Ear {
-  readonly incoming: Decoder
+  readonly incoming: Frames
   readonly outgoing: Decoder
   level: 3 | 4 | 5
-  isDeaf: boolean
 }
 
 export class Observer {
@@ -66,33 +70,51 @@ export class Observer {
     this.#answers = new Answers(this.facts, options)
   }
 
-  incoming(link: Link, chunk: Uint8Array, packets: number, between: readonly Between[]): void {
+  arrived(link: Link, chunk: Uint8Array): void {
+    this.#earOf(link).incoming.push(chunk)
+  }
+
+  incoming(link: Link, packets: number, between: readonly Between[]): void {
     const ear = this.#earOf(link)
-    if (ear.isDeaf) {
-      for (const { tell } of between) tell()
-      return
-    }
-    ear.incoming.push(chunk.slice())
     let told = 0
     for (let count = 0; ; count++) {
       for (let next = between[told]; next && next.packets <= count; next = between[++told]) {
         next.tell()
       }
-      // Looked for even behind the last: what is not whole has to be kept.
-      if (!ear.incoming.next()) break
-      if (count === packets) {
-        // The connection has ended before this one.
-        ear.isDeaf = true
-        break
-      }
-      const { first, bytes, bodyStart, end } = ear.incoming
+      if (count === packets) break
+      const frame = ear.incoming.next()
+      if (frame === null) throw new Error('the broker has handled what has not come')
+      const { first, bytes, bodyStart, end } = frame
       if (first >> 4 === PacketType.CONNECT) ear.level = levelOf(bytes, bodyStart)
       const packet = readPacket(first, bytes, bodyStart, end, ear.level, 'client')
       this.facts.at++
       this.#options.note('->', link, packet)
-      this.#read(link, packet, end - ear.incoming.start)
+      this.#read(link, packet, end)
     }
     for (const { tell } of between.slice(told)) tell()
+  }
+
+  /** The embedder has published: nobody acknowledges that, but it is kept like anything else. */
+  embedded(message: PublishOptions, reasonCode: number): void {
+    const { facts } = this
+    facts.at++
+    const { topic, payload, qos, retain, properties } = message
+    const isEmpty = payload.length === 0
+    const key = isEmpty ? `nothing#${facts.at}` : (readPayload(payload) ?? '')
+    const publication: Publication = {
+      ...this.#newPublication(key, '', topic, payload.length),
+      isEmpty,
+      qos,
+      retain,
+      expirySeconds: properties.messageExpiryInterval ?? -1,
+      arrivals: 1,
+    }
+    facts.remember(publication)
+    if (retain) retained.arrive(facts, publication)
+    if (reasonCode >= FAILURE) publication.isRefused = true
+    else if (this.#options.neverCrashes && !(retain && facts.retainedMayBeLost)) {
+      delivery.acknowledge(facts, publication)
+    }
   }
 
   outgoing(link: Link, pieces: readonly Uint8Array[]): void {
@@ -101,9 +123,12 @@ export class Observer {
       ear.outgoing.push(piece.slice())
       while (ear.outgoing.next()) {
         const { first, bytes, bodyStart, start, end } = ear.outgoing
-        const packet = readPacket(first, bytes, bodyStart, end, ear.level, 'server')
+        // AUTH comes before the broker has decided about CONNECT.
+        const isAuth = first >> 4 === PacketType.AUTH
+        const packet = readPacket(first, bytes, bodyStart, end, isAuth ? 5 : ear.level, 'server')
         this.facts.at++
         this.#options.note('<-', link, packet)
+        if (isAuth) continue
         const connection = this.facts.connections.get(link.id)
         if (connection === undefined) broken('connack', `link ${link.id} gets a packet, no CONNECT`)
         this.#answers.write(connection, packet, end - start)
@@ -198,8 +223,7 @@ export class Observer {
   #earOf(link: Link): Ear {
     let ear = this.#ears.get(link)
     if (ear === undefined) {
-      const incoming = new Decoder(PACKET_BYTES_MAX)
-      ear = { incoming, outgoing: new Decoder(PACKET_BYTES_MAX), level: 4, isDeaf: false }
+      ear = { incoming: new Frames(), outgoing: new Decoder(PACKET_BYTES_MAX), level: 4 }
       this.#ears.set(link, ear)
     }
     return ear
@@ -323,13 +347,15 @@ export class Observer {
     const isEmpty = written === ''
     const { clientId, protocolLevel } = connection.connect
     const key = isEmpty ? this.#nameless(clientId, packet) : written
+    const isSilenced = this.#options.isSilenced(topic)
     let publication = facts.publications.get(key)
     if (publication === undefined) {
       publication = {
         ...this.#newPublication(key, clientId, topic, byteLength),
         qos: packet.qos,
-        retain: packet.retain,
+        retain: packet.retain && !isSilenced,
         isEmpty,
+        forbidden: isSilenced ? 'nobody may publish on its topic' : '',
         expirySeconds: packet.properties.messageExpiryInterval ?? -1,
         mayRepeat: protocolLevel === 3,
       }
@@ -342,7 +368,7 @@ export class Observer {
     const { packetId } = packet
     if (packet.qos === 1) connection.puback.push({ packetId, publication })
     else if (packet.qos === 2) connection.pubrec.push({ packetId, publication })
-    else {
+    else if (!isSilenced) {
       if (!isEmpty) delivery.oweAtOnce(facts, publication)
       const mayBeLost = packet.retain && facts.retainedMayBeLost
       if (this.#options.neverCrashes && !mayBeLost) delivery.acknowledge(facts, publication)

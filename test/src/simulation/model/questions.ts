@@ -46,12 +46,12 @@ export function isOwn(record: SubscriptionRecord, publication: Publication): boo
 }
 
 /** The session is there for a CONNECT at this time, nobody can say otherwise. */
-export function mustExist(facts: Facts, life: SessionLife): boolean {
+export function mustExist(facts: Facts, life: SessionLife, atMs: number = facts.nowMs): boolean {
   if (!life.isCertain || life.isOver) return false
   if (life.connection !== null) return life.expirySecondsMin > 0
   if (life.expirySecondsMin === FOREVER_SECONDS) return true
   if (life.leftMsMin < facts.lastJumpMs && facts.crashes > 0) return false
-  return life.leftMsMin + life.expirySecondsMin * 1000 - SLACK_MS > facts.nowMs
+  return life.leftMsMin + life.expirySecondsMin * 1000 - SLACK_MS > atMs
 }
 
 /**

@@ -9,6 +9,9 @@ import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
 
 const RECENT_LINKS = 12
+/** How long the process is away after a crash, mostly and now and then. */
+const DOWN_MS = 2000
+const LONG_DOWN_MS = 20_000
 /** How often it is looked whether there is room again. */
 const ROOM_MS = 50
 /** Milliseconds that a crash waits for the disk to be written. */
@@ -60,6 +63,7 @@ export class Faults {
   stop(): void {
     this.#isOver = true
     this.#node.storage.calm()
+    this.#node.calm()
     if (!this.#node.isAlive) this.#node.start()
     for (const link of this.#links) link.pauseClient(false)
   }
@@ -81,7 +85,9 @@ export class Faults {
       return
     }
     this.#node.crash()
-    this.#node.startLater(this.#random.between(10, 2000))
+    // Expiry and delays go on while it is down.
+    const downMsMax = this.#random.chance(0.1) ? LONG_DOWN_MS : DOWN_MS
+    this.#node.startLater(this.#random.between(10, downMsMax))
   }
 
   #cut(): void {

@@ -1,12 +1,15 @@
 // The broker's process: the real core with simulated clock, store and network around it. It can be
 // killed at any moment and started again on what the store has kept.
 
-import { Broker } from '@godwit/broker/core/broker'
-import type { Connection } from '@godwit/broker/core/connection'
+import { Broker, type PublishOptions } from '@godwit/broker/core/broker'
+import { type Connection, ConnectionState } from '@godwit/broker/core/connection'
 import type { LedgerEntry } from '@godwit/broker/core/ledger'
 import type { Limits } from '@godwit/broker/core/limits'
-import type { Clock, Guard, Random, Store, Trace } from '@godwit/broker/core/ports'
+import type { Clock, Random, Store, Trace } from '@godwit/broker/core/ports'
+import type { GuardPlan } from '../plan.ts'
+import { LateGuard } from './late-guard.ts'
 import type { Link } from './link.ts'
+import { OpenGuard } from './open-guard.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
 import type { Storage } from './storage.ts'
@@ -19,8 +22,12 @@ export interface Between {
 
 /** What happens at the border of the broker; told in the order in which it happens. */
 export interface Witness {
-  /** The broker has handled so many packets of the chunk, and has done all that meanwhile. */
-  incoming(link: Link, chunk: Uint8Array, packets: number, between: readonly Between[]): void
+  /** Bytes have come. */
+  arrived(link: Link, chunk: Uint8Array): void
+  /** The broker has handled so many packets of what has come, and has done all that meanwhile. */
+  incoming(link: Link, packets: number, between: readonly Between[]): void
+  /** The embedder has published, with this reason code. */
+  embedded(message: PublishOptions, reasonCode: number): void
   outgoing(link: Link, pieces: readonly Uint8Array[]): void
   /** The client of this id has its session, by the connection on this link. */
   attached(clientId: string, link: number): void
@@ -41,7 +48,15 @@ export interface NodeOptions {
   readonly limits: Limits
   /** Watch each packet: takes the short way of QoS 0 from the core. */
   readonly tracePackets: boolean
-  readonly guard: Guard
+  readonly guard: GuardPlan | null
+}
+
+/** A connection of the broker. */
+interface Line {
+  readonly link: Link
+  connection: Connection | null
+  /** Packets that the broker has taken and not decided about. */
+  untold: number
 }
 
 const TICK_MS = 100
@@ -63,13 +78,15 @@ export class BrokerNode {
   readonly #random: SeededRandom
   readonly #options: NodeOptions
   readonly #witness: Witness
-  readonly #links = new Set<Link>()
+  readonly #lines = new Map<Link, Line>()
+  #guard: LateGuard | null = null
   #backlog: (() => void)[] = []
   #between: Between[] | null = null
   #packetsBefore = 0
   #life = 0
   #monotonicOffsetMs = 0
   #isStarting = false
+  #isCalm = false
 
   constructor(
     schedule: Schedule,
@@ -96,6 +113,12 @@ export class BrokerNode {
 
   wallMs(): number {
     return this.#clock().wallMs()
+  }
+
+  /** Nobody thinks for long any more. */
+  calm(): void {
+    this.#isCalm = true
+    if (this.#guard !== null) this.#guard.isCalm = true
   }
 
   /** Runs what the process does, when it gets time. */
@@ -139,6 +162,13 @@ export class BrokerNode {
 
   #started(life: number, store: Store): void {
     this.#isStarting = false
+    const plan = this.#options.guard
+    const decided: ConstructorParameters<typeof LateGuard>[3] = (ticket, verdict) => {
+      this.#enter(life, () => this.#decided(ticket, verdict))
+    }
+    this.#guard =
+      plan === null ? null : new LateGuard(plan, this.#schedule, this.#random.fork(), decided)
+    if (this.#isCalm) this.calm()
     const broker = new Broker(
       {
         clock: this.#clock(),
@@ -146,7 +176,7 @@ export class BrokerNode {
         turn: { request: () => this.#requestTurn(life) },
         store,
         peers: { nodeName: 'simulated', present: false, interested: ignore, forward: ignore },
-        guard: this.#options.guard,
+        guard: this.#guard ?? new OpenGuard(),
         trace: this.#trace(),
       },
       this.#options.limits,
@@ -169,8 +199,8 @@ export class BrokerNode {
     this.storage.crash()
     this.#backlog = []
     this.stalledUntilMs = 0
-    for (const link of this.#links) link.orphan()
-    this.#links.clear()
+    for (const link of this.#lines.keys()) link.orphan()
+    this.#lines.clear()
   }
 
   /** The process gets no time for a while; what comes meanwhile is handled after it. */
@@ -194,7 +224,7 @@ export class BrokerNode {
       return
     }
     const life = this.#life
-    this.#links.add(link)
+    this.#lines.set(link, { link, connection: null, untold: 0 })
     // What comes before the process looks waits in the system.
     link.pauseReading()
     this.#enter(life, () => {
@@ -205,33 +235,82 @@ export class BrokerNode {
   }
 
   #open(broker: Broker, life: number, link: Link): void {
-    let connection: Connection | null = null
+    const line = this.#lines.get(link)
+    if (line === undefined) return
     link.tap = pieces => this.#tell(() => this.#witness.outgoing(link, pieces))
     link.broker = {
-      bytes: chunk =>
-        this.#enter(life, () => {
-          if (connection !== null) this.#bytes(broker, connection, link, chunk)
-        }),
-      drained: () => this.#enter(life, () => connection?.drained()),
+      bytes: chunk => this.#enter(life, () => this.#bytes(line, chunk)),
+      drained: () => this.#enter(life, () => line.connection?.drained()),
       closed: cause =>
         this.#enter(life, () => {
-          this.#links.delete(link)
-          connection?.closed(cause)
+          this.#lines.delete(link)
+          line.connection?.closed(cause)
           this.#witness.closed(link)
         }),
     }
-    connection = broker.open(link)
+    line.connection = broker.open(link)
+  }
+
+  #bytes(line: Line, chunk: Uint8Array): void {
+    const { connection, link } = line
+    if (connection === null) return
+    this.#witness.arrived(link, chunk)
+    this.#handle(line, connection, () => connection.bytes(chunk))
+  }
+
+  #decided(ticket: number, verdict: Parameters<Broker['decided']>[1]): void {
+    const { broker } = this
+    if (broker === null) return
+    try {
+      for (const line of this.#lines.values()) {
+        const { connection } = line
+        if (connection?.waitingFor !== ticket) continue
+        this.#handle(line, connection, () => broker.decided(ticket, verdict))
+        return
+      }
+      broker.decided(ticket, verdict)
+    } catch (error) {
+      this.#schedule.fail(error)
+    }
   }
 
   /** What the broker does not get to, since an earlier packet ended the connection, never came. */
-  #bytes(broker: Broker, connection: Connection, link: Link, chunk: Uint8Array): void {
-    const before = broker.counters.packetsReceived
+  #handle(line: Line, connection: Connection, act: () => void): void {
+    const { broker } = this
+    if (broker === null) return
+    const before = broker.counters.packetsReceived - line.untold
     const between: Between[] = []
     this.#packetsBefore = before
     this.#between = between
-    connection.bytes(chunk)
+    act()
     this.#between = null
-    this.#witness.incoming(link, chunk, broker.counters.packetsReceived - before, between)
+    const taken = broker.counters.packetsReceived - before
+    line.untold = this.#undecided(connection, taken)
+    this.#witness.incoming(line.link, taken - line.untold, between)
+  }
+
+  /** How many of the packets have no effect yet, since somebody still thinks about them. */
+  #undecided(connection: Connection, taken: number): number {
+    const question = this.#guard?.questionOf(connection.waitingFor) ?? null
+    const isEnding = connection.state >= ConnectionState.ENDING
+    if (connection.resumeConnect !== null) return isEnding ? 0 : taken
+    // Filters are asked about one after the other: the first ones have their effect before.
+    if (question === null || question === 'subscribe') return 0
+    return connection.state === ConnectionState.AUTHENTICATING ? taken : 1
+  }
+
+  /** The embedder publishes. */
+  publish(message: PublishOptions): void {
+    this.#enter(this.#life, () => {
+      const { broker } = this
+      if (broker === null) return
+      const between: Between[] = []
+      this.#between = between
+      const reasonCode = broker.publish(message)
+      this.#between = null
+      this.#witness.embedded(message, reasonCode)
+      for (const { tell } of between) tell()
+    })
   }
 
   #tell(tell: () => void): void {

@@ -14,6 +14,9 @@ import {
 import { broken } from '../failure.ts'
 import { certainRecords, describe, isOwn, possibleRecords, SLACK_MS } from '../questions.ts'
 
+/** More than a guard thinks. */
+const THINKING_MS = 10_000
+
 /** A PUBLISH goes to a client. @returns the subscriptions that may be why */
 export function writePublish(
   facts: Facts,
@@ -23,6 +26,8 @@ export function writePublish(
   publication: Publication,
 ): SubscriptionRecord[] {
   const what = `${life.clientId} gets ${describe(publication)}`
+  const { forbidden, isWill } = publication
+  if (forbidden !== '' && !isWill) broken('permission', `${what}, ${forbidden}`)
   if (publication.topic !== packet.topic) broken('topic', `${what} with topic ${packet.topic}`)
   const matching = possibleRecords(facts, life, publication)
   if (matching.length === 0) broken('subscription', `${what} and has no subscription for it`)
@@ -58,6 +63,7 @@ export function take(
 /** The broker has said that it has the message: from now on it owes it to these sessions. */
 export function acknowledge(facts: Facts, publication: Publication): void {
   if (publication.acknowledgedAt !== NEVER) return
+  if (publication.forbidden !== '' && !publication.isWill) return
   if (!publication.isEmpty && publication.qos > 0) {
     for (const life of facts.lives.values()) {
       if (life.isOver || life.done.has(publication.key)) continue
@@ -183,8 +189,8 @@ function checkExpiry(
 ): void {
   const { expirySeconds } = publication
   const left = packet.properties.messageExpiryInterval
-  // What is kept of an expiry is a time of the wall.
-  if (facts.lastJumpMs > publication.firstMs) return
+  // What is kept of an expiry is a time of the wall, when it came and not when a guard let it in.
+  if (facts.lastJumpMs > publication.firstMs - THINKING_MS) return
   if (left !== undefined && (expirySeconds < 0 || left > expirySeconds)) {
     broken('expiry', `${what} with ${left} seconds to live, it had ${expirySeconds}`)
   }

@@ -69,7 +69,8 @@ function sessionPresent(
 
 /** It was there when CONNECT came, and nothing has taken it since. */
 function wasThere(facts: Facts, connection: ConnectionRecord, old: SessionLife): boolean {
-  return connection.connectMs >= facts.lastCrashMs && mustExist(facts, old)
+  const { connectMs } = connection
+  return connectMs >= facts.lastCrashMs && mustExist(facts, old, connectMs)
 }
 
 /** MQTT 3.1 has no Session Present: what is not sure is taken for the same, nothing certain. */

@@ -1,0 +1,37 @@
+// Frames out of bytes as they come, written apart from the codec's decoder: what is not asked for
+// yet is kept.
+
+export interface Frame {
+  readonly first: number
+  readonly bytes: Uint8Array
+  readonly bodyStart: number
+  readonly end: number
+}
+
+export class Frames {
+  #bytes: Uint8Array = new Uint8Array(0)
+
+  push(chunk: Uint8Array): void {
+    const bytes = new Uint8Array(this.#bytes.length + chunk.length)
+    bytes.set(this.#bytes)
+    bytes.set(chunk, this.#bytes.length)
+    this.#bytes = bytes
+  }
+
+  /** @returns null when there is no whole one */
+  next(): Frame | null {
+    const bytes = this.#bytes
+    let length = 0
+    let at = 1
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[at++]
+      if (byte === undefined) return null
+      length += (byte & 127) * scale
+      if (byte < 128) break
+    }
+    const end = at + length
+    if (end > bytes.length) return null
+    this.#bytes = bytes.subarray(end)
+    return { first: bytes[0] ?? 0, bytes, bodyStart: at, end }
+  }
+}
