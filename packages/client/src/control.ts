@@ -11,6 +11,8 @@ import {
   writePing,
 } from '@godwit/packet'
 import type { Connection } from './connection.ts'
+import { messageOf } from './engine-errors.ts'
+import { invalidArgument } from './errors.ts'
 
 const { PINGREQ, DISCONNECT } = PacketType
 
@@ -19,9 +21,13 @@ export interface Watched {
   readonly sent: ((packet: Packet) => void) | null
 }
 
-/** @throws PacketError `invalid-packet`: the options hold what no packet can */
+/** @throws MqttError `invalid-argument`: the options hold what no packet can */
 export function sendConnect(to: Connection, packet: ConnectPacket, watched: Watched): void {
-  writeConnect(to.writer(), packet)
+  try {
+    writeConnect(to.writer(), packet)
+  } catch (cause) {
+    throw invalidArgument(`CONNECT: ${messageOf(cause)}`, cause)
+  }
   watched.sent?.(packet)
 }
 

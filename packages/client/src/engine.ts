@@ -6,7 +6,6 @@ import {
   type ConnackPacket,
   NO_PROPERTIES,
   type Packet,
-  PacketError,
   PacketType,
   type Properties,
   type ProtocolLevel,
@@ -17,7 +16,15 @@ import { type Prepared, prepareAttempt, type ResolveTarget } from './attempt.ts'
 import type { Authentication } from './authentication.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
 import { sendConnect, sendDisconnect, sendPing } from './control.ts'
-import { closeError, connectError, disconnectError, messageOf } from './engine-errors.ts'
+import {
+  brokenError,
+  closeError,
+  connectError,
+  disconnectError,
+  silenceError,
+  slowError,
+  storeError,
+} from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { ConnectionRefusedError, MqttError, protocolError } from './errors.ts'
 import {
@@ -144,7 +151,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
         const records = await this.store.open()
         this.session.restore(records)
       } catch (cause) {
-        this.finish(new MqttError('store-failed', 'the session store cannot be read', { cause }))
+        this.finish(storeError(' cannot be opened', cause))
         return
       }
     }
@@ -232,16 +239,11 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
         this.ping()
         break
       case LinkAction.KEEP_ALIVE_TIMEOUT:
-        this.lost(
-          new MqttError('keep-alive-timeout', 'the server did not answer PINGREQ'),
-          KEEP_ALIVE_TIMEOUT,
-        )
+        this.lost(silenceError(), KEEP_ALIVE_TIMEOUT)
         break
-      case LinkAction.CONNECT_TIMEOUT: {
-        const text = `not connected within ${this.settings.connectTimeoutMs} ms`
-        this.lost(new MqttError('connect-timeout', text), -1)
+      case LinkAction.CONNECT_TIMEOUT:
+        this.lost(slowError(this.settings.connectTimeoutMs), -1)
         break
-      }
       case LinkAction.RECONNECT:
         this.begin()
         break
@@ -276,8 +278,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     const parts = { level, clientId, cleanStart, credentials, authenticationData }
     try {
       sendConnect(connection, connectPacket(this.settings, parts), this)
-    } catch (cause) {
-      this.finish(new MqttError('invalid-argument', `CONNECT: ${messageOf(cause)}`, { cause }))
+    } catch (error) {
+      this.finish(connectError(error))
       return
     }
     connection.flush()
@@ -337,10 +339,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   failed(connection: Connection, cause: unknown): void {
     if (connection !== this.connection) return
-    const reasonCode = cause instanceof PacketError ? cause.reasonCode : UNSPECIFIED
-    const text = `the server broke the protocol: ${messageOf(cause)}`
-    // [MQTT-4.13.1-1] [MQTT-4.8.0-1 v3]
-    this.lost(new MqttError('protocol-error', text, { reasonCode, cause }), reasonCode)
+    const error = brokenError(cause)
+    this.lost(error, error.reasonCode) // [MQTT-4.13.1-1] [MQTT-4.8.0-1 v3]
   }
 
   closed(connection: Connection, cause: Error | null): void {
@@ -389,7 +389,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   storeFailed(cause: Error): void {
-    this.finish(new MqttError('store-failed', `the session store: ${cause.message}`, { cause }))
+    this.finish(storeError('', cause))
   }
 
   authenticationFailed(error: MqttError): void {

@@ -32,7 +32,7 @@ export type { PublishOptions, PublishResult } from './publisher.ts'
 export type { Answer, RequestManyOptions, RequestOptions } from './requests.ts'
 export { type ScramOptions, scramSha256 } from './scram.ts'
 export type { SessionStore, StoredRecord } from './store.ts'
-export { fileStore } from './stores/file.ts'
+export { type FileStoreOptions, fileStore } from './stores/file.ts'
 export { memoryStore } from './stores/memory.ts'
 export type {
   AckMode,

@@ -1,74 +1,101 @@
 // A session store in one file: records are appended, each commit is one write and one fdatasync,
-// and a file that is mostly history is written anew. Opening keeps what is whole and cuts a torn
-// end.
-//
-// The file: 8 bytes of magic, then per commit: length (4), CRC-32 of what follows (4), and entries:
-// operation (1: 1 put, 2 delete), key (6), for a put length (4) and bytes. All numbers big-endian.
+// and a file that is mostly history is written anew. Opening takes the file for one client, keeps
+// what is whole and cuts a torn end; damage before commits that are whole is refused, or skipped
+// when the caller asks for that. The bytes themselves are in session-file.ts.
 
-import { closeSync, constants, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import { crc32 } from 'node:zlib'
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
+import { type FileHandle, open, realpath } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { Limits } from '../limits.ts'
 import type { SessionStore, StoredRecord } from '../store.ts'
+import { FileLock } from './file-lock.ts'
+import {
+  type Contents,
+  ENTRY_BYTES,
+  entryBytes,
+  HEADER_BYTES,
+  hasMagic,
+  MAGIC,
+  readContents,
+  seal,
+  writeEntry,
+} from './session-file.ts'
 
-const MAGIC = new TextEncoder().encode('GWSESS1\n')
-const HEADER_BYTES = 8
-const ENTRY_BYTES = 7
-const PUT = 1
-const DELETE = 2
 const FIRST_BYTES = 4096
 
+export interface FileStoreOptions {
+  /**
+   * Opens a file with damage in its midst: keeps the commits that are whole and a copy of the
+   * file, `<path>.damaged`. What is missing then may be lost or come twice. Default: false, such a
+   * file is refused.
+   */
+  readonly salvage?: boolean
+}
+
 /**
- * A store that survives the process: QoS 2 exactly once across restarts. One client at a time may
- * use a file.
+ * A store that survives the process: QoS 2 exactly once across restarts. One client at a time can
+ * use a file; the lock beside it, `<path>.lock`, does not outlive its process. `connect` fails with
+ * `store-failed` when the file is in use, is damaged or is no session store.
  * @param path of the file, which is made when there is none; its folder must exist
  */
-export function fileStore(path: string): SessionStore {
-  return new FileStore(resolve(path))
+export function fileStore(path: string, options: FileStoreOptions = {}): SessionStore {
+  return new FileStore(resolve(path), options.salvage === true)
 }
 
 class FileStore implements SessionStore {
-  private readonly path: string
+  private path: string
+  private readonly salvages: boolean
   private readonly records = new Map<number, Uint8Array>()
+  private lock: FileLock | null = null
   private file: FileHandle | null = null
   private fileBytes = 0
   /** Bytes of the file that the records need. */
   private liveBytes = 0
+  /** The file ends with the mark of a file that was closed. */
+  private isMarked = false
   private batch = new Uint8Array(FIRST_BYTES)
   private batchLength = HEADER_BYTES
   private writing: Promise<void> | null = null
   private failure: Error | null = null
 
-  constructor(path: string) {
+  constructor(path: string, salvages: boolean) {
     this.path = path
+    this.salvages = salvages
   }
 
   async open(): Promise<readonly StoredRecord[]> {
-    if (this.file !== null) throw new Error(`${this.path} is open already`)
+    if (this.lock !== null) throw new Error(`${this.path} is open already`)
+    this.path = await realPath(this.path)
+    this.lock = await FileLock.take(this.path)
     this.failure = null
     this.batchLength = HEADER_BYTES
-    const file = await open(this.path, constants.O_RDWR | constants.O_CREAT, 0o600)
     try {
-      await this.load(file)
+      this.file = await open(this.path, constants.O_RDWR | constants.O_CREAT, 0o600)
+      await this.load(this.file)
     } catch (error) {
-      await file.close()
+      await this.letGo()
       throw error
     }
-    this.file = file
     return [...this.records].map(([key, value]) => ({ key, value }))
   }
 
   put(key: number, value: Uint8Array): void {
-    const at = this.claim(ENTRY_BYTES + 4 + value.length)
-    writeEntry(this.batch, at, PUT, key)
-    new DataView(this.batch.buffer).setUint32(at + ENTRY_BYTES, value.length)
-    this.batch.set(value, at + ENTRY_BYTES + 4)
+    const at = this.claim(entryBytes(value))
+    writeEntry(this.batch, at, key, value)
     this.keep(key, value)
   }
 
   delete(key: number): void {
-    writeEntry(this.batch, this.claim(ENTRY_BYTES), DELETE, key)
+    const at = this.claim(ENTRY_BYTES)
+    writeEntry(this.batch, at, key, null)
     this.keep(key, null)
   }
 
@@ -82,10 +109,11 @@ class FileStore implements SessionStore {
       done(null)
       return
     }
-    seal(batch, batchLength)
     const bytes = batch.subarray(0, batchLength)
+    seal(bytes, this.fileBytes)
     this.batch = new Uint8Array(FIRST_BYTES)
     this.batchLength = HEADER_BYTES
+    this.isMarked = false
     const writing = this.write(file, bytes)
     this.writing = writing
     writing.then(
@@ -105,10 +133,23 @@ class FileStore implements SessionStore {
   async close(): Promise<void> {
     // Its failure has been told to whoever waited for the commit.
     await this.writing?.catch(ignore)
-    const { file } = this
+    try {
+      if (this.file !== null && this.failure === null && !this.isMarked) await this.mark(this.file)
+    } finally {
+      await this.letGo()
+    }
+  }
+
+  private async letGo(): Promise<void> {
+    const { file, lock } = this
     this.file = null
+    this.lock = null
     this.records.clear()
-    await file?.close()
+    try {
+      await file?.close()
+    } finally {
+      await lock?.release()
+    }
   }
 
   private async write(file: FileHandle, bytes: Uint8Array): Promise<void> {
@@ -118,6 +159,15 @@ class FileStore implements SessionStore {
     if (this.fileBytes > Limits.storeFileBytes && this.fileBytes > 4 * this.liveBytes) {
       await this.compact()
     }
+  }
+
+  /** Says that all before it was whole: so damage of the last commit is seen, too. */
+  private async mark(file: FileHandle): Promise<void> {
+    const commit = new Uint8Array(HEADER_BYTES)
+    seal(commit, this.fileBytes)
+    await writeAll(file, commit, this.fileBytes)
+    this.fileBytes += commit.length
+    this.isMarked = true
   }
 
   /** Writes the file anew, without its history. What is not committed yet may be among it. */
@@ -140,19 +190,12 @@ class FileStore implements SessionStore {
   }
 
   private image(): Uint8Array {
-    let length = MAGIC.length + HEADER_BYTES
-    for (const value of this.records.values()) length += ENTRY_BYTES + 4 + value.length
-    const image = new Uint8Array(length)
+    const image = new Uint8Array(MAGIC.length + HEADER_BYTES + this.liveBytes)
     image.set(MAGIC)
-    const body = image.subarray(MAGIC.length)
+    const commit = image.subarray(MAGIC.length)
     let at = HEADER_BYTES
-    for (const [key, value] of this.records) {
-      writeEntry(body, at, PUT, key)
-      new DataView(body.buffer, body.byteOffset).setUint32(at + ENTRY_BYTES, value.length)
-      body.set(value, at + ENTRY_BYTES + 4)
-      at += ENTRY_BYTES + 4 + value.length
-    }
-    seal(body, at)
+    for (const [key, value] of this.records) at = writeEntry(commit, at, key, value)
+    seal(commit, MAGIC.length)
     return image
   }
 
@@ -160,7 +203,8 @@ class FileStore implements SessionStore {
     const bytes = new Uint8Array(await file.readFile())
     this.records.clear()
     this.liveBytes = 0
-    if (bytes.length < MAGIC.length && isPrefix(bytes)) {
+    this.isMarked = false
+    if (bytes.length < MAGIC.length && hasMagic(bytes)) {
       // New, or made by a process that died at once.
       await file.truncate(0)
       await writeAll(file, MAGIC, 0)
@@ -169,60 +213,32 @@ class FileStore implements SessionStore {
       this.fileBytes = MAGIC.length
       return
     }
-    if (bytes.length < MAGIC.length || !isPrefix(bytes.subarray(0, MAGIC.length))) {
-      throw new Error(`${this.path} is no session store`)
+    const contents = readContents(bytes, (key, value) => this.keep(key, value))
+    if (contents === null) throw new Error(`${this.path} is no session store`)
+    if (contents.damages.length > 0) {
+      if (!this.salvages) throw damaged(this.path, contents)
+      copyFileSync(this.path, `${this.path}.damaged`)
+      await this.compact()
+      return
     }
-    const end = this.replay(bytes)
+    const { end } = contents
     if (end < bytes.length) {
       // The last commit was not whole: nothing that depended on it was sent.
       await file.truncate(end)
       await file.datasync()
     }
     this.fileBytes = end
-  }
-
-  /** @returns where the last whole commit ends */
-  private replay(bytes: Uint8Array): number {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    let at = MAGIC.length
-    while (at + HEADER_BYTES <= bytes.length) {
-      const end = at + HEADER_BYTES + view.getUint32(at)
-      if (end > bytes.length) break
-      if (crc32(bytes.subarray(at + HEADER_BYTES, end)) !== view.getUint32(at + 4)) {
-        if (end < bytes.length) {
-          throw new Error(`${this.path} is damaged at byte ${at}, before commits that are whole`)
-        }
-        break
-      }
-      this.replayCommit(view, at + HEADER_BYTES, end)
-      at = end
-    }
-    return at
-  }
-
-  private replayCommit(view: DataView, start: number, end: number): void {
-    for (let at = start; at < end; ) {
-      const key = view.getUint16(at + 1) * 0x1_0000_0000 + view.getUint32(at + 3)
-      if (view.getUint8(at) === DELETE) {
-        this.keep(key, null)
-        at += ENTRY_BYTES
-        continue
-      }
-      const length = view.getUint32(at + ENTRY_BYTES)
-      const from = view.byteOffset + at + ENTRY_BYTES + 4
-      this.keep(key, new Uint8Array(view.buffer.slice(from, from + length)))
-      at += ENTRY_BYTES + 4 + length
-    }
+    this.isMarked = contents.isClosed
   }
 
   private keep(key: number, value: Uint8Array | null): void {
     const before = this.records.get(key)
-    if (before !== undefined) this.liveBytes -= ENTRY_BYTES + 4 + before.length
+    if (before !== undefined) this.liveBytes -= entryBytes(before)
     if (value === null) {
       this.records.delete(key)
     } else {
       this.records.set(key, value)
-      this.liveBytes += ENTRY_BYTES + 4 + value.length
+      this.liveBytes += entryBytes(value)
     }
   }
 
@@ -239,18 +255,22 @@ class FileStore implements SessionStore {
   }
 }
 
-function writeEntry(bytes: Uint8Array, at: number, operation: number, key: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  view.setUint8(at, operation)
-  view.setUint16(at + 1, Math.floor(key / 0x1_0000_0000))
-  view.setUint32(at + 3, key >>> 0)
+function damaged(path: string, { damages }: Contents): Error {
+  const places = damages.slice(0, 3).map(({ atByte, nextByte }) => `${atByte} to ${nextByte}`)
+  return new Error(
+    `${path} is damaged: bytes ${places.join(', ')} are not what was written, and whole commits ` +
+      'follow. Nothing was changed. fileStore(path, { salvage: true }) goes on without them',
+  )
 }
 
-/** Fills in the header of a commit. */
-function seal(bytes: Uint8Array, length: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  view.setUint32(0, length - HEADER_BYTES)
-  view.setUint32(4, crc32(bytes.subarray(HEADER_BYTES, length)))
+/** The same file has one name, whatever links lead to it. */
+async function realPath(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch {
+    // There is no such file yet; its folder must be there.
+    return join(await realpath(dirname(path)), path.slice(dirname(path).length))
+  }
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
@@ -258,10 +278,6 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): 
     const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at)
     at += bytesWritten
   }
-}
-
-function isPrefix(bytes: Uint8Array): boolean {
-  return bytes.every((byte, index) => byte === MAGIC[index])
 }
 
 /** A new name is durable when its folder is. */

@@ -1,4 +1,5 @@
-// What every session store keeps, and what the file store does when its file is torn or damaged.
+// What every session store keeps. What the file store does when its file is torn, damaged or in
+// use is in file.test.ts.
 import assert from 'node:assert/strict'
 import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -106,68 +107,6 @@ for (const { name, make } of Kinds) {
     await store.close()
   })
 }
-
-test('a file that ends within its last commit is cut there, at every byte', async context => {
-  const path = await pathFor(context)
-  const store = fileStore(path)
-  await store.open()
-  store.put(1, bytes(1, 1, 1))
-  await commit(store)
-  const whole = (await stat(path)).size
-  store.put(2, bytes(2, 2))
-  store.delete(1)
-  await commit(store)
-  await store.close()
-  const content = await readFile(path)
-  for (let length = whole; length < content.length; length++) {
-    await writeFile(path, content.subarray(0, length))
-    const torn = fileStore(path)
-    assert.deepEqual(sorted(await torn.open()), [[1, [1, 1, 1]]], `${length} bytes`)
-    // It goes on from there.
-    torn.put(3, bytes(3))
-    await commit(torn)
-    await torn.close()
-    const next = fileStore(path)
-    assert.deepEqual(sorted(await next.open()), [
-      [1, [1, 1, 1]],
-      [3, [3]],
-    ])
-    await next.close()
-  }
-})
-
-test('a last commit whose bytes are not what was written is cut', async context => {
-  const path = await pathFor(context)
-  const store = fileStore(path)
-  await store.open()
-  store.put(1, bytes(1))
-  await commit(store)
-  store.put(2, bytes(2))
-  await commit(store)
-  await store.close()
-  const content = await readFile(path)
-  content[content.length - 1] = 77
-  await writeFile(path, content)
-  const next = fileStore(path)
-  assert.deepEqual(sorted(await next.open()), [[1, [1]]])
-  await next.close()
-})
-
-test('damage before commits that are whole is refused, not cut', async context => {
-  const path = await pathFor(context)
-  const store = fileStore(path)
-  await store.open()
-  for (let key = 1; key <= 3; key++) {
-    store.put(key, bytes(key))
-    await commit(store)
-  }
-  await store.close()
-  const content = await readFile(path)
-  // The first commit begins after 8 bytes of magic and a header of 8.
-  content[17] = (content[17] ?? 0) ^ 0xff
-  await writeFile(path, content)
-  await assert.rejects(fileStore(path).open(), /is damaged at byte 8/)
-})
 
 test('a file that is something else is refused and left alone', async context => {
   for (const text of ['hello, this is a letter', 'short']) {
