@@ -68,7 +68,7 @@ export class Decoder {
       return this.keep()
     }
     if (have < this.frameLength) return this.keep()
-    this.bytes = chunk
+    if (this.bytes !== chunk) this.bytes = chunk
     this.first = chunk[at]!
     this.start = at
     this.bodyStart = at + this.headerLength

@@ -72,6 +72,8 @@ export class Connection implements Due {
   /** What waits for a batch, in order: packed acknowledgements, or whole packets. */
   heldBatches: number[] | null = null
   held: (number | Uint8Array)[] | null = null
+  /** How many of their places count. */
+  heldCount = 0
   /** QoS 2 identifiers from it that came on an earlier connection and wait for PUBREL. */
   carried: Set<number> | null = null
   /** QoS 1 and 2 messages from it whose acknowledgement is held. */

@@ -325,7 +325,7 @@ export class Forwarder {
       message.retain === retain &&
       (message === this.passing || message.expiresAtMs === NEVER_EXPIRES)
     ) {
-      this.buffers[index] = message.bytes
+      if (this.buffers[index] !== message.bytes) this.buffers[index] = message.bytes
       this.starts[index] = message.start
       this.ends[index] = message.end
       this.idAts[index] = message.packetIdAt

@@ -43,6 +43,59 @@ test('a message that is kept leaves DUP and its expiry interval behind', () => {
   assert.deepEqual(kept.payload, encodeUtf8('payload'))
 })
 
+/** As sockets give them: `slice` of a Buffer is a view. */
+for (const [what, retain, payloadBytes] of [
+  ['a small message', false, 30],
+  ['a retained message', true, 30],
+  ['a large message', false, 5000],
+] as const) {
+  test(`${what} from a Buffer is copied, and the Buffer left as it is`, () => {
+    const payload = new Uint8Array(payloadBytes).fill(7)
+    const packet = { type: 3, topic: 'a/topic', payload, qos: 1, retain, dup: false } as const
+    const frame = Buffer.from(encodePacket({ ...packet, packetId: 0x1234, properties: {} }, 4))
+    const before = Buffer.from(frame)
+    const bodyStart = frame.length > 129 ? 3 : 2
+    view.read(frame[0] ?? 0, frame, bodyStart, frame.length, 4)
+    const message = new Message()
+    message.load(view, frame, 0, 4)
+    message.topic = 'a/topic'
+    const kept = keptCopy(message)
+    assert.deepEqual(frame, before)
+    frame.fill(0xee)
+    assert.deepEqual(kept.payload, payload)
+    assert.notEqual(kept.bytes.buffer, frame.buffer)
+  })
+}
+
+test('small messages share a block, and none lies over another', () => {
+  const kept: Message[] = []
+  for (let i = 0; i < 200; i++) kept.push(keptCopy(small(i)))
+  for (const [i, message] of kept.entries()) {
+    assert.deepEqual(message.payload, new Uint8Array(i).fill(i))
+    assert.ok(message.bytes.length <= 2048)
+  }
+  assert.ok(new Set(kept.map(message => message.bytes)).size < 40)
+})
+
+function small(byteCount: number): Message {
+  const payload = new Uint8Array(byteCount).fill(byteCount)
+  const type = 3
+  const packet = {
+    type,
+    topic: 't',
+    payload,
+    qos: 1,
+    retain: false,
+    dup: false,
+    packetId: 1,
+  } as const
+  const frame = encodePacket({ ...packet, properties: {} }, 4)
+  view.read(frame[0] ?? 0, frame, byteCount > 122 ? 3 : 2, frame.length, 4)
+  const message = new Message()
+  message.load(view, frame, 0, 4)
+  return message
+}
+
 /** A message as it passes: a view on a chunk that holds other bytes before and behind it. */
 function pass(level: 4 | 5, qos: 0 | 1 | 2, lives: boolean): Message {
   const properties = level === 4 ? {} : { contentType: 'abc' }

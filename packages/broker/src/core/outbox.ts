@@ -2,6 +2,8 @@
 // What a turn has for one connection: slices of input chunks and of the turn's arena, in order.
 // They become one write when the turn ends; only then bytes are copied, and packet ids patched in.
 
+import { SHORT_BYTES } from './message.ts'
+
 const ARENA_BYTES = 256 * 1024
 const SLAB_BYTES = 128 * 1024
 /** A slice of at least this many bytes is written as it is when others go along. */
@@ -151,7 +153,7 @@ export class Output {
       const buffer = this.buffers[i] as Uint8Array
       const start = this.starts[i] as number
       const end = this.ends[i] as number
-      if (end - start > 64) {
+      if (end - start > SHORT_BYTES) {
         out.set(start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end), at)
         at += end - start
       } else {

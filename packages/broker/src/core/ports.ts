@@ -164,6 +164,10 @@ export interface StoredMessage {
   readonly id: number
   /** MQTT 5.0 frame (level 5) or 3.1.1 frame (level 4), normalised. */
   readonly frame: Uint8Array
+  /** Where it lies, for who would copy it and needs no view: `bytes[start, end)`. */
+  readonly bytes?: Uint8Array
+  readonly start?: number
+  readonly end?: number
   readonly protocolLevel: 4 | 5
   /** Wall time; 0 is never. */
   readonly expiresAtMs: number

@@ -3,6 +3,7 @@
 // without wildcards its own topic only, one with wildcards everything, by a generation number.
 
 import { decodeUtf8, encodeUtf8, isTopicName, PacketError, ReasonCode } from '@godwit/packet'
+import { copyOfBytes } from './plain.ts'
 import type { Session } from './session.ts'
 import type { Group } from './shared.ts'
 import type { Sleepers } from './sleepers.ts'
@@ -122,7 +123,7 @@ export class Router {
         return route
       }
     }
-    return this.remember(bytes.slice(start, end), hash, set)
+    return this.remember(copyOfBytes(bytes, start, end), hash, set)
   }
 
   /** @throws PacketError `topic-name-invalid` */

@@ -14,6 +14,10 @@ const FLUSH_BYTES = 256 * 1024
 /** What each connection may hold when all together hold too much. */
 const SHARE_WHEN_FULL_BYTES = 64 * 1024
 
+/** Of who has so many acknowledgements held the arrays are kept; who is idle needs none. */
+const FEW_HELD = 4
+const MANY_HELD = 64
+
 /** The batch of what waits for nothing. */
 export const NO_BATCH = 0
 
@@ -129,6 +133,7 @@ export class Sender {
   dropHeld(connection: Connection): void {
     connection.held = null
     connection.heldBatches = null
+    connection.heldCount = 0
     connection.heldPublishes = 0
   }
 
@@ -181,7 +186,7 @@ export class Sender {
   }
 
   private holds(connection: Connection): boolean {
-    return connection.held !== null && connection.held.length > 0
+    return connection.heldCount > 0
   }
 
   private hold(connection: Connection, what: number | Uint8Array, batch: number): void {
@@ -189,9 +194,10 @@ export class Sender {
       connection.held = []
       connection.heldBatches = []
     }
-    if (connection.held.length === 0) this.holding.push(connection)
-    connection.held.push(what)
-    connection.heldBatches.push(batch)
+    const index = connection.heldCount++
+    if (index === 0) this.holding.push(connection)
+    connection.held[index] = what
+    connection.heldBatches[index] = batch
     this.requestTurn()
   }
 
@@ -199,22 +205,28 @@ export class Sender {
     const held = connection.held
     const batches = connection.heldBatches
     if (held === null || batches === null) return
+    const count = connection.heldCount
     let released = 0
-    while (released < held.length && (batches[released] as number) <= this.durableBatch) {
-      const what = held[released++]
+    while (released < count && (batches[released] as number) <= this.durableBatch) {
+      const what = held[released] as number | Uint8Array
       if (typeof what === 'number') this.releaseAcknowledgement(connection, what)
-      else if (what !== undefined) this.writePacket(connection, what)
+      else this.writePacket(connection, what)
+      held[released++] = 0
     }
     // The first packet that an open connection gets is its CONNACK [MQTT-3.2.0-1].
     if (released > 0 && !connection.ready) this.becomeReady(connection)
-    if (released === held.length) {
-      held.length = 0
-      batches.length = 0
-      return
+    connection.heldCount = count - released
+    if (released < count) {
+      // `copyWithin` of an array asks for each property whether it is there.
+      for (let i = released; i < count; i++) {
+        held[i - released] = held[i] as number | Uint8Array
+        batches[i - released] = batches[i] as number
+      }
+      this.holding.push(connection)
+    } else if (count < FEW_HELD || count > MANY_HELD) {
+      connection.held = null
+      connection.heldBatches = null
     }
-    held.splice(0, released)
-    batches.splice(0, released)
-    this.holding.push(connection)
   }
 
   private releaseAcknowledgement(connection: Connection, packed: number): void {

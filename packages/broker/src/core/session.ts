@@ -59,43 +59,49 @@ export class Delivery implements StoredDelivery {
   }
 }
 
-/** First in, first out, in an array that is compacted now and then. */
+/** What is empty and larger than this gives its memory back. */
+const KEPT_ROOM = 64
+
+/**
+ * First in, first out, in an array that is compacted now and then. One that runs empty keeps a
+ * small array: a queue that is filled and emptied in each turn would make a new one each time.
+ */
 export class DeliveryQueue {
   private items: (Delivery | null)[] = []
   private head = 0
+  private tail = 0
 
   get length(): number {
-    return this.items.length - this.head
+    return this.tail - this.head
   }
 
   get last(): Delivery | null {
-    return this.items[this.items.length - 1] ?? null
+    return this.tail > this.head ? (this.items[this.tail - 1] as Delivery) : null
   }
 
   get first(): Delivery | null {
-    return this.head < this.items.length ? (this.items[this.head] as Delivery) : null
+    return this.head < this.tail ? (this.items[this.head] as Delivery) : null
   }
 
   push(delivery: Delivery): void {
-    this.items.push(delivery)
+    this.items[this.tail++] = delivery
   }
 
   /** Puts back what was taken out, before all others. */
   unshift(deliveries: readonly Delivery[]): void {
-    this.items = [...deliveries, ...this.items.slice(this.head)]
-    this.head = 0
+    this.take([...deliveries, ...this.items.slice(this.head, this.tail)])
   }
 
   shift(): Delivery | null {
-    if (this.head === this.items.length) return null
+    if (this.head === this.tail) return null
     const delivery = this.items[this.head] as Delivery
     this.items[this.head++] = null
-    if (this.head === this.items.length) {
-      this.items.length = 0
+    if (this.head === this.tail) {
       this.head = 0
-    } else if (this.head > 1024 && this.head * 2 > this.items.length) {
-      this.items = this.items.slice(this.head)
-      this.head = 0
+      this.tail = 0
+      if (this.items.length > KEPT_ROOM) this.items = []
+    } else if (this.head > 1024 && this.head * 2 > this.tail) {
+      this.take(this.items.slice(this.head, this.tail))
     }
     return delivery
   }
@@ -103,12 +109,17 @@ export class DeliveryQueue {
   /** Takes out all that `drop` says. */
   removeWhere(drop: (delivery: Delivery) => boolean): void {
     const kept: Delivery[] = []
-    for (let i = this.head; i < this.items.length; i++) {
+    for (let i = this.head; i < this.tail; i++) {
       const delivery = this.items[i] as Delivery
       if (!drop(delivery)) kept.push(delivery)
     }
-    this.items = kept
+    this.take(kept)
+  }
+
+  private take(items: (Delivery | null)[]): void {
+    this.items = items
     this.head = 0
+    this.tail = items.length
   }
 }
 

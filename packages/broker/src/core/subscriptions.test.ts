@@ -191,6 +191,15 @@ test('a route that was pushed out is told to ask again', () => {
   assert.equal(router.findTopic('a').topic, 'a')
 })
 
+test('a route keeps no view on the Buffer that its topic came in', () => {
+  const router = new Router(2, 10, 1000)
+  const chunk = Buffer.from('..a/b..')
+  const route = router.find(chunk, 2, 5)
+  chunk.fill(0)
+  assert.deepEqual([...route.topicBytes], [...Buffer.from('a/b')])
+  assert.equal(router.findTopic('a/b'), route)
+})
+
 for (const [topic, why] of [
   ['', 'is empty'],
   ['a/+', 'has a wildcard'],

@@ -78,7 +78,9 @@ export const UNEXPECTED: RecordSink = {
 const TEXT_BYTES_MAX = 65_535
 const NUMBER_BYTES_MAX = 8
 /** A text up to this is written by a loop when it is ASCII: client ids, mostly. */
-const SHORT_TEXT = 32
+const SHORT_TEXT = 24
+/** Bytes up to which a loop is faster than `set`, which needs a view. */
+const SHORT_DATA = 24
 const CAPACITY_BYTES = 64 * 1024
 /** What the count of a run can say, in two bytes. */
 const RUN_COUNT_MAX = 65_535
@@ -162,10 +164,16 @@ export class RecordWriter implements RecordSink {
     this.number(message.protocolLevel)
     this.number(message.expiresAtMs)
     this.text(message.publisher)
-    const frame = message.frame
-    this.data(frame)
+    const { bytes, start, end } = message
+    if (bytes === undefined || start === undefined || end === undefined) {
+      const { frame } = message
+      this.data(frame, 0, frame.length)
+      this.lastMessageBytes = frame.length
+    } else {
+      this.data(bytes, start, end)
+      this.lastMessageBytes = end - start
+    }
     this.lastMessageId = message.id
-    this.lastMessageBytes = frame.length
   }
 
   putDelivery(delivery: StoredDelivery): void {
@@ -365,11 +373,15 @@ export class RecordWriter implements RecordSink {
     return length
   }
 
-  private data(value: Uint8Array): void {
-    this.number(value.length)
-    this.claim(value.length)
-    this.bytes.set(value, this.length)
-    this.length += value.length
+  private data(from: Uint8Array, start: number, end: number): void {
+    const byteLength = end - start
+    this.number(byteLength)
+    this.claim(byteLength)
+    const bytes = this.bytes
+    const at = this.length
+    if (byteLength > SHORT_DATA) bytes.set(from.subarray(start, end), at)
+    else for (let i = 0; i < byteLength; i++) bytes[at + i] = from[start + i] as number
+    this.length = at + byteLength
   }
 
   private claim(byteCount: number): void {
