@@ -22,11 +22,16 @@ export interface BrokerEvents {
   published: [message: PublishedEvent]
   /** A message was lost; the first of its kind. All are counted in the ledger. */
   dropped: [event: { reason: string; clientId: string; topic: string }]
+  /** The disk of the store has little space left, is full, or has enough again. */
+  space: [event: { space: StoreSpace; freeBytes: number | null }]
   listening: [address: ListeningAddress]
   /** A hook, a listener or the store has failed. Without a listener it goes to the log only. */
   error: [error: Error]
   closed: []
 }
+
+/** `low`: everything is taken still. `full`: nothing that grows is. */
+export type StoreSpace = 'enough' | 'low' | 'full'
 
 export interface PublishedEvent {
   readonly clientId: string

@@ -10,7 +10,7 @@ export type {
   Store,
   StoreReader,
 } from './core/ports.ts'
-export type { BrokerEvents, FlappingEvent, PublishedEvent } from './events.ts'
+export type { BrokerEvents, FlappingEvent, PublishedEvent, StoreSpace } from './events.ts'
 export {
   type Credentials,
   PasswordFile,

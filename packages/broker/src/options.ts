@@ -8,6 +8,7 @@ import type { Hooks } from './hooks.ts'
 import { nearestName } from './nearest-name.ts'
 import type { DiskStoreOptions } from './store/disk.ts'
 import { SEGMENT_BYTES_MIN } from './store/segments.ts'
+import { shareOf } from './store/space.ts'
 
 /** What a store tells the broker. */
 export interface StoreOwner {
@@ -156,6 +157,7 @@ const STORE_NAMES: readonly (keyof DiskStoreOptions)[] = [
   'segmentBytes',
   'checkpointBytes',
   'checkpointMs',
+  'lowSpace',
 ]
 
 const SILENT: Log = { info: ignore, warn: ignore, error: ignore }
@@ -271,7 +273,7 @@ function checkStore(store: unknown): void {
     throw new OptionError('store', text)
   }
   checkNames('store', store, STORE_NAMES)
-  const { directory, salvage, segmentBytes, checkpointBytes, checkpointMs } =
+  const { directory, salvage, segmentBytes, checkpointBytes, checkpointMs, lowSpace } =
     store as Partial<DiskStoreOptions>
   check('store.directory', directory, 'string')
   if (directory === '') throw new OptionError('store.directory', 'expected a path, got ""')
@@ -280,6 +282,14 @@ function checkStore(store: unknown): void {
     within('store.segmentBytes', segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_MAX)
   if (checkpointBytes !== undefined) within('store.checkpointBytes', checkpointBytes, 1, COUNT_MAX)
   if (checkpointMs !== undefined) within('store.checkpointMs', checkpointMs, 1, TIMER_MS_MAX)
+  if (lowSpace !== undefined) checkSpace(lowSpace)
+}
+
+function checkSpace(threshold: unknown): void {
+  const isBytes = typeof threshold === 'number' && threshold >= 0 && threshold < COUNT_MAX
+  if (isBytes || (typeof threshold === 'string' && shareOf(threshold) !== null)) return
+  const text = `expected a number of bytes, or a share from '0%' to '100%', got ${show(threshold)}`
+  throw new OptionError('store.lowSpace', text)
 }
 
 function checkObject(option: string, value: unknown): void {

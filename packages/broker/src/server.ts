@@ -7,9 +7,9 @@ import type { Duplex } from 'node:stream'
 import { encodeUtf8, NO_PROPERTIES, type Properties, type QoS, ReasonCode } from '@godwit/packet'
 import { Broker as Core } from './core/broker.ts'
 import type { LedgerEntry } from './core/ledger.ts'
-import type { ClientView, Clock, Guard, Random, Wire } from './core/ports.ts'
+import type { ClientView, Clock, Guard, Random, Store, Wire } from './core/ports.ts'
 import { PacketDump } from './dump.ts'
-import { type BrokerEvents, EventTrace } from './events.ts'
+import { type BrokerEvents, EventTrace, type StoreSpace } from './events.ts'
 import { OpenGuard } from './guard/open.ts'
 import { ScramUsers } from './guard/scram-users.ts'
 import { HooksGuard } from './hooks.ts'
@@ -61,6 +61,9 @@ export interface BrokerStats {
   readonly messagesDropped: number
   readonly connectionsRefused: number
   readonly protocolErrors: number
+  /** What the disk of the store has left; null: not known, or there is no store. */
+  readonly storeFreeBytes: number | null
+  readonly storeSpace: StoreSpace
 }
 
 const TICK_MS = 100
@@ -107,6 +110,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   private closing: Promise<void> | null = null
   /** Nothing is taken any more: it would be in no store. */
   private ended = false
+  private space: StoreSpace = 'enough'
   private resolveClosed: () => void = () => undefined
 
   constructor(options: ResolvedOptions) {
@@ -237,6 +241,8 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
       messagesDropped: ledger.total,
       connectionsRefused: counters.connectionsRefused,
       protocolErrors: counters.protocolErrors,
+      storeFreeBytes: this.running().ports.store.freeBytes,
+      storeSpace: spaceOf(this.running().ports.store),
     }
   }
 
@@ -290,8 +296,18 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     })
     this.core = core
     core.start()
-    this.tick = setInterval(() => core.tick(), TICK_MS)
+    this.tick = setInterval(() => {
+      core.tick()
+      this.tellOfSpace(opened.store)
+    }, TICK_MS)
     this.tick.unref()
+  }
+
+  private tellOfSpace(store: Store): void {
+    const space = spaceOf(store)
+    if (space === this.space) return
+    this.space = space
+    this.emit('space', { space, freeBytes: store.freeBytes })
   }
 
   private makeGuard(): HooksGuard | null {
@@ -356,6 +372,11 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     if (this.startFailure !== null) throw this.startFailure
     throw new Error('the store is not open yet: await broker.ready first')
   }
+}
+
+function spaceOf({ full, low }: Store): StoreSpace {
+  if (full) return 'full'
+  return low ? 'low' : 'enough'
 }
 
 /** Every character is one of 62, each as likely as the others. */

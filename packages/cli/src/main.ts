@@ -124,6 +124,10 @@ function defineServe(program: Parser, run: (flags: ServeFlags) => Promise<void>)
     .option('--check', 'only tell whether the configuration is valid')
     .option('--data <directory>', 'where to store; none is in memory (default: ./data)')
     .option('--salvage', 'start without the records of a damaged log that cannot be read')
+    .option(
+      '--low-space <size>',
+      'warn with less free than this, e.g. 2g or 5% (default: 5%, or 1g)',
+    )
     .option('--dump', 'log every packet in and out')
     .option('--stats-interval <time>', 'how often $SYS is published, 0 is never (default: 10)')
     .option('--node-name <name>', 'name of this broker (default: that of the machine)')

@@ -102,3 +102,12 @@ for (const [flags, text] of [
     )
   })
 }
+
+test('--low-space is a size or a share, of a directory of data only', () => {
+  const storeOf = (lowSpace: string) => applyFlags(NONE, { data: 'd', lowSpace }).broker.store
+  assert.deepEqual(storeOf('2g'), { directory: 'd', lowSpace: 2 * 1024 ** 3 })
+  assert.deepEqual(storeOf('7.5%'), { directory: 'd', lowSpace: '7.5%' })
+  assert.throws(() => storeOf('101%'), /--low-space takes a size or up to 100%/)
+  assert.throws(() => storeOf('much'), /--low-space takes a size/)
+  assert.throws(() => applyFlags(NONE, { data: 'none', lowSpace: '1g' }), /--low-space needs a dir/)
+})

@@ -37,6 +37,7 @@ export interface ServeFlags {
   readonly proxyProtocol?: boolean
   readonly data?: string
   readonly salvage?: boolean
+  readonly lowSpace?: string
   readonly passwordFile?: string
   readonly allowAnonymous?: boolean
   readonly dump?: boolean
@@ -203,9 +204,22 @@ function storeWith(
 ): NonNullable<BrokerOptions['store']> {
   if (flags.data === '') usage('--data takes a directory or none, not ""')
   const store = flags.data === undefined ? (given ?? 'none') : storeOf(flags.data)
-  if (flags.salvage !== true) return store
-  if (typeof store !== 'object') usage('--salvage needs a directory of data')
-  return { ...store, salvage: true }
+  const { salvage, lowSpace } = flags
+  if (salvage !== true && lowSpace === undefined) return store
+  const flag = salvage === true ? '--salvage' : '--low-space'
+  if (typeof store !== 'object') usage(`${flag} needs a directory of data`)
+  return {
+    ...store,
+    ...(salvage === true ? { salvage } : {}),
+    ...(lowSpace === undefined ? {} : { lowSpace: spaceOf(lowSpace) }),
+  }
+}
+
+function spaceOf(text: string): number | `${number}%` {
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1]
+  if (percent === undefined) return parseSize('--low-space', text)
+  if (Number(percent) > 100) usage(`--low-space takes a size or up to 100%, not ${text}`)
+  return `${Number(percent)}%`
 }
 
 function splitFlag(flag: LimitFlag): Omit<LimitFlag, 'flags'> & { flags: string[] } {

@@ -1,7 +1,10 @@
 // A broker in a program: listeners, limits and times, events, dump, and how it closes.
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { createBroker, type ListeningAddress } from '@godwit/broker'
 import { PacketType } from '@godwit/packet'
@@ -81,6 +84,8 @@ for (const [what, options, option] of [
   ['too few iterations', { scram: { users: {}, iterations: 10 } }, 'scram.iterations'],
   ['a prefix with a wildcard', { responseTopicPrefix: 'a/#' }, 'responseTopicPrefix'],
   ['a store that is none', { store: 'disk' }, 'store'],
+  ['more than all space', { store: { directory: 'd', lowSpace: '101%' } }, 'store.lowSpace'],
+  ['less than no space', { store: { directory: 'd', lowSpace: -1 } }, 'store.lowSpace'],
 ] as const) {
   test(`${what} is refused before anything begins: ${option}`, () => {
     assert.throws(() => createBroker(options as object), { name: 'OptionError', option })
@@ -339,5 +344,23 @@ test('connectionsMax counts all listeners together', async () => {
     assert.equal(await third.next(), null)
     await clients[0]?.ping()
     for (const client of clients) client.destroy()
+  })
+})
+
+test('little space on the disk of the store is an event and in the numbers', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'godwit-space-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const lowSpace = '100%'
+  await withBroker({ store: { directory, lowSpace } }, async broker => {
+    const { space, freeBytes } = await nextEvent(broker, 'space')
+    assert.equal(space, 'low')
+    assert.equal(broker.stats().storeSpace, 'low')
+    assert.equal(broker.stats().storeFreeBytes, freeBytes)
+    assert.ok(freeBytes !== null && freeBytes > 0)
+  })
+  await withBroker({}, async broker => {
+    await broker.ready
+    assert.equal(broker.stats().storeSpace, 'enough')
+    assert.equal(broker.stats().storeFreeBytes, null)
   })
 })

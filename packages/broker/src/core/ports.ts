@@ -256,6 +256,10 @@ export interface Store {
   readonly dirty: boolean
   /** True: nothing may grow now (disk full): the core refuses with 0x97, deletes go on. */
   readonly full: boolean
+  /** True: there is little space left, and nothing is refused yet. */
+  readonly low: boolean
+  /** What the disk has left for it; null: not known, or it is on none. */
+  readonly freeBytes: number | null
   /** True: too much waits to be written: the core stops reading from publishers. */
   readonly congested: boolean
   /** At the end of a turn: begin to write the open batch, if nothing is being written. */

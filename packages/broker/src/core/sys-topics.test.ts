@@ -76,6 +76,21 @@ test("the origin's five topics and Mosquitto's are there from the beginning", ()
   assert.equal(all.get('uptime'), '0 seconds')
 })
 
+test('they say how much room the disk of the store has', () => {
+  const world = reporting()
+  assert.equal(report(world).has('godwit/store/free'), false, 'nobody knows it yet')
+  world.store.low = true
+  world.store.freeBytes = 12_345
+  world.advance(10_000)
+  const low = report(world)
+  assert.equal(number(low, 'godwit/store/low'), 1)
+  assert.equal(number(low, 'godwit/store/full'), 0)
+  assert.equal(number(low, 'godwit/store/free'), 12_345)
+  world.store.low = false
+  world.advance(10_000)
+  assert.equal(number(report(world), 'godwit/store/low'), 0)
+})
+
 test('they say how many are connected, subscribed, retained and lost', () => {
   const world = reporting()
   const [first] = [1, 2, 3].map(i => connectKept(world, `c${i}`))

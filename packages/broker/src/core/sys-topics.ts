@@ -78,7 +78,10 @@ export class SysTopics {
     this.set('bytes/received', counters.bytesReceived)
     this.set('bytes/sent', counters.bytesSent)
     this.set('retained messages/count', retainer.messages.count)
-    this.set('godwit/store/full', this.broker.ports.store.full ? 1 : 0)
+    const { full, low, freeBytes } = this.broker.ports.store
+    this.set('godwit/store/full', full ? 1 : 0)
+    this.set('godwit/store/low', low ? 1 : 0)
+    if (freeBytes !== null) this.set('godwit/store/free', freeBytes)
     this.set('store/messages/bytes', queues.totalBytes + retainer.messages.bytes)
     for (const reason of ledger.reasons()) {
       this.set(`godwit/dropped/${reason}`, ledger.totalOf(reason))

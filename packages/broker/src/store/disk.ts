@@ -14,6 +14,7 @@ import { pageOf } from './page-reader.ts'
 import type { PageRequest } from './page-writer.ts'
 import { RecordWriter } from './record-writer.ts'
 import type { Recovered } from './replica.ts'
+import { type SpaceThreshold, SpaceWatch } from './space.ts'
 import { nodeWorld, type StoreWorld } from './world.ts'
 
 /** Takes what the store has to say. */
@@ -43,6 +44,11 @@ export interface DiskStoreOptions {
   readonly checkpointBytes?: number
   /** The database takes over at the latest after this time. Default: 30 000. */
   readonly checkpointMs?: number
+  /**
+   * With less free space than this, bytes or a share such as '5%', there is a warning; 0: never.
+   * Default: 5 % of the file system, at most 1 GiB.
+   */
+  readonly lowSpace?: SpaceThreshold
 }
 
 const SEGMENT_BYTES = 16 * 1024 * 1024
@@ -135,6 +141,7 @@ export class DiskStore extends RecordWriter implements Store {
   private readonly lock: DirectoryLock
   private readonly checkpoint: Checkpoint
   private readonly log: Log
+  private readonly space: SpaceWatch
   private readonly world: StoreWorld
   private readonly limits: StoreLimits
   private readonly checkpointBytes: number
@@ -193,12 +200,21 @@ export class DiskStore extends RecordWriter implements Store {
         spareCount: SPARE_COUNT,
         freeMax: Math.ceil(this.checkpointBytes / segmentBytes) + 1,
         reached: world.reached,
+        rotated: () => void this.space.check(),
         shortage: short => this.shortage(short),
         failed: cause => this.fail(cause),
       },
       recovered.nextSegment,
       recovered.lastSequence,
     )
+    this.space = new SpaceWatch(world.fileSystem, this.directory, options.lowSpace ?? null, {
+      changed: (low, freeBytes, thresholdBytes) => {
+        const fields = { freeBytes, thresholdBytes }
+        if (low) messages.warn(fields, 'the disk of the store has little space left')
+        else messages.info(fields, 'the disk of the store has enough space again')
+      },
+      unknown: text => messages.warn({ cause: text }, 'the free space of the disk is not known'),
+    })
     checkpoint.listen({
       applied: (sequence, segment, reserved) => this.applied(sequence, segment, reserved),
       flushFailed: text => this.flushFailed(text),
@@ -213,6 +229,14 @@ export class DiskStore extends RecordWriter implements Store {
 
   get full(): boolean {
     return this.short || this.databaseFull || !this.reserved
+  }
+
+  get low(): boolean {
+    return this.space.low
+  }
+
+  get freeBytes(): number | null {
+    return this.space.freeBytes
   }
 
   get congested(): boolean {
@@ -236,6 +260,7 @@ export class DiskStore extends RecordWriter implements Store {
     const { directory, world } = this
     for (const path of [directory, dirname(directory)]) await world.fileSystem.syncDirectory(path)
     await this.checkpoint.begin(this.log.segmentNumber)
+    await this.space.begin()
     this.flushInTime()
     if (!recovered.reserved) {
       this.tellOfSpace(true)
@@ -274,6 +299,7 @@ export class DiskStore extends RecordWriter implements Store {
   async close(): Promise<void> {
     this.cancelTimer?.()
     this.cancelTimer = null
+    this.space.end()
     await this.drain()
     if (this.failure === null) {
       this.tell()

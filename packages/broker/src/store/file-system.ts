@@ -19,6 +19,13 @@ export interface File {
 /** `create` makes a new empty file, in place of one that is there. */
 export type OpenMode = 'read' | 'write' | 'create'
 
+export interface DiskSpace {
+  /** What an unprivileged process may still use. */
+  readonly freeBytes: number
+  /** Of the whole file system. */
+  readonly totalBytes: number
+}
+
 export interface FileSystem {
   open(path: string, mode: OpenMode): Promise<File>
   rename(from: string, to: string): Promise<void>
@@ -29,8 +36,7 @@ export interface FileSystem {
   syncDirectory(directory: string): Promise<void>
   /** With those above it; nothing when it is there. */
   makeDirectory(directory: string): Promise<void>
-  /** What an unprivileged process may still use. */
-  freeBytes(directory: string): Promise<number>
+  space(directory: string): Promise<DiskSpace>
   /** Calls back once. @returns what cancels it */
   after(delayMs: number, callback: () => void): () => void
 }
@@ -107,9 +113,9 @@ export const nodeFileSystem: FileSystem = {
   makeDirectory: async directory => {
     await fs.promises.mkdir(directory, { recursive: true, mode: DIRECTORY_PERMISSIONS })
   },
-  freeBytes: async directory => {
-    const { bavail, bsize } = await fs.promises.statfs(directory)
-    return bavail * bsize
+  space: async directory => {
+    const { bavail, blocks, bsize } = await fs.promises.statfs(directory)
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
   },
   after: (delayMs, callback) => {
     const timer = setTimeout(callback, delayMs)

@@ -54,6 +54,7 @@ export class Log {
       this.current = null
       segment = await this.segments.take(byteCount)
       this.current = segment
+      this.options.rotated()
     }
     const sequence = this.lastSequence + 1
     sealFrame(records.bytes, byteCount, segment.seed, sequence, records.count)

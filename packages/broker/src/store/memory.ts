@@ -18,6 +18,8 @@ export interface BatchOwner {
 
 export class MemoryStore implements Store {
   readonly full = false
+  readonly low = false
+  readonly freeBytes = null
   /** Sessions stay in the core. */
   readonly pages = false
   readonly congested = false

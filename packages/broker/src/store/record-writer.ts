@@ -16,7 +16,16 @@ import { StoreError } from './errors.ts'
 /** What can be done to the state: the Store without its reading and committing. */
 export type RecordSink = Omit<
   Store,
-  'openBatch' | 'dirty' | 'full' | 'congested' | 'commit' | 'load' | 'pages' | 'fetch'
+  | 'openBatch'
+  | 'dirty'
+  | 'full'
+  | 'low'
+  | 'freeBytes'
+  | 'congested'
+  | 'commit'
+  | 'load'
+  | 'pages'
+  | 'fetch'
 >
 
 /**

@@ -28,6 +28,8 @@ export interface SegmentOptions {
   /** Used segments beyond the prepared ones that are kept for later instead of being deleted. */
   readonly freeMax: number
   readonly reached: (point: CrashPoint) => void
+  /** Another segment is in use. */
+  readonly rotated: () => void
   /** There is no room for another segment, or there is again. */
   readonly shortage: (short: boolean) => void
   readonly failed: (cause: Error) => void

@@ -69,6 +69,8 @@ export class TestStore implements Store {
   openBatch = 1
   dirty = false
   full = false
+  low = false
+  freeBytes: number | null = null
   congested = false
   /** True: batches become durable only by `finish`. */
   slow = false

@@ -36,6 +36,8 @@ export class SimulatedStore implements Store {
   readonly pages: boolean
   openBatch = 1
   full = false
+  readonly low = false
+  readonly freeBytes = null
   congested = false
   durable: (batch: number) => void = () => undefined
   fetched: (page: StoredPage) => void = () => undefined

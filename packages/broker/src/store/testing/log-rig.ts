@@ -141,6 +141,7 @@ export class LogRig {
         spareCount: this.options.spareCount,
         freeMax: 2,
         reached: point => this.reached(point),
+        rotated: () => undefined,
         shortage: short => {
           this.short = short
         },

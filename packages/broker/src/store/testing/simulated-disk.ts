@@ -2,7 +2,7 @@
 // or torn at a crash, by sectors of 512 bytes; names that were not synced may come or go. It gives
 // short writes, ENOSPC and EIO when told. Operations end one by one, in an order of the seed.
 
-import type { File, FileSystem, OpenMode } from '../file-system.ts'
+import type { DiskSpace, File, FileSystem, OpenMode } from '../file-system.ts'
 import { SeededRandom } from './random.ts'
 
 export const SECTOR_BYTES = 512
@@ -418,8 +418,9 @@ class Mount implements FileSystem {
     return Promise.resolve()
   }
 
-  freeBytes(): Promise<number> {
-    return Promise.resolve(this.disk.freeSectors() * SECTOR_BYTES)
+  space(): Promise<DiskSpace> {
+    const freeBytes = this.disk.freeSectors() * SECTOR_BYTES
+    return Promise.resolve({ freeBytes, totalBytes: this.disk.capacityBytes })
   }
 
   after(delayMs: number, callback: () => void): () => void {
