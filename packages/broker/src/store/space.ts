@@ -1,4 +1,4 @@
-// Watches how much room the disk has left: asked for at each new segment of the log and from time to
+// Watches how much room the disk has left: asked at each new segment of the log and from time to
 // time, so that somebody hears of it before the disk is full.
 
 import { textOf } from './errors.ts'
