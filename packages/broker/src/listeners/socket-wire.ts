@@ -4,6 +4,7 @@
 // bench (idle connections): closures instead cost 200 to 600 bytes per connection more.
 
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import type { Origin, Wire } from '../core/ports.ts'
 import type { Linger } from './linger.ts'
 import type { ListenerHost, Receiver } from './listener.ts'
@@ -26,6 +27,7 @@ export function openSocket(socket: Socket, origin: Origin, host: ListenerHost): 
   socket.on('end', onEnd)
   socket.on('drain', onDrain)
   socket.on('data', onData)
+  wired.push = push
 }
 
 class SocketWire implements Wire {
@@ -102,6 +104,29 @@ class SocketWire implements Wire {
     this.waits = false
     this.receiver?.drained()
   }
+}
+
+const pushToStream = Readable.prototype.push
+
+/**
+ * Takes a chunk before the stream does, which would only emit it again. Whatever is not plain (the
+ * end, reading that is paused, chunks that wait) goes the stream's way, and comes by `onData`; so
+ * would everything if a version of Node did not call `push`.
+ * bench (`one at a time, 100 pairs` of the yardstick): a bare relay takes 9.4 us a message so, and
+ * 11.1 us by 'data'.
+ */
+function push(this: WiredSocket, chunk: unknown, encoding?: BufferEncoding): boolean {
+  const receiver = this[WIRE]?.receiver
+  if (
+    receiver &&
+    chunk instanceof Uint8Array &&
+    this.readableFlowing === true &&
+    this.readableLength === 0
+  ) {
+    receiver.bytes(chunk)
+    return true
+  }
+  return pushToStream.call(this, chunk, encoding)
 }
 
 function onData(this: WiredSocket, chunk: Buffer): void {
