@@ -4,9 +4,9 @@
 // and for development.
 import { readFileSync, rmSync } from 'node:fs'
 import { join, posix, relative, sep } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { ROOT } from './sources.js'
+import { compact, numbersOf } from './web-compact.js'
 import { visibleNames } from './web-names.js'
 
 const CLIENT = 'packages/client/dist'
@@ -20,16 +20,16 @@ const LOADS_PARTS = "(await import('../parts.js')).AllParts"
 /** The client needs only the reading half of it, the parts only the writing one. */
 const Copied = [`${PACKET}/auth.js`]
 
-/** Exported tables whose values are numbers: `Table.NAME` becomes the number. */
-const Tables = {
-  [`${PACKET}/constants.js`]: ['PacketType', 'PropertyId', 'ReasonCode', 'ReturnCode'],
-  [`${CLIENT}/limits.js`]: ['Limits'],
-  [`${CLIENT}/link.js`]: ['LinkState', 'LinkAction'],
-  [`${CLIENT}/outgoing.js`]: ['Stage'],
-  [`${CLIENT}/session.js`]: ['Accepted'],
-  [`${CLIENT}/store.js`]: ['RecordKind'],
-  [`${CLIENT}/wanted.js`]: ['WantedState'],
-}
+/** The modules whose exported numbers are put in place. */
+const Tables = [
+  `${PACKET}/constants.js`,
+  `${CLIENT}/limits.js`,
+  `${CLIENT}/link.js`,
+  `${CLIENT}/outgoing.js`,
+  `${CLIENT}/session.js`,
+  `${CLIENT}/store.js`,
+  `${CLIENT}/wanted.js`,
+]
 
 /** What applications see beyond the declarations of the entry: packets, and errors of the codec. */
 const Shown = [`${PACKET}/packets.d.ts`, `${PACKET}/errors.d.ts`]
@@ -46,18 +46,15 @@ const Outside = [
 
 const IMPORT = /^import (?:\{ ([^}]*) \} from )?'([^']+)';$/gm
 const EXPORT = /^export (?:async )?(?:class|function\*?|const|let) (\w+)/gm
-/** A field without a value: the constructor gives it one. */
-const FIELD = /^ {4}\w+;\n/gm
-const PICKED = /^const \{ (.*) \} = (\w+);$/gm
 
 /** @typedef {import('esbuild').Plugin} Plugin */
-/** @typedef {Map<string, ReadonlyMap<string, number>>} Numbers */
+/** @typedef {import('./web-compact.js').Numbers} Numbers */
 /** @typedef {{ path: string, name: string }} Shared a name that the parts get from the rest */
 
 /** @returns {Promise<void>} */
 export async function buildForWeb() {
   rmSync(join(ROOT, FOLDER), { recursive: true, force: true })
-  const numbers = await numbersOfTables()
+  const numbers = await numbersOf(Tables)
   const names = [...visibleNames(`${CLIENT}/browser.d.ts`, Shown, Outside)]
   /** @type {import('esbuild').BuildOptions & { metafile: true }} */
   const options = {
@@ -74,16 +71,17 @@ export async function buildForWeb() {
     metafile: true,
     logLevel: 'warning',
   }
-  const compact = compactWith(numbers)
+  /** @type {(text: string) => string} */
+  const shorten = text => compact(text, numbers)
   const first = { ...options, entryPoints: [ENTRY], outfile: `${FOLDER}/client.js` }
-  const { metafile } = await build({ ...first, write: false, plugins: [loads(compact)] })
+  const { metafile } = await build({ ...first, write: false, plugins: [loads(shorten)] })
   const inner = new Set(Object.keys(metafile.inputs).filter(path => !Copied.includes(path)))
   const { shared, outer } = partition(inner, numbers)
   // With imports of their own the parts would make bundlers cut the rest in two, and two files are
   // larger than one. So they are given what they share with it.
   const { mangleCache } = await build({
     ...first,
-    plugins: [loads(text => handOver(compact(text), shared))],
+    plugins: [loads(text => handOver(shorten(text), shared))],
   })
   await build({
     ...options,
@@ -94,41 +92,8 @@ export async function buildForWeb() {
     globalName: 'parts',
     banner: { js: 'export default shared=>{' },
     footer: { js: 'return parts.AllParts}' },
-    plugins: [takes(shared, outer, compact)],
+    plugins: [takes(shared, outer, shorten)],
   })
-}
-
-/** @returns {Promise<Numbers>} */
-async function numbersOfTables() {
-  /** @type {Numbers} */
-  const numbers = new Map()
-  for (const [path, names] of Object.entries(Tables)) {
-    /** @type {Record<string, Record<string, number>>} */
-    const module = await import(pathToFileURL(join(ROOT, path)).href)
-    for (const name of names) numbers.set(name, new Map(Object.entries(module[name] ?? {})))
-  }
-  return numbers
-}
-
-/**
- * @param {Numbers} numbers
- * @returns {(text: string) => string} makes a compiled module compact
- */
-function compactWith(numbers) {
-  const member = new RegExp(`(?<![.\\w])(${[...numbers.keys()].join('|')})\\.(\\w+)`, 'g')
-  return text =>
-    text
-      .replace(FIELD, '')
-      .replace(PICKED, (all, picked, table) => {
-        const values = numbers.get(table)
-        if (values === undefined) return all
-        return picked.replace(
-          /(\w+),? ?/g,
-          (/** @type {string} */ _, /** @type {string} */ name) =>
-            `const ${name} = ${values.get(name)};`,
-        )
-      })
-      .replace(member, (all, table, name) => String(numbers.get(table)?.get(name) ?? all))
 }
 
 /**
@@ -141,9 +106,11 @@ function partition(inner, numbers) {
   const outer = new Set([PARTS])
   /** @type {Map<string, Shared>} */
   const shared = new Map()
+  /** @type {(name: string) => boolean} */
+  const isShared = name => !numbers.tables.has(name) && !numbers.constants.has(name)
   for (const path of outer) {
     for (const { names, target } of importsOf(path)) {
-      for (const name of names.filter(each => !numbers.has(each))) {
+      for (const name of names.filter(isShared)) {
         const from = target === PACKET_INDEX ? packetFileOf(name) : target
         if (inner.has(from)) shared.set(`${from} ${name}`, { path: from, name })
         else outer.add(from)
