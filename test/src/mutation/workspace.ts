@@ -49,9 +49,10 @@ export class Workspace {
       symlinkSync(to, join(modules, '@godwit', name))
     }
     cpSync(join(ROOT, 'package.json'), join(this.directory, 'package.json'))
-    cpSync(join(ROOT, 'test/dist/simulation'), join(this.directory, 'test/dist/simulation'), {
-      recursive: true,
-    })
+    for (const name of ['simulation', 'support']) {
+      const from = join(ROOT, 'test/dist', name)
+      cpSync(from, join(this.directory, 'test/dist', name), { recursive: true })
+    }
   }
 
   /** Puts the changed source in the place of what was compiled. @returns how to take it back */
