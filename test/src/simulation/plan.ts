@@ -1,7 +1,12 @@
 // What a run is like, drawn from its seed: who takes part, which limits the broker has, and what
 // goes wrong. Each kind of fault is there in some runs only, so that runs differ in kind.
 
-import { DEFAULT_LIMITS, type Limits } from '@godwit/broker/core/limits'
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_PAGING,
+  type Limits,
+  type Paging,
+} from '@godwit/broker/core/limits'
 import type { StoreLimits } from '@godwit/broker/store/disk'
 import type { ProtocolLevel } from '@godwit/packet'
 import type { NetworkOptions } from './world/link.ts'
@@ -44,6 +49,7 @@ export interface Plan {
   readonly clients: readonly ClientPlan[]
   readonly safetyMs: number
   readonly limits: Limits
+  readonly paging: Paging
   readonly latencyMsMax: number
   readonly tracePackets: boolean
   readonly network: NetworkOptions
@@ -110,6 +116,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
     disk,
     guard,
     embedMs: some(0.3, 50, 2000),
+    paging: random.chance(0.6) ? smallPages(random) : DEFAULT_PAGING,
     crashMs,
     latencyMsMax,
     syncFailMs: disk !== null && crashMs > 0 ? some(0.2, 5000, 20_000) : 0,
@@ -161,6 +168,18 @@ function diskPlanOf(random: SeededRandom, latencyMsMax: number, crashes: boolean
     },
     shortWriteChance: random.pick([0, 0, 0.2]),
     pointChance: crashes ? random.pick([0, 0.5, 0.9]) : 0,
+  }
+}
+
+/** Queues are read in many pages. */
+function smallPages(random: SeededRandom): Paging {
+  const inMemoryMax = random.pick([4, 10, 40])
+  return {
+    inMemoryMax,
+    firstPage: random.between(1, inMemoryMax / 2),
+    page: random.between(1, inMemoryMax / 2),
+    refillAt: random.between(0, inMemoryMax / 4),
+    oldest: random.pick([1, 3, 20]),
   }
 }
 

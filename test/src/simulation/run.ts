@@ -100,6 +100,7 @@ class Simulation {
     })
     const options = {
       limits,
+      paging: plan.paging,
       tracePackets,
       guard: plan.guard,
     }

@@ -24,7 +24,7 @@ import { refuseConnect, refuseUnreadable } from './handlers/connect.ts'
 import { handleFrame } from './handlers/frame.ts'
 import { expiryOf, ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
-import type { Limits } from './limits.ts'
+import { DEFAULT_PAGING, type Limits, type Paging } from './limits.ts'
 import type { Message } from './message.ts'
 import type { ClientView, Ports, StoredPage, Wire } from './ports.ts'
 import { Queues } from './queues.ts'
@@ -45,6 +45,8 @@ export interface CoreOptions {
   readonly statsIntervalSeconds: number
   /** What a client that asks for Response Information gets, before its client id; null: nothing. */
   readonly responseTopicPrefix: string | null
+  /** Only the simulation gives others. */
+  readonly paging?: Paging
 }
 
 /** A message of an embedder or of the broker itself. */
@@ -64,6 +66,7 @@ export class Broker implements ConnectionOwner {
   readonly ports: Ports
   readonly limits: Limits
   readonly options: CoreOptions
+  readonly paging: Paging
   readonly counters: Counters = new Counters()
   readonly ledger: Ledger
   readonly router: Router
@@ -102,6 +105,7 @@ export class Broker implements ConnectionOwner {
     this.ports = ports
     this.limits = limits
     this.options = options
+    this.paging = options.paging ?? DEFAULT_PAGING
     this.nowMs = ports.clock.monotonicMs()
     this.startedAtMs = this.nowMs
     this.rateWindowAtMs = this.nowMs

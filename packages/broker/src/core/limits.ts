@@ -6,8 +6,26 @@ export const POOLED_OUTPUTS_MAX = 1024
 /** A reason string may quote what the peer sent; a longer one is left out. */
 export const REASON_PACKET_BYTES_MAX = 1024
 
-/** Messages of one persistent session in memory that are not in flight; the others are on disk. */
-export const QUEUED_IN_MEMORY_MAX = 1024
+/** How the queues of kept sessions are read from the store, in messages. */
+export interface Paging {
+  /** Of one session in memory that are not in flight; the others are on disk. */
+  readonly inMemoryMax: number
+  /** When its client returns. */
+  readonly firstPage: number
+  readonly page: number
+  /** With no more than these in memory the next page is asked for. */
+  readonly refillAt: number
+  /** The oldest of a full queue, which are known in memory. */
+  readonly oldest: number
+}
+
+export const DEFAULT_PAGING: Paging = {
+  inMemoryMax: 1024,
+  firstPage: 256,
+  page: 512,
+  refillAt: 256,
+  oldest: 64,
+}
 
 /** Full queues of sleeping sessions whose oldest messages are known in memory. */
 export const SLEEPERS_LOOKED_INTO_MAX = 1000

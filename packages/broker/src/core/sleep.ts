@@ -16,10 +16,7 @@ import { hasWildcard, Subscription } from './subscriptions.ts'
 import { deliveryOf } from './tails.ts'
 
 /** Of a session that wakes; the rest follows page by page. */
-const FIRST_PAGE_MESSAGES = 256
 const FIRST_PAGE_BYTES = 512 * 1024
-/** The oldest messages of a full queue that are asked for at once, to be dropped one by one. */
-const OLDEST_MESSAGES = 64
 const SLOTS_PER_TICK = 100_000
 /** Sessions that end, or are asked for their will, in one tick. */
 const ENDS_PER_TICK = 2000
@@ -299,8 +296,8 @@ export class Sleep {
     const ticket = this.ask(page => this.woken(slot, page))
     this.wakings.set(slot, { ticket, connection, cameMs: this.nowMs, ends })
     const storedId = this.sleepers.storedId.get(slot)
-    const { store } = this.broker.ports
-    store.fetch(ticket, storedId, 0, FIRST_PAGE_MESSAGES, FIRST_PAGE_BYTES)
+    const { ports, paging } = this.broker
+    ports.store.fetch(ticket, storedId, 0, paging.firstPage, FIRST_PAGE_BYTES)
   }
 
   private woken(slot: number, page: StoredPage): void {
@@ -433,7 +430,7 @@ export class Sleep {
       if (!this.isFull(slot, byteLength, 0)) return true
       if (head.ticket === 0 && !this.askHead(slot, head)) return false
     }
-    return !this.isFull(slot, byteLength, OLDEST_MESSAGES)
+    return !this.isFull(slot, byteLength, this.broker.paging.oldest)
   }
 
   private headOf(slot: number): Head {
@@ -455,7 +452,8 @@ export class Sleep {
     if (this.sleepers.messages.get(slot) === 0) return false
     head.ticket = this.ask(page => this.headCame(slot, head, page))
     const storedId = this.sleepers.storedId.get(slot)
-    this.broker.ports.store.fetch(head.ticket, storedId, 0, OLDEST_MESSAGES, FIRST_PAGE_BYTES)
+    const { ports, paging } = this.broker
+    ports.store.fetch(head.ticket, storedId, 0, paging.oldest, FIRST_PAGE_BYTES)
     return true
   }
 

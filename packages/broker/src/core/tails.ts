@@ -4,14 +4,10 @@
 import type { Broker } from './broker.ts'
 import { storedMessage } from './keep.ts'
 import type { DropReason } from './ledger.ts'
-import { QUEUED_IN_MEMORY_MAX } from './limits.ts'
 import type { StoredEntry, StoredPage } from './ports.ts'
 import { Delivery, DeliveryQueue, type Session, Tail } from './session.ts'
 
-const PAGE_MESSAGES = 512
 const PAGE_BYTES = 1024 * 1024
-/** With no more than these in memory the next page is asked for. */
-const REFILL_AT = 256
 
 export class Tails {
   private readonly broker: Broker
@@ -23,7 +19,7 @@ export class Tails {
   /** Whether what comes next stays out of memory. */
   isLong(session: Session): boolean {
     if (!this.broker.ports.store.pages) return false
-    return (session.queue?.length ?? 0) >= QUEUED_IN_MEMORY_MAX
+    return (session.queue?.length ?? 0) >= this.broker.paging.inMemoryMax
   }
 
   /** Puts a message at the end: into the store, and into memory when it is next after the page. */
@@ -34,7 +30,8 @@ export class Tails {
     const { byteLength } = delivery.message
     session.queuedMessages++
     session.queuedBytes += byteLength
-    if (tail.arrivals !== null && tail.arrivals.length >= QUEUED_IN_MEMORY_MAX) this.spill(tail)
+    const { inMemoryMax } = this.broker.paging
+    if (tail.arrivals !== null && tail.arrivals.length >= inMemoryMax) this.spill(tail)
     if (tail.arrivals !== null) {
       tail.arrivals.push(delivery)
       this.broker.queues.totalBytes += byteLength
@@ -50,11 +47,11 @@ export class Tails {
   refill(session: Session): void {
     const { tail } = session
     if (tail === null || tail.ticket !== 0) return
-    if ((session.queue?.length ?? 0) > REFILL_AT) return
-    const { sleep, ports } = this.broker
+    const { sleep, ports, paging } = this.broker
+    if ((session.queue?.length ?? 0) > paging.refillAt) return
     tail.ticket = sleep.ask(page => this.filled(session, page))
-    if (tail.messages <= PAGE_MESSAGES) tail.arrivals = []
-    ports.store.fetch(tail.ticket, session.storedId, tail.after + 1, PAGE_MESSAGES, PAGE_BYTES)
+    if (tail.messages <= paging.page) tail.arrivals = []
+    ports.store.fetch(tail.ticket, session.storedId, tail.after + 1, paging.page, PAGE_BYTES)
   }
 
   /** A whole session has been fetched: what is in the first page, and how much comes after it. */

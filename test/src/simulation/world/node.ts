@@ -4,7 +4,7 @@
 import { Broker, type PublishOptions } from '@godwit/broker/core/broker'
 import { type Connection, ConnectionState } from '@godwit/broker/core/connection'
 import type { LedgerEntry } from '@godwit/broker/core/ledger'
-import type { Limits } from '@godwit/broker/core/limits'
+import type { Limits, Paging } from '@godwit/broker/core/limits'
 import type { Clock, Random, Store, Trace } from '@godwit/broker/core/ports'
 import type { GuardPlan } from '../plan.ts'
 import { LateGuard } from './late-guard.ts'
@@ -46,6 +46,7 @@ export interface Witness {
 
 export interface NodeOptions {
   readonly limits: Limits
+  readonly paging: Paging
   /** Watch each packet: takes the short way of QoS 0 from the core. */
   readonly tracePackets: boolean
   readonly guard: GuardPlan | null
@@ -180,7 +181,12 @@ export class BrokerNode {
         trace: this.#trace(),
       },
       this.#options.limits,
-      { version: '0', statsIntervalSeconds: 0, responseTopicPrefix: null },
+      {
+        version: '0',
+        statsIntervalSeconds: 0,
+        responseTopicPrefix: null,
+        paging: this.#options.paging,
+      },
     )
     this.broker = broker
     this.#witness.started()
