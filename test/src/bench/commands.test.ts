@@ -16,12 +16,14 @@ function file(name: string): string {
   return join(folder, name)
 }
 
-/** Runs a tester against a broker of its own. */
+/** Runs a tester against a broker of its own. `{name}` is a file in our folder. */
 async function bench(words: string, listen: ListenOptions = {}): Promise<CommandResult> {
   let result: CommandResult | undefined
   await withBroker({}, async broker => {
     const { port } = await broker.listen({ port: 0, ...listen })
-    const typed = words.split(' ').map(word => word.replace('PORT', String(port)))
+    const typed = words.split(' ').map(word => {
+      return word.replace('PORT', String(port)).replace(/\{(.*)\}/, (_, name) => file(name))
+    })
     result = await godwit('bench', ...typed)
   })
   assert.ok(result !== undefined)
@@ -41,7 +43,7 @@ test('ping prints what the Go program printed: times, messages, messages/sec', a
 })
 
 test('load writes JSON, CSV and a log of histograms, and report renders them again', async () => {
-  const outputs = `--output ${file('a.json')} --csv ${file('a.csv')} --hdr ${file('a.hdr')}`
+  const outputs = `--output {a.json} --csv {a.csv} --hdr {a.hdr}`
   const options = `load -p PORT -h 127.0.0.1 --conns 4 --rate 200/s --duration 2500ms ${outputs}`
   const { code, output, errors } = await bench(`${options} --slo delivery.lost==0`)
   assert.equal(code, 0, errors)
@@ -126,8 +128,8 @@ test('Ctrl-C ends the run and its report is still written', async () => {
 
 test('two results are compared with a verdict, and a limit for a change ends with 4', async () => {
   const options = 'load -p PORT -h 127.0.0.1 --conns 4 --messages 200 --trials 3'
-  const small = await bench(`${options} --size 64 --output ${file('small.json')}`)
-  const large = await bench(`${options} --size 4k --output ${file('large.json')}`)
+  const small = await bench(`${options} --size 64 --output {small.json}`)
+  const large = await bench(`${options} --size 4k --output {large.json}`)
   assert.deepEqual([small.code, large.code], [0, 0])
   const words = [file('small.json'), file('large.json'), '--html', file('d.html')]
   const { code, output } = await godwit('bench', 'compare', ...words)
@@ -161,10 +163,10 @@ test('over TLS with an authority of our own, and not without it', async () => {
   const { ca, server } = await makeCertificates()
   writeFileSync(file('ca.pem'), ca)
   const words = 'load -L mqtts://localhost:PORT --conns 4 --messages 50 --qos 1'
-  const trusted = await bench(`${words} --cafile ${file('ca.pem')}`, { tls: server })
+  const trusted = await bench(`${words} --cafile {ca.pem}`, { tls: server })
   assert.equal(trusted.code, 0, trusted.errors)
   assert.match(trusted.output, /100 received/)
-  const web = await bench(`${words.replace('mqtts', 'wss')} --cafile ${file('ca.pem')}`, {
+  const web = await bench(`${words.replace('mqtts', 'wss')} --cafile {ca.pem}`, {
     tls: server,
     ws: true,
   })

@@ -31,12 +31,12 @@ printf '%s\\n' "\${COMPREPLY[@]}"`
 
 /** A zsh at a pseudo-terminal, whose compadd writes down what it is given. */
 const ZSH_CAPTURE = `zmodload zsh/zpty || exit 3
-export OFFERED=$1/offered
+export CAPTURE=$1 OFFERED=$1/offered
 : > $OFFERED
 print -r -- '
 PROMPT=
 LISTMAX=10000
-fpath=('\${(qq)1}' $fpath)
+fpath=("$CAPTURE" $fpath)
 autoload -Uz compinit; compinit -u -D
 bindkey "^I" complete-word
 zstyle ":completion:*" insert-tab false
@@ -53,7 +53,7 @@ comppostfuncs=(leave)
 print rea\\dy
 ' > $1/init
 zpty shell zsh -f -i
-zpty -w shell "source \${(qq)1}/init"
+zpty -w shell 'source "$CAPTURE/init"'
 while zpty -r shell line; do [[ $line == *ready* ]] && break; done
 zpty -w -n shell "$2"$'\\t'
 while zpty -r shell line; do :; done

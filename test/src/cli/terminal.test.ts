@@ -70,13 +70,13 @@ test('TLS: who has signed the certificate, and for whom it is', async context =>
   assert.equal((await pub(here, '--cafile', ca)).code, 0)
   assert.equal((await pub(here, '--capath', folder)).code, 0)
   const unsigned = await pub(here, '--cafile', wrongCa)
-  assert.equal(unsigned.code, 1)
+  assert.equal(unsigned.code, 8)
   assert.match(unsigned.stderr, /^Error: .*(?:certificate|signature)/)
   const misnamed = await pub(far, '--cafile', ca)
-  assert.equal(misnamed.code, 1)
+  assert.equal(misnamed.code, 8)
   assert.match(misnamed.stderr, /far\.invalid/)
   assert.equal((await pub(far, '--cafile', ca, '--insecure')).code, 0)
-  assert.equal((await pub(far, '--cafile', wrongCa, '--insecure')).code, 1)
+  assert.equal((await pub(far, '--cafile', wrongCa, '--insecure')).code, 8)
 })
 
 test('colours are for terminals, and for those who want them', async context => {

@@ -2,12 +2,13 @@
 // whatever listens at the other end.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createTcpServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
+import { createServer as createTlsServer } from 'node:tls'
 import { type BrokerServer, createBroker } from '@godwit/broker'
 import { Authority } from '../support/certificates.ts'
 import { run } from './godwit.ts'
@@ -46,7 +47,6 @@ before(async () => {
     far: { tls: far },
     expired: { tls: expired },
     mutual: { tls: { ...good, caFile } },
-    new: { tls: { ...good, minVersion: 'TLSv1.3' } },
   } as const
   const ports: Record<string, string> = {}
   for (const [name, listener] of Object.entries(listeners)) {
@@ -61,44 +61,65 @@ after(async () => {
 })
 
 /** `{name}` stands for a file, `:name` at the end of a word for a port. */
-async function errorOf(words: string, port: string): Promise<string> {
+async function errorOf(words: string, port: string, expected = 1): Promise<string> {
   const { folder = '' } = world ?? {}
   const args = words.split(' ').filter(word => word !== '')
   const filled = args.map(word => word.replace(/\{(.*)\}/, (_, name: string) => join(folder, name)))
   const to = ['-h', 'localhost', '-p', port, '-t', 'a', '-m', 'x']
   const { code, stdout, stderr } = await run(['pub', ...to, ...filled])
-  assert.equal(code, 1, stderr)
+  assert.equal(code, expected, stderr)
   assert.equal(stdout, '')
   assert.doesNotMatch(stderr, /error:0|routines|\.c:\d/, 'nothing of OpenSSL')
   return stderr
 }
 
-for (const [name, options, said] of [
-  ['plain', '--cafile {ca.pem}', /expected a TLS handshake from .*closed.*: try without TLS/],
-  ['ws', '--cafile {ca.pem}', /expected TLS from .*answered something else: try without TLS/],
-  ['ws', '--ws --cafile {ca.pem}', /expected TLS from .*answered something else: try without TLS/],
-  ['tls', '--tls', /nobody in the certificates that Node trusts has signed .*--cafile/],
-  ['tls', '--cafile {other.pem}', /nobody in .*other\.pem has signed the certificate of localhost/],
-  ['wss', '--ws --cafile {other.pem}', /nobody in .*other\.pem has signed the certificate/],
+/** With Mosquitto's exit codes: 8 TLS, 7 the connection was lost, 1 anything else. */
+for (const [name, options, expected, said] of [
+  ['plain', '--cafile {ca.pem}', 8, /expected a TLS handshake from .*closed.*: try without TLS/],
+  ['ws', '--cafile {ca.pem}', 8, /expected TLS from .*answered something else: try without TLS/],
+  [
+    'ws',
+    '--ws --cafile {ca.pem}',
+    8,
+    /expected TLS from .*answered something else: try without TLS/,
+  ],
+  ['tls', '--tls', 8, /nobody in the certificates that Node trusts has signed .*--cafile/],
+  [
+    'tls',
+    '--cafile {other.pem}',
+    8,
+    /nobody in .*other\.pem has signed the certificate of localhost/,
+  ],
+  ['wss', '--ws --cafile {other.pem}', 8, /nobody in .*other\.pem has signed the certificate/],
   [
     'far',
     '--cafile {ca.pem}',
+    8,
     /certificate of .* is for DNS:far\.invalid, not for localhost: give/,
   ],
-  ['expired', '--cafile {ca.pem}', /the certificate of localhost:\d+ has expired/],
-  ['mutual', '--cafile {ca.pem}', /wants a certificate of this client that it trusts: see --cert/],
-  ['new', '--cafile {ca.pem} --tls-version tlsv1.2', /does not do tlsv1\.2: try another/],
-  ['tls', '--psk 00ff --psk-identity me', /nothing in common in the TLS handshake .*--psk/],
-  ['tls', '', /expected CONNACK from .*closed the connection without a word: try --tls .*, --ws/],
-  ['ws', '', /expected CONNACK from .*closed the connection without a word/],
-  ['wss', '--cafile {ca.pem}', /expected CONNACK from .*: try --ws if it has WebSockets$/],
-  ['plain', '--ws', /expected a WebSocket at .*closed the connection: try without --ws/],
-  ['wss', '--ws', /expected a WebSocket at .*closed the connection: .*wss:\/\/ if it has TLS/],
-  ['tls', '--ws --cafile {ca.pem}', /expected a WebSocket at .*: try without --ws/],
-  ['ws', '--ws-path /live', /expected a WebSocket at .*\/live, got HTTP status 404: --ws-path/],
+  ['expired', '--cafile {ca.pem}', 8, /the certificate of localhost:\d+ has expired/],
+  [
+    'mutual',
+    '--cafile {ca.pem}',
+    7,
+    /wants a certificate of this client that it trusts: see --cert/,
+  ],
+  ['tls', '--psk 00ff --psk-identity me', 8, /nothing in common in the TLS handshake .*--psk/],
+  [
+    'tls',
+    '',
+    7,
+    /expected CONNACK from .*closed the connection without a word: try --tls .*, --ws/,
+  ],
+  ['ws', '', 7, /expected CONNACK from .*closed the connection without a word/],
+  ['wss', '--cafile {ca.pem}', 7, /expected CONNACK from .*: try --ws if it has WebSockets$/],
+  ['plain', '--ws', 7, /expected a WebSocket at .*closed the connection: try without --ws/],
+  ['wss', '--ws', 7, /expected a WebSocket at .*closed the connection: .*wss:\/\/ if it has TLS/],
+  ['tls', '--ws --cafile {ca.pem}', 7, /expected a WebSocket at .*: try without --ws/],
+  ['ws', '--ws-path /live', 1, /expected a WebSocket at .*\/live, got HTTP status 404: --ws-path/],
 ] as const) {
   test(`a port for ${name} and pub ${options || 'no options'}: one line says why`, async () => {
-    const text = await errorOf(options, world?.ports[name] ?? '')
+    const text = await errorOf(options, world?.ports[name] ?? '', expected)
     assert.match(text, /^Error: [^\n]+\n$/)
     assert.match(text.trimEnd(), said)
   })
@@ -142,7 +163,19 @@ test('what answers neither HTTP nor TLS is not taken for it', async context => {
     }),
   )
   assert.match(await errorOf('--ws', port), /expected a WebSocket at .*answered something else/)
-  assert.match(await errorOf('--tls', port), /expected TLS from .*answered something else/)
+  assert.match(await errorOf('--tls', port, 8), /expected TLS from .*answered something else/)
+})
+
+test('a server with another version of TLS is told from one without any', async context => {
+  const { folder = '' } = world ?? {}
+  const [cert = '', key = ''] = ['good.crt', 'good.key'].map(name => {
+    return readFileSync(join(folder, name), 'latin1')
+  })
+  const server = createTlsServer({ maxVersion: 'TLSv1.2', cert, key })
+  server.on('tlsClientError', () => undefined)
+  const port = await portOf(context, server)
+  const text = await errorOf('--cafile {ca.pem} --tls-version tlsv1.3', port, 8)
+  assert.match(text, /does not do tlsv1\.3: try another --tls-version/)
 })
 
 test('a Unix socket that is not there is said to be so', async () => {

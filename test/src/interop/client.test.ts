@@ -22,14 +22,18 @@ async function mosquitto(context: TestContext): Promise<string | undefined> {
   const socket = join(folder, 'sock')
   const config = join(folder, 'conf')
   const lines = [
-    `listener 0 ${socket}`,
+    // It takes a path up to the first space.
+    'listener 0 ./sock',
     'allow_anonymous true',
     'max_topic_alias 10',
     // Started by root it would become somebody who may not write to the folder.
     'user root',
   ]
   await writeFile(config, `${lines.join('\n')}\n`)
-  const child: ChildProcess = spawn(MOSQUITTO ?? '', ['-c', config], { stdio: 'ignore' })
+  const child: ChildProcess = spawn(MOSQUITTO ?? '', ['-c', config], {
+    stdio: 'ignore',
+    cwd: folder,
+  })
   context.after(async () => {
     const closed = once(child, 'close')
     child.kill()

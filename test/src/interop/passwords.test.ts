@@ -32,12 +32,18 @@ function folderOf(context: TestContext): string {
 async function startMosquitto(folder: string, passwords: string): Promise<ChildProcess> {
   const socket = join(folder, 'socket')
   const config = join(folder, 'mosquitto.conf')
-  writeFileSync(config, `listener 0 ${socket}\nallow_anonymous false\npassword_file ${passwords}\n`)
+  // It takes paths up to the first space.
+  const lines = ['listener 0 ./socket', 'allow_anonymous false', `password_file ./${passwords}`, '']
+  writeFileSync(config, lines.join('\n'))
   const watcher = watch(folder)
   const listening = new Promise<void>(resolve => {
     watcher.on('change', () => existsSync(socket) && resolve())
   })
-  const child = spawn(MOSQUITTO, ['-c', config], { stdio: 'ignore', timeout: LIMIT_MS })
+  const child = spawn(MOSQUITTO, ['-c', config], {
+    stdio: 'ignore',
+    timeout: LIMIT_MS,
+    cwd: folder,
+  })
   await listening
   watcher.close()
   return child
@@ -51,7 +57,7 @@ for (const kind of ['sha512', 'sha512-pbkdf2']) {
     assert.equal(godwit('passwd', '-c', '-b', '-H', kind, file, 'ann', 'secret').code, 0)
     assert.equal(godwit('passwd', '-b', '-H', kind, file, 'bob', 'geheim').code, 0)
     chmodSync(file, 0o644)
-    const broker = await startMosquitto(folder, file)
+    const broker = await startMosquitto(folder, 'passwords')
     context.after(() => broker.kill())
     const publish = (user: string, password: string): number | null =>
       godwit('pub', '--unix', `${folder}/socket`, '-u', user, '-P', password, 'a', 'x').code

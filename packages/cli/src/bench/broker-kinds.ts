@@ -23,6 +23,12 @@ export interface BrokerKind {
 }
 
 const run = promisify(execFile)
+
+/** Servers are where Debian's users have no path to. */
+export function serverPath({ PATH = '' }: NodeJS.ProcessEnv): string {
+  return [PATH, '/usr/local/sbin', '/usr/sbin'].filter(folder => folder !== '').join(':')
+}
+
 const GODWIT = fileURLToPath(new URL('../../bin/godwit.js', import.meta.url))
 
 const MOSQUITTO_CONFIG = `allow_anonymous true
@@ -106,7 +112,8 @@ async function versionOf(
   pattern: RegExp,
 ): Promise<string | null> {
   try {
-    const { stdout, stderr } = await run(command, [...args])
+    const env = { ...process.env, PATH: serverPath(process.env) }
+    const { stdout, stderr } = await run(command, [...args], { env })
     return pattern.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown'
   } catch (error) {
     // Mosquitto's help ends with an exit code of its own.

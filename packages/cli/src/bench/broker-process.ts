@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { BrokerKind } from './broker-kinds.ts'
+import { type BrokerKind, serverPath } from './broker-kinds.ts'
 
 const START_MS = 20_000
 const POLL_MS = 50
@@ -36,7 +36,8 @@ export class BrokerProcess {
     const port = await freePort()
     const folder = mkdtempSync(join(tmpdir(), 'godwit-bench-'))
     const [command = '', ...args] = kind.command(port, folder)
-    const child = spawn(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    const env = { ...process.env, PATH: serverPath(process.env) }
+    const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] })
     let text = ''
     let failure: Error | null = null
     child.stderr?.on('data', chunk => {

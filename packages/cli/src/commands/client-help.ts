@@ -36,7 +36,7 @@ ${PROPERTIES}
 ${FILES}
 
 The exit code is 0 when everything was acknowledged, that of CONNACK or of a refused message, 7 when
-the connection was lost, else 1.`,
+the connection was lost, 8 when TLS failed, else 1.`,
   },
   sub: {
     usage: 'godwit sub [options] [url] [topic...]',
@@ -64,12 +64,13 @@ ${FILES}
 The exit code is 0, that of CONNACK or of a refused subscription, 27 when -W ended it, else 1.`,
   },
   check: {
-    usage: 'godwit check [options] [mqtt(s)://[user[:pw]@]host[:port]]',
+    usage: 'godwit check [options] [mqtt(s)|ws(s)://[user[:pw]@]host[:port] | unix:/path]',
     what: 'Find out what a broker supports, by using it.',
     end: `
 Examples:
   godwit check
   godwit check mqtts://user:secret@broker.example.com
+  godwit check ws://broker:8083/mqtt
   godwit check broker:1883 --json | jq .limits
 
 It publishes to topics below godwit-check/ and leaves nothing behind. -W is how long to wait for

@@ -28,7 +28,7 @@ export function report(error: unknown, choice: ClientChoice, say: Say): number {
     return error.code
   }
   say(error.message)
-  if (error.kind === 'unreachable') return ExitCode.WRONG
+  if (error.kind === 'unreachable') return error.code
   return error.code === 0 ? ExitCode.LOST : error.code
 }
 

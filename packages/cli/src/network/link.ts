@@ -15,24 +15,28 @@ import {
 } from '@godwit/client'
 import {
   encodeUtf8,
+  PACKET_BYTES_MAX,
   type Packet,
   PacketType,
   type Properties,
   type PublishPacket,
   type QoS,
 } from '@godwit/packet'
-import { type ClientChoice, NOT_SET } from '../options/choice.ts'
+import { type ClientChoice, INFLIGHT_DEFAULT, NOT_SET } from '../options/choice.ts'
 import { dial, placeOf } from './dial.ts'
 import { fetchPassword } from './password.ts'
 import { wantsTls } from './tls-settings.ts'
-import { unreachableText } from './unreachable.ts'
+import { unreachableCode, unreachableText } from './unreachable.ts'
 import { webSocketOptions, webSocketUrl } from './web-socket.ts'
 
 /** Why there is no connection, or no more. */
 export class LinkError extends Error {
   override readonly name = 'LinkError'
   readonly kind: 'unreachable' | 'refused' | 'lost'
-  /** Of CONNACK or DISCONNECT, a return code before MQTT 5.0; 0: the broker has not given one. */
+  /**
+   * Of CONNACK or DISCONNECT, a return code before MQTT 5.0; 0: the broker has not given one. Of
+   * what is unreachable Mosquitto's exit code.
+   */
   readonly code: number
 
   constructor(kind: LinkError['kind'], text: string, code: number, cause?: unknown) {
@@ -68,7 +72,6 @@ export interface LinkWishes {
 
 const RECONNECT_MS = 1000
 const RECONNECT_MS_MAX = 30_000
-const RECEIVE_MAXIMUM_DEFAULT = 20
 const FAILURE_CODE = 0x80
 const Handlings = ['always', 'new', 'never'] as const
 const NOTHING = new Uint8Array(0)
@@ -223,8 +226,8 @@ function connectOptions(choice: ClientChoice): ConnectOptions {
     sessionExpirySeconds === NOT_SET ? given.sessionExpiryInterval : sessionExpirySeconds
   const authenticator = authenticatorOf(given)
   // As many as are wanted, so that what comes after them stays with the broker.
-  const few = choice.count > 0 && choice.count < RECEIVE_MAXIMUM_DEFAULT
-  const receiveMaximum = given.receiveMaximum ?? (few ? choice.count : undefined)
+  const few = choice.count > 0 && choice.count < INFLIGHT_DEFAULT
+  const receiveMaximum = given.receiveMaximum ?? (few ? choice.count : receivedAtOnce(choice))
   return {
     protocolVersion: level,
     ...clientIdOf(choice),
@@ -236,7 +239,8 @@ function connectOptions(choice: ClientChoice): ConnectOptions {
     ...(choice.username === null ? {} : { username: choice.username }),
     ...(expiry === undefined || level < 5 ? {} : { sessionExpirySeconds: expiry }),
     ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
-    ...(given.maximumPacketSize === undefined ? {} : { packetBytesMax: given.maximumPacketSize }),
+    // As Mosquitto's clients, which take what the standard allows.
+    packetBytesMax: given.maximumPacketSize ?? PACKET_BYTES_MAX,
     ...(given.topicAliasMaximum === undefined
       ? {}
       : { topicAliasMaximum: given.topicAliasMaximum }),
@@ -246,6 +250,11 @@ function connectOptions(choice: ClientChoice): ConnectOptions {
     ...(choice.webSocket ? webSocketOptions(choice) : {}),
     ...(choice.dump ? { dump: (line: string) => void process.stderr.write(`${line}\n`) } : {}),
   }
+}
+
+/** -M is for both directions; without it the client knows how many it takes. */
+function receivedAtOnce({ inflightMax, level }: ClientChoice): number | undefined {
+  return inflightMax === INFLIGHT_DEFAULT || level < 5 ? undefined : inflightMax
 }
 
 /** In MQTT 5.0 the broker gives one to who has none; before, a random one is the client's. */
@@ -327,6 +336,7 @@ export function linkError(choice: ClientChoice, error: unknown): LinkError {
 function unreachable(choice: ClientChoice, error: Error | null): LinkError {
   const { host, port } = placeOf(choice)
   const where = choice.unix ?? `${host}:${port}`
-  const text = unreachableText(error, { where, host, secure: wantsTls(choice) }, choice)
-  return new LinkError('unreachable', text, 0, error)
+  const attempt = { where, host, secure: wantsTls(choice) }
+  const text = unreachableText(error, attempt, choice)
+  return new LinkError('unreachable', text, unreachableCode(error, attempt), error)
 }

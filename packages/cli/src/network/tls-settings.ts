@@ -48,7 +48,7 @@ export function tlsSettings(choice: ClientChoice): ConnectionOptions {
     ...ownCertificate(choice),
     ...(ciphers === null ? {} : { ciphers }),
     ...(tlsAlpn === null ? {} : { ALPNProtocols: [tlsAlpn] }),
-    ...(tlsVersion === null ? {} : versions(tlsVersion)),
+    ...(tlsVersion === null ? {} : oldest(tlsVersion)),
     // As in Mosquitto: the certificate must be signed, but may be another host's.
     ...(insecure ? { checkServerIdentity: () => undefined } : {}),
     ...(psk === null ? {} : preSharedKey(psk, pskIdentity ?? '', ciphers)),
@@ -115,9 +115,10 @@ function readFolder(path: string): Buffer[] {
     .map(name => read('--capath', join(path, name)))
 }
 
-function versions(version: string): ConnectionOptions {
+/** As in Mosquitto the oldest that is allowed. */
+function oldest(version: string): ConnectionOptions {
   const name = version === 'tlsv1.3' ? 'TLSv1.3' : version === 'tlsv1.2' ? 'TLSv1.2' : 'TLSv1.1'
-  return { minVersion: name, maxVersion: name }
+  return { minVersion: name }
 }
 
 function preSharedKey(key: string, identity: string, ciphers: string | null): ConnectionOptions {

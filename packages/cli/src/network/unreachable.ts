@@ -26,6 +26,26 @@ const UNTRUSTED: readonly string[] = [
   'CERT_SIGNATURE_FAILURE',
 ]
 
+/** What libmosquitto calls them; 1 is everything else. */
+const Code = { OTHER: 1, LOST: 7, TLS: 8 } as const
+
+/** The exit code that Mosquitto's clients have for it. @param error as below */
+export function unreachableCode(error: Error | null, { secure }: Attempt): number {
+  const { code = '', message = '' } = (error ?? {}) as NodeJS.ErrnoException
+  const isCut = message.includes('disconnected before secure TLS connection')
+  // TLS 1.3 tells it when the client thinks that the handshake is done.
+  if (message.includes('alert certificate required')) return Code.LOST
+  if (error === null || (code === 'ECONNRESET' && !isCut)) return Code.LOST
+  if (!secure) return Code.OTHER
+  const isTls = code.startsWith('ERR_SSL') || message.includes('SSL routines')
+  const isUnnamed = code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+  return isTls || isCut || isUnnamed || isCertificate(code) ? Code.TLS : Code.OTHER
+}
+
+function isCertificate(code: string): boolean {
+  return UNTRUSTED.includes(code) || code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID'
+}
+
 /** @param error of the network, of TLS or of the HTTP before a WebSocket; null: it just closed */
 export function unreachableText(error: Error | null, attempt: Attempt, choice: Choice): string {
   const { where, host, secure } = attempt
@@ -61,7 +81,7 @@ function ofTls(
     const advice = 'give the certificate of who has with --cafile'
     return `nobody in ${known} has signed the certificate of ${where} (${message}): ${advice}`
   }
-  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
+  if (isCertificate(code)) {
     const now = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not valid yet'
     return `the certificate of ${where} ${now}: it must be renewed there, or a clock is wrong`
   }

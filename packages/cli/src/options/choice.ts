@@ -46,6 +46,8 @@ export interface SocksProxy {
 /** -1 is not set. */
 export const NOT_SET = -1
 export const RANDOM_FILTER_ALL = 10_000
+/** Unacknowledged messages, Mosquitto's. */
+export const INFLIGHT_DEFAULT = 20
 
 /** Mutable while options are read; whoever gets it afterwards only reads. */
 export class ClientChoice {
@@ -71,7 +73,7 @@ export class ClientChoice {
   keepAliveSeconds = 60
   cleanSession = true
   sessionExpirySeconds: number = NOT_SET
-  inflightMax = 20
+  inflightMax: number = INFLIGHT_DEFAULT
 
   tls = false
   noTls = false
@@ -81,6 +83,7 @@ export class ClientChoice {
   capath: string | null = null
   cert: string | null = null
   key: string | null = null
+  keyform: string | null = null
   ciphers: string | null = null
   tlsAlpn: string | null = null
   tlsVersion: string | null = null

@@ -174,8 +174,9 @@ export const ConnectionOptions: readonly OptionGroup[] = [
       option(ALL, '--key', '<file>', 'its private key, PEM', (choice, value) => {
         choice.key = value
       }),
-      option(ALL, '--keyform', '<form>', 'pem', (_choice, value) => {
+      option(ALL, '--keyform', '<form>', 'of --key: pem', (choice, value) => {
         if (value !== 'pem') usage(`--keyform takes pem, not ${value}: engines are gone`, WRONG)
+        choice.keyform = value
       }),
       option(ALL, '--insecure', null, 'the certificate may be for another host', choice => {
         choice.insecure = true
@@ -183,7 +184,7 @@ export const ConnectionOptions: readonly OptionGroup[] = [
       option(ALL, '--ciphers', '<list>', "ciphers, in OpenSSL's words", (choice, value) => {
         choice.ciphers = value
       }),
-      option(ALL, '--tls-version', '<version>', 'tlsv1.2 or tlsv1.3', (choice, value) => {
+      option(ALL, '--tls-version', '<version>', 'tlsv1.2 or tlsv1.3, at least', (choice, value) => {
         if (!['tlsv1.1', 'tlsv1.2', 'tlsv1.3'].includes(value)) {
           usage(`--tls-version takes tlsv1.2 or tlsv1.3, not ${value}`, WRONG)
         }

@@ -115,6 +115,7 @@ test('options may have their value behind an equals sign', () => {
 test('an option of another command is named', () => {
   refused('pub -C 1 a b', /Unknown option '-C' \(it is one of godwit sub\)/)
   refused('sub --nonsense', /Unknown option '--nonsense'\.$/)
+  refused('pub a b --keyform pem', /If keyform is set, keyfile must be also specified/)
   refused('pub --retian a b', /Unknown option '--retian': was --retain meant\?$/)
 })
 

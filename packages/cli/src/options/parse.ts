@@ -185,6 +185,9 @@ function checkTls(choice: ClientChoice): void {
   if ((choice.cert === null) !== (choice.key === null)) {
     usage('Both certfile and keyfile must be provided if one of them is set.', WRONG)
   }
+  if (choice.keyform !== null && choice.key === null) {
+    usage('If keyform is set, keyfile must be also specified.', WRONG)
+  }
   if (choice.psk !== null && (choice.cafile !== null || choice.capath !== null)) {
     usage('Only one of --psk or --cafile/--capath may be used at once.', WRONG)
   }

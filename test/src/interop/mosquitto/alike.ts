@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { skipWithout } from '../../support/skip.ts'
 import { run } from './runner.ts'
-import type { Script } from './scripts.ts'
+import type { Script } from './script.ts'
 
 const MOSQUITTO = '/usr/bin/mosquitto_sub'
 
@@ -15,9 +15,10 @@ export function testAlike(scripts: readonly Script[]): void {
     test(`godwit ${command} and mosquitto_${command} are alike: ${name}`, async context => {
       if (skipWithout(context, existsSync(MOSQUITTO) ? undefined : 'mosquitto-clients')) return
       const [theirs, ours] = await Promise.all([run(script, 'mosquitto'), run(script, 'godwit')])
-      const compared = ['exitCode', 'stdout', 'received'] as const
+      const compared = ['exitCode', 'stdout', 'received', 'packets'] as const
       for (const what of compared) {
         if (what === 'stdout' && script.comparesOutput === false) continue
+        if (what === 'packets' && script.comparesPackets !== true) continue
         assert.deepEqual(ours[what], theirs[what], `${what}; our errors: ${ours.stderr}`)
       }
       if (script.comparesErrors) assert.equal(ours.stderr, theirs.stderr)

@@ -19,8 +19,9 @@ async function startMosquitto(context: TestContext): Promise<string> {
   // Mosquitto gives up its rights when it is started by root.
   chmodSync(folder, 0o777)
   const socket = join(folder, 'socket')
-  writeFileSync(join(folder, 'conf'), `listener 0 ${socket}\nallow_anonymous true\n`)
-  const options = { stdio: 'ignore', timeout: LIMIT_MS } as const
+  // It takes a path up to the first space.
+  writeFileSync(join(folder, 'conf'), 'listener 0 ./socket\nallow_anonymous true\n')
+  const options = { stdio: 'ignore', timeout: LIMIT_MS, cwd: folder } as const
   const broker: ChildProcess = spawn(MOSQUITTO, ['-c', join(folder, 'conf')], options)
   context.after(() => {
     broker.kill()

@@ -3,10 +3,13 @@
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import { type BrokerServer, createBroker, type PublishedMessage } from '@godwit/broker'
-import type { Script } from './scripts.ts'
+import { Authority } from '../../support/certificates.ts'
+import type { Script } from './script.ts'
 
 /** What a client did. */
 export interface Outcome {
@@ -16,6 +19,8 @@ export interface Outcome {
   readonly stderr: string
   /** What the broker got, a line for each message. */
   readonly received: readonly string[]
+  /** What else the client has sent, a line for each packet. */
+  readonly packets: readonly string[]
 }
 
 export type Client = 'mosquitto' | 'godwit'
@@ -30,8 +35,13 @@ export async function run(script: Script, client: Client): Promise<Outcome> {
     writeFileSync(join(folder, name), text)
   }
   const received: string[] = []
-  const broker = createBroker({ statsIntervalSeconds: 0, hooks: hooksOf(received, () => broker) })
-  const { port } = await broker.listen({ port: 0 })
+  const packets: string[] = []
+  const broker = createBroker({
+    statsIntervalSeconds: 0,
+    hooks: hooksOf(received, () => broker),
+    dump: line => packets.push(line),
+  })
+  const { port, stop } = await listen(broker, script, folder)
   if (script.nobodyListens === true) await broker.close({ drainSeconds: 0 })
   try {
     for (const { topic, payload, ...options } of script.before ?? []) {
@@ -41,10 +51,98 @@ export async function run(script: Script, client: Client): Promise<Outcome> {
     const fill = (text: string): string =>
       text.replaceAll('{dir}', folder).replaceAll('{port}', String(port))
     const outcome = await spawnClient(script, client, port, fill)
-    return { ...outcome, received }
+    return { ...outcome, received, packets: packets.filter(isOfClient).map(comparable) }
   } finally {
+    stop()
     await broker.close({ drainSeconds: 0 })
     rmSync(folder, { recursive: true })
+  }
+}
+
+/** Publishing is compared elsewhere; how it is acknowledged depends on who is faster. */
+function isOfClient(line: string): boolean {
+  return /^in {2}\S+ (?:CONNECT|SUBSCRIBE|UNSUBSCRIBE|DISCONNECT)/.test(line)
+}
+
+/**
+ * Without the port, properties in one order, and without what says how much may come at once: the
+ * clients differ in how much they take, and in whether they say that it is all.
+ */
+function comparable(line: string): string {
+  const place = line.replace(/127\.0\.0\.1:\d+/, 'new')
+  const sorted = place.replace(/ ?\{([^{}]*)\}/g, (_, properties: string) => {
+    const kept = properties
+      .split(/ (?=[a-zA-Z]+=)/)
+      .filter(each => !/^(?:receiveMaximum=(?:20|256)|maximumPacketSize=268435460)$/.test(each))
+    return kept.length === 0 ? '' : ` {${kept.sort().join(' ')}}`
+  })
+  return sorted
+}
+
+interface Listening {
+  readonly port: number
+  readonly stop: () => void
+}
+
+async function listen(broker: BrokerServer, script: Script, folder: string): Promise<Listening> {
+  const stop = (): void => undefined
+  if (script.listener === undefined) {
+    return { port: (await broker.listen({ port: 0 })).port, stop }
+  }
+  if (script.listener === 'unix') {
+    await broker.listen({ unix: join(folder, 'socket') })
+    return { port: 0, stop }
+  }
+  if (script.listener === 'psk') return listenPsk((await broker.listen({ port: 0 })).port)
+  const { tls, files } = await certificates()
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+  const who = script.listener === 'mutual' ? { ca: files['ca.pem'] } : {}
+  const address = await broker.listen({ port: 0, host: '::', tls: { ...tls, ...who } })
+  return { port: address.port, stop }
+}
+
+/** The broker has no pre-shared keys: a server in front of it has. */
+function listenPsk(port: number): Promise<Listening> {
+  const server = createTlsServer({
+    ciphers: 'PSK',
+    maxVersion: 'TLSv1.2',
+    pskCallback: (_socket, identity) => (identity === 'me' ? Buffer.from('0123abcd', 'hex') : null),
+  })
+  server.on('tlsClientError', () => undefined)
+  server.on('secureConnection', socket => {
+    const inner = connect(port, '127.0.0.1')
+    socket.pipe(inner).pipe(socket)
+    for (const each of [socket, inner]) each.on('error', () => undefined)
+  })
+  return new Promise(resolve => {
+    server.listen(0, 'localhost', () => {
+      resolve({ port: (server.address() as AddressInfo).port, stop: () => server.close() })
+    })
+  })
+}
+
+let made: ReturnType<typeof makeFiles> | null = null
+
+/** The same for all scripts. */
+function certificates(): ReturnType<typeof makeFiles> {
+  made ??= makeFiles()
+  return made
+}
+
+async function makeFiles() {
+  const [authority, other] = [await Authority.create('Test CA'), await Authority.create('Other CA')]
+  const server = await authority.issue({ commonName: 'localhost' })
+  const client = await authority.issue({ commonName: 'client' })
+  const elsewhere = await other.issue({ commonName: 'client' })
+  return {
+    tls: { cert: server.cert, key: server.key },
+    files: {
+      'ca.pem': authority.cert,
+      'other.pem': other.cert,
+      'client.crt': client.cert,
+      'client.key': client.key,
+      'other.key': elsewhere.key,
+    },
   }
 }
 
@@ -111,8 +209,8 @@ function spawnClient(
   client: Client,
   port: number,
   fill: (text: string) => string,
-): Promise<Omit<Outcome, 'received'>> {
-  const hasPlace = script.args.includes('-L') || script.args.includes('-p')
+): Promise<Omit<Outcome, 'received' | 'packets'>> {
+  const hasPlace = ['-L', '-p', '--unix'].some(name => script.args.includes(name))
   const args = [...(hasPlace ? [] : ['-p', String(port)]), ...script.args.map(fill)]
   const environment = Object.entries(script.environment ?? {}).map(([name, text]) => [
     name,

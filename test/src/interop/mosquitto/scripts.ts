@@ -1,37 +1,11 @@
 // The one list of command lines that Mosquitto's clients and ours must answer alike: standard
 // output, exit code, and what the broker got, byte for byte.
 
-import type { PublishOptions } from '@godwit/broker'
+import { ConnectionScripts } from './connection-scripts.ts'
+import type { Script, ScriptMessage } from './script.ts'
 
-export interface ScriptMessage extends PublishOptions {
-  readonly topic: string
-  readonly payload: string | Uint8Array
-}
-
-export interface Script {
-  readonly name: string
-  readonly command: 'pub' | 'sub' | 'rr'
-  /** `{dir}` stands for a folder with the files. */
-  readonly args: readonly string[]
-  readonly stdin?: string | Uint8Array
-  /** Published before the command starts: only what is retained stays. */
-  readonly before?: readonly ScriptMessage[]
-  /** Published when the command has subscribed to so many filters (default: 1). */
-  readonly after?: readonly ScriptMessage[]
-  readonly filters?: number
-  readonly files?: Readonly<Record<string, string>>
-  /** Environment variables; `{dir}` as above. */
-  readonly environment?: Readonly<Record<string, string>>
-  /** Compare standard error too. */
-  readonly comparesErrors?: true
-  /** False: Mosquitto prints its whole help there. */
-  readonly comparesOutput?: false
-  /** One of the few that run with every test. */
-  readonly quick?: true
-  /** A port where nothing listens. */
-  readonly nobodyListens?: true
-}
-
+/** More than the client takes where nobody says otherwise. */
+const LARGE_BYTES = 3 * 1024 * 1024
 const BINARY = Uint8Array.from([0, 1, 0xff, 0xfe, 0x80, 0x0a, 0xc3, 0x28, 0x22, 0x5c])
 const PROPERTIES = {
   payloadFormatIndicator: 1,
@@ -162,6 +136,15 @@ const Subscriptions: readonly Script[] = [
     after: [plain, { topic: 'a', payload: '' }, plain],
   },
   { name: '-N', command: 'sub', args: ['-t', '#', '-C', '2', '-N'], after: [plain, rich] },
+  ...['311', '5'].map(
+    (version): Script => ({
+      name: `a large message, -V ${version}`,
+      command: 'sub',
+      args: ['-V', version, '-t', '#', '-C', '1', '-F', '%l'],
+      after: [{ topic: 'a', payload: new Uint8Array(LARGE_BYTES) }],
+      quick: true,
+    }),
+  ),
   {
     name: 'binary payloads as they are',
     command: 'sub',
@@ -485,6 +468,33 @@ const Requests: readonly Script[] = [
   },
 ]
 
+const WILL = ['--will-topic', 'w', '--will-payload', 'gone', '--will-qos', '1', '--will-retain']
+
+const MoreRequests: readonly Script[] = [
+  { name: '-N', command: 'rr', args: ['-t', 'service/echo', '-e', 'me', '-m', 'x', '-N'] },
+  {
+    name: '-L, -k',
+    command: 'rr',
+    args: ['-L', 'mqtt://127.0.0.1:{port}/service/echo', ...['-e', 'me', '-m', 'x'], '-k', '9'],
+  },
+  {
+    name: 'properties of the request',
+    command: 'rr',
+    args: [
+      ...['-t', 'service/echo', '-e', 'me', '-m', 'x', '-i', 'me', '-u', 'joe', '-P', 'secret'],
+      ...['-D', 'publish', 'content-type', 'a/b', ...WILL],
+    ],
+  },
+  {
+    name: '-I, -A, -c, -M, --nodelay, --quiet',
+    command: 'rr',
+    args: [
+      ...['-V', '311', '-i', 'me', '-c', '-M', '9', '-A', '127.0.0.1', '--nodelay', '--quiet'],
+      ...['-t', 'service/to/me', '-e', 'me', '-m', 'x'],
+    ],
+  },
+]
+
 function numbers(count: number): string {
   return Array.from({ length: count }, (_, i) => `${i}\n`).join('')
 }
@@ -495,4 +505,6 @@ export const Scripts: readonly Script[] = [
   ...Subscriptions,
   ...Publishing,
   ...Requests,
+  ...MoreRequests,
+  ...ConnectionScripts,
 ]
