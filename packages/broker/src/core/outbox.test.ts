@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Arena, Output } from './outbox.ts'
+import { Arena, giveBackPieces, Output } from './outbox.ts'
 
 fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
 
@@ -95,6 +95,63 @@ test('a small slice of a large chunk is copied: it would keep all of it', () => 
   output.take(new Uint8Array(8), true, into)
   assert.notEqual(into[0]?.buffer, chunk.buffer)
   assert.deepEqual(joined(into), Buffer.from(chunk.subarray(100, 200)))
+})
+
+test('what was given back is used again, what was not stays as it is', () => {
+  const output = new Output()
+  const arena = new Uint8Array(8)
+  const take = (length: number, value: number): Uint8Array[] => {
+    const into: Uint8Array[] = []
+    for (let i = 0; i < 2; i++) output.append(filled(length, value), 0, length)
+    output.take(arena, true, into)
+    return into
+  }
+  const [first] = take(300, 1)
+  const [second] = take(400, 2)
+  giveBackPieces()
+  const [third] = take(500, 3)
+  assert.equal(third?.byteOffset, second?.byteOffset)
+  assert.deepEqual(joined([first as Uint8Array]), joined([filled(300, 1), filled(300, 1)]))
+  // More than a block, or than what is left of it: nothing that was handed out lies under it.
+  const large = take(90_000, 4)
+  const kept = take(20_000, 5)
+  giveBackPieces()
+  for (let i = 0; i < 20; i++) take(15_000, 6)
+  assert.deepEqual(joined(large), joined([filled(90_000, 4), filled(90_000, 4)]))
+  assert.deepEqual(joined([third as Uint8Array]), joined([filled(500, 3), filled(500, 3)]))
+  assert.equal(joined(kept).length, 40_000)
+})
+
+test('a frame that chunks had cut apart goes out as it is, before the rest of its chunk', () => {
+  const frame = filled(4000, 1)
+  const chunk = filled(60_000, 2)
+  const output = new Output()
+  output.append(frame, 0, 4000)
+  output.append(chunk, 100, 60_000)
+  const into: Uint8Array[] = []
+  output.take(new Uint8Array(8), true, into)
+  assert.deepEqual(
+    into.map(piece => piece.buffer),
+    [frame.buffer, chunk.buffer],
+  )
+})
+
+test('a small piece, a part of something large and a piece of the arena are copied', () => {
+  const chunk = filled(60_000, 2)
+  const arena = filled(9000, 3)
+  for (const [from, start, end] of [
+    [filled(500, 1), 0, 500],
+    [filled(30_000, 1), 0, 4000],
+    [arena, 0, 4000],
+  ] as const) {
+    const output = new Output()
+    output.append(from, start, end)
+    output.append(chunk, 0, 60_000)
+    const into: Uint8Array[] = []
+    output.take(arena, true, into)
+    assert.notEqual(into[0]?.buffer, from.buffer)
+    assert.deepEqual(joined(into), joined([from.subarray(start, end), chunk]))
+  }
 })
 
 test('an arena that is full gets a new block, and what was handed out stays', () => {

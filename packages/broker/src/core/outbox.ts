@@ -8,6 +8,8 @@ const ARENA_BYTES = 256 * 1024
 const SLAB_BYTES = 128 * 1024
 /** A slice of at least this many bytes is written as it is when others go along. */
 const LARGE_PIECE_BYTES = 16 * 1024
+/** One of at least this many between them as well: a frame that chunks had cut apart. */
+const LONE_PIECE_BYTES = 1024
 
 /** Scratch for packets that are made in a turn. What it holds is copied out before the next one. */
 export class Arena {
@@ -28,24 +30,46 @@ export class Arena {
   }
 }
 
-/** Hands out parts of a block, since a buffer of its own for each write is dear. */
+/**
+ * Hands out parts of a block, since a buffer of its own for each write is dear. What a wire has
+ * copied by the time its write returns is given back: then all writes go out of the same few
+ * kilobytes, which are in the cache and need no zeros.
+ */
 class Slab {
   private block: Uint8Array = new Uint8Array(SLAB_BYTES)
   private at = 0
+  private since = 0
+
+  /** What is taken from now on can be given back. */
+  begin(): void {
+    this.since = this.at
+  }
 
   take(length: number): Uint8Array {
-    if (length > SLAB_BYTES / 4) return new Uint8Array(length)
+    if (length > SLAB_BYTES / 4 && (this.at > 0 || length > SLAB_BYTES)) {
+      return new Uint8Array(length)
+    }
     if (this.at + length > SLAB_BYTES) {
       this.block = new Uint8Array(SLAB_BYTES)
       this.at = 0
+      this.since = 0
     }
     const start = this.at
     this.at = (start + length + 7) & ~7
     return this.block.subarray(start, start + length)
   }
+
+  giveBack(): void {
+    this.at = this.since
+  }
 }
 
 const slab = new Slab()
+
+/** Nobody looks any more at the pieces of the last `take`. */
+export function giveBackPieces(): void {
+  slab.giveBack()
+}
 
 /** Pieces in order, reused from turn to turn by whichever connection has output. */
 export class Output {
@@ -98,6 +122,7 @@ export class Output {
    */
   take(arena: Uint8Array, share: boolean, into: Uint8Array[]): void {
     into.length = 0
+    slab.begin()
     if (this.count === 1 && this.patchCount === 0 && share) {
       const buffer = this.buffers[0] as Uint8Array
       const length = this.bytes
@@ -136,15 +161,31 @@ export class Output {
         small += length
         continue
       }
-      if (small > 0) {
-        const out = slab.take(small)
-        this.copyPieces(first, i, out)
-        into.push(out)
-        small = 0
-      }
+      if (small > 0) this.join(first, i, small, arena, into)
+      small = 0
       first = i + 1
       if (buffer !== null) into.push(buffer.subarray(this.starts[i], this.ends[i]))
     }
+  }
+
+  /** Pieces `[from, to)`; one alone is copied only when it is small or a part of much. */
+  private join(
+    from: number,
+    to: number,
+    byteCount: number,
+    arena: Uint8Array,
+    into: Uint8Array[],
+  ): void {
+    const buffer = this.buffers[from] as Uint8Array
+    if (to - from === 1 && buffer !== arena && byteCount > LONE_PIECE_BYTES) {
+      if (byteCount * 2 >= buffer.length) {
+        into.push(buffer.subarray(this.starts[from], this.ends[from]))
+        return
+      }
+    }
+    const out = slab.take(byteCount)
+    this.copyPieces(from, to, out)
+    into.push(out)
   }
 
   private copyPieces(from: number, to: number, out: Uint8Array): void {

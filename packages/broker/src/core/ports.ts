@@ -36,6 +36,8 @@ export interface Origin {
 /** One network connection as the core sees it. */
 export interface Wire {
   readonly origin: Origin
+  /** True: when nothing is pending after `write`, nobody looks at the pieces any more. */
+  readonly copies?: boolean
   /** The pieces belong to the wire from now on, the array does not. */
   write(pieces: readonly Uint8Array[]): void
   /** Bytes that `write` took and the network has not. */

@@ -6,7 +6,7 @@ import { PacketType } from '@godwit/packet'
 import { type Connection, ConnectionState } from './connection.ts'
 import type { Counters } from './counters.ts'
 import { type Limits, POOLED_OUTPUTS_MAX } from './limits.ts'
-import { Arena, Output } from './outbox.ts'
+import { Arena, giveBackPieces, Output } from './outbox.ts'
 import type { Trace, Turn } from './ports.ts'
 
 /** An output that has grown to this is written before the turn ends. */
@@ -181,6 +181,7 @@ export class Sender {
     }
     wire.write(this.pieces)
     const pending = wire.pendingBytes()
+    if (pending === 0 && wire.copies === true) giveBackPieces()
     connection.pendingBytes = pending
     this.totalPendingBytes += pending - before
   }

@@ -32,6 +32,8 @@ export function openSocket(socket: Socket, origin: Origin, host: ListenerHost): 
 
 class SocketWire implements Wire {
   readonly origin: Origin
+  /** What a socket takes at once is in the kernel, or encrypted, when its write returns. */
+  readonly copies = true
   receiver: Receiver | null = null
   cause: Error | null = null
   /** The core has been told of bytes that wait. */
