@@ -1,88 +1,93 @@
 // Acknowledged messages per second at QoS 1, each publisher with one message on its way, to a
-// persistent session that is away and to one that is there: Godwit on disk and in memory, and
-// Mosquitto with its persistence where it is installed. What a PUBACK stands for is beside each.
+// persistent session that is away and to one that is there: Godwit on disk and in memory, Mosquitto
+// with its persistence and NATS with its file store where they are installed.
+//
+//   npm run bench -- store [seconds per line] [part of a broker's name]
 
-import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { encodePacket, NO_PROPERTIES, type Packet, PacketType } from '@godwit/packet'
+import type { Stall } from './store-broker.ts'
+import { isThere, type Subject, Subjects } from './store-brokers.ts'
 
 const PUBLISHERS = [1, 64, 1024]
-const SECONDS = 3
+const SECONDS = 10
 const PAYLOAD_BYTES = 200
-const MOSQUITTO = '/usr/sbin/mosquitto'
-
-interface Running {
-  readonly port: number
-  /** @returns the longest stall of the event loop since the last call, or null */
-  stall(): Promise<number | null>
-  stop(): Promise<void>
-}
-
-interface Subject {
-  readonly name: string
-  readonly promise: string
-  start(directory: string): Promise<Running>
-}
-
-const Subjects: readonly Subject[] = [
-  {
-    name: 'godwit, on disk',
-    promise: 'fsynced before PUBACK',
-    start: directory => startGodwit(join(directory, 'data')),
-  },
-  { name: 'godwit, in memory', promise: 'none', start: () => startGodwit('') },
-  {
-    name: 'mosquitto, persistence true',
-    promise: 'none: a snapshot by timer or at the end',
-    start: startMosquitto,
-  },
-]
+const IDLE_MS = 3000
 
 /** Prints one line per broker, kind of session and number of publishers. */
 export async function run(): Promise<void> {
-  const titles = ['broker', 'PUBACK promises', 'session', 'publishers', 'acked/s']
-  console.log(`| ${[...titles, 'p50 ms', 'p99 ms', 'stall ms'].join(' | ')} |`)
-  console.log('|---|---|---|---|---|---|---|---|')
-  for (const subject of Subjects) {
-    if (subject.start === startMosquitto && !existsSync(MOSQUITTO)) continue
-    for (const isThere of [false, true]) {
-      for (const count of PUBLISHERS) await measure(subject, isThere, count)
+  const [, , , seconds = String(SECONDS), part = ''] = process.argv
+  const titles = ['broker', 'when PUBACK comes', 'session', 'publishers', 'acked/s', 'p50 ms']
+  titles.push('p99 ms', 'loop p99 ms', 'loop max ms', 'of it store', 'of it gc', 'segments')
+  console.log(`${PAYLOAD_BYTES} bytes of payload, ${seconds} s per line. ${await idleLoop()}\n`)
+  console.log(`| ${titles.join(' | ')} |`)
+  console.log(`|${'---|'.repeat(titles.length)}`)
+  for (const subject of Subjects.filter(({ name }) => name.includes(part))) {
+    if (!isThere(subject)) continue
+    for (const stays of [false, true]) {
+      for (const count of PUBLISHERS) await measure(subject, stays, count, Number(seconds))
     }
   }
 }
 
-async function measure(subject: Subject, isThere: boolean, count: number): Promise<void> {
+async function measure(
+  subject: Subject,
+  stays: boolean,
+  count: number,
+  seconds: number,
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'godwit-bench-store-'))
   const broker = await subject.start(directory)
   try {
-    const subscriber = await subscribe(broker.port, isThere)
+    const subscriber = await subscribe(broker.port, stays)
     const publishers = await Promise.all(
       Array.from({ length: count }, (_, i) => Publisher.open(broker.port, i)),
     )
     await broker.stall()
     const startedMs = performance.now()
-    const endMs = startedMs + SECONDS * 1000
+    const endMs = startedMs + seconds * 1000
     await Promise.all(publishers.map(publisher => publisher.run(endMs)))
-    const seconds = (performance.now() - startedMs) / 1000
-    const stallMs = await broker.stall()
+    const elapsed = (performance.now() - startedMs) / 1000
+    const stall = await broker.stall()
     const times = publishers.flatMap(publisher => publisher.times).toSorted((a, b) => a - b)
     const at = (share: number): string => (times[Math.floor(times.length * share)] ?? 0).toFixed(2)
-    const session = isThere ? 'there' : 'away'
-    const rate = Math.round(times.length / seconds)
-    const stall = stallMs === null ? '' : stallMs.toFixed(1)
-    const cells = [subject.name, subject.promise, session, count, rate, at(0.5), at(0.99), stall]
-    console.log(`| ${cells.join(' | ')} |`)
+    const session = stays ? 'there' : 'away'
+    const rate = Math.round(times.length / elapsed)
+    const loop = stall === null ? ['', '', '', ''] : wordsOf(stall)
+    const cells = [subject.name, subject.promise, session, count, rate, at(0.5), at(0.99), ...loop]
+    console.log(`| ${[...cells, segmentsIn(directory)].join(' | ')} |`)
     for (const { socket } of publishers) socket.destroy()
     subscriber?.destroy()
   } finally {
     await broker.stop()
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** What the machine alone does to an event loop that has nothing to do: no broker can be better. */
+async function idleLoop(): Promise<string> {
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  delays.enable()
+  await new Promise(resolve => setTimeout(resolve, IDLE_MS))
+  const [p99, max] = [delays.percentile(99), delays.max].map(ns => (ns / 1e6 - 1).toFixed(1))
+  return `An idle event loop on this machine: p99 ${p99}, max ${max} ms late.`
+}
+
+function wordsOf({ p99Ms, maxMs, storeMs, collectionMs }: Stall): string[] {
+  return [p99Ms, maxMs, storeMs, collectionMs].map(ms => ms.toFixed(1))
+}
+
+/** How many segments the log has begun, if it is a store of Godwit. */
+function segmentsIn(directory: string): string {
+  const log = join(directory, 'data', 'log')
+  if (!existsSync(log)) return ''
+  const numbers = readdirSync(log).map(name => Number(/^(\d+)\.log$/.exec(name)?.[1] ?? 0))
+  return String(Math.max(...numbers))
 }
 
 class Publisher {
@@ -168,64 +173,4 @@ async function connected(port: number, clientId: string, cleanStart: boolean): P
 
 function send(socket: Socket, packet: Packet): void {
   socket.write(encodePacket(packet, 4))
-}
-
-async function startGodwit(directory: string): Promise<Running> {
-  const program = fileURLToPath(new URL('./store-broker.js', import.meta.url))
-  const child = fork(program, [directory])
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
-  const stall = async (): Promise<number> => {
-    child.send('stall')
-    const [{ stallMs }] = (await once(child, 'message')) as [{ stallMs: number }]
-    return stallMs
-  }
-  return { port, stall, stop: () => ended(child) }
-}
-
-async function startMosquitto(directory: string): Promise<Running> {
-  const port = await freePort()
-  const file = join(directory, 'mosquitto.conf')
-  const lines = [
-    `listener ${port} 127.0.0.1`,
-    'allow_anonymous true',
-    'persistence true',
-    `persistence_location ${directory}/`,
-    'max_queued_messages 0',
-    'set_tcp_nodelay true',
-    'user root',
-  ]
-  writeFileSync(file, lines.join('\n'))
-  const child = spawn(MOSQUITTO, ['-c', file], { stdio: 'ignore' })
-  await listening(port)
-  return { port, stall: () => Promise.resolve(null), stop: () => ended(child) }
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  const exit = once(child, 'exit')
-  child.kill('SIGKILL')
-  await exit
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-async function listening(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const isOpen = await new Promise<boolean>(resolve => {
-      const socket = connect({ port, host: '127.0.0.1' })
-      socket.on('connect', () => {
-        socket.destroy()
-        resolve(true)
-      })
-      socket.on('error', () => setTimeout(() => resolve(false), 25))
-    })
-    if (isOpen) return
-  }
-  throw new Error(`nobody listens on port ${port}`)
 }

@@ -9,7 +9,7 @@ import { collectGarbage } from './garbage.ts'
 /** A chunk takes milliseconds; a thread that needs longer than this has died. */
 const CHUNK_TIMEOUT_MS = 60_000
 /** Tens of thousands of rows: the heap has grown. */
-const CHUNKS_MANY = 32
+export const CHUNKS_MANY = 32
 /** The worker's heap: what it collects between two checkpoints, with room to spare. */
 const WORKER_HEAP_MB = 1024
 /** What it reads lives short: more would only make the process larger. */

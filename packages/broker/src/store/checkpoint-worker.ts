@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Ballast } from './ballast.ts'
 import { CheckpointService, type ChunkAnswer, type Request } from './checkpoint-service.ts'
-import type { WorkerSettings } from './checkpoint-thread.ts'
+import { CHUNKS_MANY, type WorkerSettings } from './checkpoint-thread.ts'
 import { crashPoints } from './crash-points.ts'
 import { collectGarbage } from './garbage.ts'
 import { STORE_ID_BYTES } from './log-format.ts'
@@ -17,6 +17,7 @@ setFlagsFromString('--wasm-num-compilation-tasks=1')
 
 const settings = workerData as WorkerSettings
 const { databasePath, ballastBytes } = settings
+let chunkCount = 0
 
 const service = new CheckpointService({
   path: databasePath,
@@ -40,7 +41,8 @@ parentPort?.on('message', (request: Request) => service.take(request))
 
 function sendChunk(chunk: ChunkAnswer): void {
   // All has been read: what that took is not needed again.
-  if (chunk === null) collectGarbage()
+  if (chunk === null && chunkCount > CHUNKS_MANY) collectGarbage()
+  chunkCount = chunk === null ? 0 : chunkCount + 1
   settings.chunks.postMessage(chunk)
   Atomics.add(settings.signal, 0, 1)
   Atomics.notify(settings.signal, 0)

@@ -14,7 +14,7 @@ import {
   writeSegmentHeader,
 } from './log-format.ts'
 
-const ZERO_BYTES = 1024 * 1024
+const ZEROS = new Uint8Array(256 * 1024)
 const RETRY_MS = 1000
 const SPARE_PATTERN = /^spare-\d+\.tmp$/
 
@@ -221,9 +221,8 @@ export class Segments {
     const path = join(directory, `spare-${this.nextSpare++}.tmp`)
     const file = await fileSystem.open(path, 'create')
     try {
-      const zeros = new Uint8Array(Math.min(ZERO_BYTES, byteCount))
-      for (let at = 0; at < byteCount; at += zeros.length) {
-        await writeFully(file, zeros.subarray(0, Math.min(zeros.length, byteCount - at)), at)
+      for (let at = 0; at < byteCount; at += ZEROS.length) {
+        await writeFully(file, ZEROS.subarray(0, Math.min(ZEROS.length, byteCount - at)), at)
       }
       await file.sync()
     } catch (error) {

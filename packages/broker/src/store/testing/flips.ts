@@ -10,7 +10,7 @@ import { StoreError } from '../errors.ts'
 import { exportStore } from '../transfer.ts'
 import { commitAll, Opened, session, temporaryDirectory } from './opened-store.ts'
 
-const SIZES = { segmentBytes: 4096, checkpointBytes: 1024 * 1024 }
+const SIZES = { segmentBytes: 2048, checkpointBytes: 1024 * 1024 }
 const PAYLOAD_BYTES = 100
 
 export interface Killed {
