@@ -1,5 +1,5 @@
-// The broker of the benchmarks of the store, in a process of its own: tells where it listens, and at
-// each message how long its event loop stood still since the one before, and for what.
+// The broker of the benchmarks of the store, in a process of its own: tells where it listens, and
+// at each message how long its event loop stood still since the one before, and for what.
 
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import { createBroker } from '@godwit/broker'
@@ -18,7 +18,7 @@ export interface Stall {
 }
 
 const RESOLUTION_MS = 1
-/** What the store does in the event loop, but for the writing of records, which is the core's turn. */
+/** What the store does in the event loop, but for the records, which are the core's turn. */
 const STORE_CALLS = ['handOver', 'tell', 'flush', 'applied', 'sendFetches', 'fetch', 'shortage']
 let storeMs = 0
 let collectionMs = 0

@@ -1,5 +1,5 @@
-// The brokers of the benchmark `store`, each in a process of its own with its data on disk, and what
-// its acknowledgement stands for.
+// The brokers of the benchmark `store`, each in a process of its own with its data on disk, and
+// what its acknowledgement stands for.
 
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
