@@ -7,7 +7,7 @@ import { join, posix, relative, sep } from 'node:path'
 import { build } from 'esbuild'
 import { ROOT } from './sources.js'
 import { compact, numbersOf } from './web-compact.js'
-import { visibleNames } from './web-names.js'
+import { checkPlatform, visibleNames } from './web-names.js'
 
 const CLIENT = 'packages/client/dist'
 const PACKET = 'packages/packet/dist'
@@ -77,6 +77,7 @@ export async function buildForWeb() {
   const { metafile } = await build({ ...first, write: false, plugins: [loads(shorten)] })
   const inner = new Set(Object.keys(metafile.inputs).filter(path => !Copied.includes(path)))
   const { shared, outer } = partition(inner, numbers)
+  for (const path of [...inner, ...outer]) if (!Outside.includes(path)) checkPlatform(path)
   // With imports of their own the parts would make bundlers cut the rest in two, and two files are
   // larger than one. So they are given what they share with it.
   const { mangleCache } = await build({

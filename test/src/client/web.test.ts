@@ -151,6 +151,34 @@ const Scenarios: Readonly<Record<string, Scenario>> = {
     await notes.fails('closed', () => client.request('ask', ''))
   },
 
+  async 'a transport of your own'(web, broker, notes) {
+    const dial: Web.Dial = handler => {
+      const stream = broker.connect()
+      stream.on('data', (bytes: Uint8Array) => handler.received(new Uint8Array(bytes)))
+      stream.on('close', () => handler.closed(null))
+      queueMicrotask(() => handler.opened())
+      return {
+        bufferedBytes: 0,
+        canPause: false,
+        write: bytes => stream.write(bytes.slice()),
+        pause: () => undefined,
+        resume: () => undefined,
+        end: () => void stream.end(),
+        destroy: () => void stream.destroy(),
+      }
+    }
+    const client = await web.connect({ dial }, { ...LIMITS, protocolVersion: 4 })
+    notes.add('negotiated', client.negotiated)
+    const listened: string[] = []
+    const listener = (message: Web.Message): void => void listened.push(message.text())
+    const subscription = client.subscribe('own/#', { listener })
+    notes.add('granted', await subscription.ready)
+    await Promise.all(['a', 'b'].map(text => client.publish('own/topic', text, { qos: 2 })))
+    notes.add('tried', client.tryPublish('own/topic', 'c', { qos: 1 }))
+    await client.drain({ timeoutMs: 600_000 })
+    notes.add('listened', listened)
+  },
+
   async 'mistakes of the caller'(web, broker, notes) {
     const wrong: readonly (readonly [unknown, unknown])[] = [
       ['no url', {}],
