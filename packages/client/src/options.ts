@@ -11,6 +11,7 @@ import {
 import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import { Limits } from './limits.ts'
+import { checkNames, type OptionNames } from './option-names.ts'
 import { isWellFormed } from './publish-writer.ts'
 import type { SessionStore } from './store.ts'
 import type { TlsOptions } from './transport.ts'
@@ -156,6 +157,7 @@ export function readOptions(options: ConnectOptions): {
   readonly reconnect: Required<Omit<ReconnectOptions, 'delayMs'>> & ReconnectOptions
   readonly offline: Required<OfflineOptions>
 } {
+  checkNames('connect', options, ConnectNames)
   const own: Record<string, unknown> = {}
   for (const [name, fallback] of Object.entries(Defaults)) {
     const value = (options as Record<string, unknown>)[name] ?? fallback
@@ -164,6 +166,8 @@ export function readOptions(options: ConnectOptions): {
     own[name] = value
   }
   const reconnect = typeof options.reconnect === 'object' ? options.reconnect : {}
+  checkNames<ReconnectOptions>('reconnect', reconnect, { ...ReconnectDefaults, delayMs: 1 })
+  checkNames<OfflineOptions>('offline', options.offline ?? {}, OfflineDefaults)
   checkWill(options.will)
   const cleanStart = options.cleanStart ?? options.store === undefined
   if (!(cleanStart || options.clientId)) {
@@ -223,6 +227,47 @@ const OfflineDefaults = {
   whenFull: 'wait' as const,
 }
 
+export const MessageNames: OptionNames<MessageProperties> = {
+  messageExpirySeconds: 1,
+  contentType: 1,
+  responseTopic: 1,
+  correlationData: 1,
+  userProperties: 1,
+  utf8: 1,
+}
+
+const WillNames: OptionNames<WillOptions> = {
+  ...MessageNames,
+  topic: 1,
+  payload: 1,
+  qos: 1,
+  retain: 1,
+  delaySeconds: 1,
+}
+
+const ConnectNames: OptionNames<ConnectOptions> = {
+  ...Defaults,
+  clientId: 1,
+  will: 1,
+  username: 1,
+  password: 1,
+  credentials: 1,
+  authenticator: 1,
+  userProperties: 1,
+  problemInformation: 1,
+  responseInformation: 1,
+  tls: 1,
+  headers: 1,
+  localAddress: 1,
+  reconnect: 1,
+  offline: 1,
+  store: 1,
+  onPacket: 1,
+  dump: 1,
+  onEvent: 1,
+  signal: 1,
+}
+
 const Ranges: { readonly [name: string]: readonly [number, number] | undefined } = {
   sessionExpirySeconds: [0, 0xffff_ffff],
   keepAliveSeconds: [0, 65_535],
@@ -248,6 +293,7 @@ function checkRange(name: string, value: unknown, low: number, high: number): vo
 
 function checkWill(will: WillOptions | undefined): void {
   if (will === undefined) return
+  checkNames('will', will, WillNames)
   if (typeof will.topic !== 'string' || !isTopicName(will.topic)) {
     throw invalidArgument("the will's topic is not a topic name")
   }

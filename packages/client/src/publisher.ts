@@ -5,7 +5,9 @@
 import { NO_PROPERTIES, PacketError, type Properties, type QoS } from '@godwit/packet'
 import { invalidArgument, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
+import { checkNames, type OptionNames } from './option-names.ts'
 import {
+  MessageNames,
   type MessageProperties,
   type Payload,
   readMessageProperties,
@@ -55,6 +57,13 @@ export interface PublisherPort {
   watched(topic: string, qos: QoS): void
 }
 
+const PublishNames: OptionNames<PublishOptions> = {
+  ...MessageNames,
+  qos: 1,
+  retain: 1,
+  signal: 1,
+  timeoutMs: 1,
+}
 const PLAIN: PublishOptions = Object.freeze({})
 const SUCCESS: PublishResult = Object.freeze({
   reasonCode: 0,
@@ -133,6 +142,7 @@ export class Publisher {
     const { session } = port
     try {
       if (port.refuses !== null) return this.refused(port.refuses)
+      checkNames('publish', options, PublishNames)
       const body = readPayload(payload)
       const qos = readQoS(options.qos)
       const properties = propertiesOf(options)
@@ -155,6 +165,7 @@ export class Publisher {
   tryPublish(topic: string, payload: Payload, options: PublishOptions = PLAIN): boolean {
     const { port } = this
     const { session } = port
+    checkNames('tryPublish', options, PublishNames)
     const qos = readQoS(options.qos)
     if (port.refuses !== null || this.waiting.length > 0) return false
     if (qos === 0 ? !session.isClear : !session.hasRoom) return false

@@ -5,6 +5,7 @@ import type { ClientCore } from './core.ts'
 import { invalidArgument, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
 import type { Message } from './message.ts'
+import { checkNames, type OptionNames } from './option-names.ts'
 import type { MessageProperties, Payload } from './options.ts'
 import { aborted } from './publisher.ts'
 import type { Subscription } from './subscription.ts'
@@ -26,6 +27,21 @@ export interface RequestManyOptions extends RequestOptions {
   readonly idleMs?: number
   /** Ends after so many answers. */
   readonly answersMax?: number
+}
+
+const RequestNames: OptionNames<RequestOptions> = {
+  messageExpirySeconds: 1,
+  contentType: 1,
+  userProperties: 1,
+  utf8: 1,
+  qos: 1,
+  timeoutMs: 1,
+  signal: 1,
+}
+const RequestManyNames: OptionNames<RequestManyOptions> = {
+  ...RequestNames,
+  idleMs: 1,
+  answersMax: 1,
 }
 
 /** What a handler of `respond` gives back; undefined sends no answer. */
@@ -50,6 +66,7 @@ export class Requests {
   /** @throws MqttError `no-responders`, `timeout`, `aborted`, or what `publish` throws */
   request(topic: string, payload: Payload, options: RequestOptions): Promise<Message> {
     return new Promise((resolve, reject) => {
+      checkNames('request', options, RequestNames)
       this.begin(topic, payload, options, 1, {
         answered: resolve,
         failed: reject,
@@ -63,7 +80,8 @@ export class Requests {
     payload: Payload,
     options: RequestManyOptions,
   ): AsyncGenerator<Message, void, void> {
-    const { idleMs = IDLE_MS, answersMax = Number.POSITIVE_INFINITY } = options
+    checkNames('requestMany', options, RequestManyNames)
+    const { idleMs = IDLE_MS, answersMax = Number.POSITIVE_INFINITY, ...own } = options
     const { platform } = this.core
     const answers: Message[] = []
     const state: { error: MqttError | null; idle: boolean; wake: () => void } = {
@@ -79,7 +97,7 @@ export class Requests {
         state.wake()
       })
     }
-    const end = this.begin(topic, payload, options, answersMax, {
+    const end = this.begin(topic, payload, own, answersMax, {
       answered: message => {
         if (answers.length < Limits.answers) answers.push(message)
         rest()

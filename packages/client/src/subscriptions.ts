@@ -13,6 +13,7 @@ import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import { Limits } from './limits.ts'
 import type { Message } from './message.ts'
+import { checkNames, type OptionNames } from './option-names.ts'
 import { readQoS } from './options.ts'
 import { isWellFormed } from './publish-writer.ts'
 import { aborted } from './publisher.ts'
@@ -79,6 +80,22 @@ interface Port {
   consumed(): void
 }
 
+const UnclaimedNames: OptionNames<UnclaimedOptions> = { ack: 1, buffer: 1, listener: 1 }
+const BufferNames: OptionNames<BufferOptions> = { messagesMax: 1, bytesMax: 1, whenFull: 1 }
+const UnsubscribeNames: OptionNames<UnsubscribeOptions> = { userProperties: 1 }
+const SubscribeNames: OptionNames<SubscribeOptions> = {
+  ...UnclaimedNames,
+  ...UnsubscribeNames,
+  qos: 1,
+  noLocal: 1,
+  retainAsPublished: 1,
+  retainHandling: 1,
+  share: 1,
+  identifier: 1,
+  partial: 1,
+  signal: 1,
+}
+
 const RetainHandlings = { always: 0, new: 1, never: 2 } as const
 
 export class Subscriptions implements SubscriptionHost {
@@ -99,6 +116,7 @@ export class Subscriptions implements SubscriptionHost {
     filters: readonly string[],
     options: SubscribeOptions<Readonly<Record<string, string>>>,
   ): AnySubscription {
+    checkNames('subscribe', options, SubscribeNames)
     const { share, signal } = options
     const { engine } = this.port
     if (!Array.isArray(filters)) throw invalidArgument('a subscription takes a filter or a list')
@@ -134,6 +152,7 @@ export class Subscriptions implements SubscriptionHost {
 
   /** Takes all messages that match no other subscription. */
   addFallback(options: UnclaimedOptions): AnySubscription {
+    checkNames('unclaimed', options, UnclaimedNames)
     const subscription: AnySubscription = new Subscription(this, {
       templates: [],
       ack: options.ack ?? 'processed',
@@ -245,6 +264,7 @@ export class Subscriptions implements SubscriptionHost {
   forget(filters: readonly string[], options: UnsubscribeOptions): Promise<void> {
     const { engine } = this.port
     const { subscribing } = engine.session
+    checkNames('unsubscribe', options, UnsubscribeNames)
     const all = filters.map(filter => readFilter(filter, undefined).filter)
     for (const filter of all) {
       if (!subscribing.isUsed(filter)) continue
@@ -362,6 +382,7 @@ function readFilter(text: string, share: string | undefined): TopicTemplate {
 }
 
 function readBuffer(buffer: Partial<BufferOptions>): BufferOptions {
+  checkNames('buffer', buffer, BufferNames)
   return {
     messagesMax: buffer.messagesMax ?? Limits.bufferMessages,
     bytesMax: buffer.bytesMax ?? Limits.bufferBytes,

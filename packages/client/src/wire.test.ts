@@ -147,8 +147,14 @@ for (const protocolVersion of [5, 4] as const) {
 test('PUBLISH has no subscription identifier, whatever it is given [MQTT-3.3.4-6]', async () => {
   const world = new World()
   const client = await world.connected()
-  const options = { subscriptionIdentifiers: [7], subscriptionIdentifier: 7 }
-  void client.publish('a', 'x', options as PublishOptions)
+  const { length } = world.peer.writes
+  const code = 'invalid-argument'
+  for (const options of [{ subscriptionIdentifiers: [7] }, { subscriptionIdentifier: 7 }]) {
+    await assert.rejects(client.publish('a', 'x', options as PublishOptions), { code })
+  }
+  await world.settle()
+  assert.equal(world.peer.writes.length, length)
+  await client.publish('a', 'x', {})
   await world.settle()
   assert.deepEqual([...(world.peer.writes.at(-1) ?? [])], [0x30, 5, ...text('a'), 0, 0x78])
 })

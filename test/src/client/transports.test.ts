@@ -11,7 +11,8 @@ import { type Client, type ConnectOptions, connect, MqttError } from '@godwit/cl
 import { makeCertificates } from '../support/certificates.ts'
 
 const certificates = await makeCertificates()
-const { ca, server, client: own } = certificates
+const { ca, server } = certificates
+const own = { cert: certificates.client.cert, key: certificates.client.key }
 
 const FOREVER_MS = 0x7fff_ffff
 

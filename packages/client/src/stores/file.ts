@@ -15,6 +15,7 @@ import {
 import { type FileHandle, open, realpath } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Limits } from '../limits.ts'
+import { checkNames, type OptionNames } from '../option-names.ts'
 import type { SessionStore, StoredRecord } from '../store.ts'
 import { FileLock } from './file-lock.ts'
 import {
@@ -40,6 +41,8 @@ export interface FileStoreOptions {
   readonly salvage?: boolean
 }
 
+const FileStoreNames: OptionNames<FileStoreOptions> = { salvage: 1 }
+
 /**
  * A store that survives the process: QoS 2 exactly once across restarts. One client at a time can
  * use a file; the lock beside it, `<path>.lock`, does not outlive its process. `connect` fails with
@@ -47,6 +50,7 @@ export interface FileStoreOptions {
  * @param path of the file, which is made when there is none; its folder must exist
  */
 export function fileStore(path: string, options: FileStoreOptions = {}): SessionStore {
+  checkNames('fileStore', options, FileStoreNames)
   return new FileStore(resolve(path), options.salvage === true)
 }
 

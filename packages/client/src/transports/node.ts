@@ -5,14 +5,28 @@ import { channel } from 'node:diagnostics_channel'
 import { describePacket } from '@godwit/packet'
 import { type Client, type ConnectTarget, openClient } from '../client.ts'
 import { invalidArgument } from '../errors.ts'
+import { checkNames, type OptionNames } from '../option-names.ts'
 import type { ConnectOptions } from '../options.ts'
 import { AllParts } from '../parts.ts'
-import type { Dial, DialOptions, Platform } from '../transport.ts'
+import type { Dial, DialOptions, Platform, TlsOptions } from '../transport.ts'
 import { openTcp, openTls } from './tcp.ts'
 import { openWebSocket } from './websocket.ts'
 
 const PORT = 1883
 const TLS_PORT = 8883
+
+const TlsNames: OptionNames<TlsOptions> = {
+  ca: 1,
+  cert: 1,
+  key: 1,
+  passphrase: 1,
+  alpn: 1,
+  serverName: 1,
+  ciphers: 1,
+  minVersion: 1,
+  maxVersion: 1,
+  verify: 1,
+}
 
 /** Node. */
 export const NodePlatform: Platform = {
@@ -49,6 +63,7 @@ export function connect(target: ConnectTarget, options: ConnectOptions = {}): Pr
 }
 
 function dial(url: URL, options: DialOptions): Dial {
+  checkNames('tls', options.tls, TlsNames)
   const host = url.hostname.replace(/^\[|\]$/g, '')
   switch (url.protocol) {
     case 'mqtt:':

@@ -1,0 +1,132 @@
+// Options that do not exist are named, wherever they are given.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Client } from './client.ts'
+import { connect, fileStore } from './index.ts'
+import type { ConnectOptions } from './options.ts'
+import { World } from './testing/world.ts'
+
+/** What a JavaScript program can give, and the compiler would not let through. */
+function wrong<Options>(options: Record<string, unknown>): Options {
+  return options as Options
+}
+
+const ConnectCases: readonly (readonly [Record<string, unknown>, string])[] = [
+  [{ clientID: 'a' }, 'connect: there is no option clientID, did you mean clientId?'],
+  [{ clinetId: 'a' }, 'connect: there is no option clinetId, did you mean clientId?'],
+  [{ keepalive: 5 }, 'connect: there is no option keepalive, did you mean keepAliveSeconds?'],
+  [{ clean: true }, 'connect: there is no option clean, did you mean cleanStart?'],
+  [{ user_name: 'a' }, 'connect: there is no option user_name, did you mean username?'],
+  [
+    { reconnect: { maxDelay: 5 } },
+    'reconnect: there is no option maxDelay, did you mean maxDelayMs?',
+  ],
+  [{ offline: { qos: 1 } }, 'offline: there is no option qos, did you mean qos0?'],
+  [{ will: { topic: 'a', reatin: true } }, 'will: there is no option reatin, did you mean retain?'],
+  [{ will: { topic: 'a', when: 1 } }, 'will: there is no option when; there are '],
+  [{ oneMore: undefined }, 'connect: there is no option oneMore; there are '],
+]
+
+for (const [options, text] of ConnectCases) {
+  test(`connect refuses ${JSON.stringify(options)}`, async () => {
+    const world = new World()
+    await assert.rejects(world.begin(wrong<ConnectOptions>(options)), error => {
+      assert.ok(error instanceof Error && 'code' in error)
+      assert.equal(error.code, 'invalid-argument')
+      assert.equal(error.message.slice(0, text.length), text)
+      return true
+    })
+    assert.equal(world.peers.length, 0, 'nothing was dialled')
+  })
+}
+
+test('connect refuses an option of TLS that does not exist', async () => {
+  const options = wrong<ConnectOptions>({ tls: { rejectUnauthorized: false } })
+  await assert.rejects(connect('mqtts://127.0.0.1:9', options), {
+    message: /^tls: there is no option rejectUnauthorized; there are ca, cert, key, /,
+  })
+})
+
+test('fileStore refuses an option that does not exist', () => {
+  assert.throws(() => fileStore('session', wrong({ salvaged: true })), {
+    message: 'fileStore: there is no option salvaged, did you mean salvage?',
+  })
+})
+
+const Calls: readonly (readonly [string, (client: Client) => unknown])[] = [
+  [
+    'publish: there is no option reatin, did you mean retain?',
+    client => client.publish('a', '', wrong({ reatin: true })),
+  ],
+  [
+    'tryPublish: there is no option Qos, did you mean qos?',
+    client => client.tryPublish('a', '', wrong({ Qos: 1 })),
+  ],
+  [
+    'publish: there is no option timeout, did you mean timeoutMs?',
+    client => client.publish('a', '', wrong({ timeout: 1 })),
+  ],
+  [
+    'subscribe: there is no option nolocal, did you mean noLocal?',
+    client => client.subscribe('a', wrong({ nolocal: true })),
+  ],
+  [
+    'buffer: there is no option messages, did you mean messagesMax?',
+    client => client.subscribe('a', wrong({ buffer: { messages: 1 } })),
+  ],
+  [
+    'unclaimed: there is no option qos; there are ack, buffer, listener',
+    client => client.unclaimed(wrong({ qos: 1 })),
+  ],
+  [
+    'unsubscribe: there is no option userProperty, did you mean userProperties?',
+    client => client.unsubscribe('a', wrong({ userProperty: [] })),
+  ],
+  [
+    'request: there is no option timeout, did you mean timeoutMs?',
+    client => client.request('a', '', wrong({ timeout: 1 })),
+  ],
+  [
+    'requestMany: there is no option max; there are ',
+    client => client.requestMany('a', '', wrong({ max: 1 })).next(),
+  ],
+  [
+    'close: there is no option reason, did you mean reasonCode?',
+    client => client.close(wrong({ reason: 4 })),
+  ],
+  [
+    'drain: there is no option timeout, did you mean timeoutMs?',
+    client => client.drain(wrong({ timeout: 4 })),
+  ],
+  [
+    'forEach: there is no option parallel; there are concurrency, order',
+    client => client.subscribe('b').forEach(ignore, wrong({ parallel: 4 })),
+  ],
+]
+
+for (const [text, call] of Calls) {
+  test(`a client says: ${text}`, async () => {
+    const client = await new World().connected()
+    await assert.rejects(
+      async () => await call(client),
+      error => {
+        assert.ok(error instanceof Error && 'code' in error)
+        assert.equal(error.code, 'invalid-argument')
+        assert.equal(error.message.slice(0, text.length), text)
+        return true
+      },
+    )
+    assert.equal(client.state, 'connected')
+  })
+}
+
+test('options that exist are taken, with undefined for a value too', async () => {
+  const world = new World()
+  const client = await world.connected(wrong({ clientId: undefined, will: undefined }))
+  await client.publish('a', '', wrong({ qos: undefined, retain: true }))
+  assert.equal(client.state, 'connected')
+})
+
+function ignore(): void {
+  // Nothing comes.
+}
