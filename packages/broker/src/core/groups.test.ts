@@ -25,6 +25,44 @@ function publish(publisher: TestClient, payload: string): number {
   return only(answer, PacketType.PUBACK).reasonCode
 }
 
+test('in a group in which nobody has room, whoever makes some gets what waits', () => {
+  const world = new World()
+  const members = ['a', 'b', 'c', 'd'].map(id => member(world, id, 1))
+  const publisher = world.connect({ clientId: 'p' })
+  for (let i = 0; i < 10; i++) publish(publisher, String(i))
+  const held = members.map(client => only(client.take(), PacketType.PUBLISH).packetId)
+  for (const [at, payload] of [
+    [2, '4'],
+    [0, '5'],
+    [2, '6'],
+  ] as const) {
+    const client = members[at] as TestClient
+    const got = client.acknowledge(PacketType.PUBACK, held[at] ?? 0)
+    assert.deepEqual(texts(got), [payload])
+    held[at] = only(got, PacketType.PUBLISH).packetId
+  }
+  const late = world.connect({ clientId: 'e' })
+  assert.deepEqual(texts(late.subscribe(FILTER, 1)), ['7', '8', '9'])
+  publish(publisher, '10')
+  publish(publisher, '11')
+  assert.deepEqual(texts(late.take()), ['10', '11'])
+  assert.equal(world.broker.ledger.total, 0)
+})
+
+test('members take turns again when what waited has gone', () => {
+  const world = new World()
+  const members = ['a', 'b'].map(id => member(world, id, 1))
+  const publisher = world.connect({ clientId: 'p' })
+  for (let i = 0; i < 3; i++) publish(publisher, String(i))
+  const held = members.map(client => only(client.take(), PacketType.PUBLISH).packetId)
+  const [a, b] = members as [TestClient, TestClient]
+  const third = only(a.acknowledge(PacketType.PUBACK, held[0] ?? 0), PacketType.PUBLISH)
+  a.acknowledge(PacketType.PUBACK, third.packetId)
+  b.acknowledge(PacketType.PUBACK, held[1] ?? 0)
+  for (let i = 3; i < 5; i++) publish(publisher, String(i))
+  assert.deepEqual([...texts(a.take()), ...texts(b.take())].toSorted(), ['3', '4'])
+})
+
 test('members take turns', () => {
   const world = new World()
   const members = ['a', 'b', 'c'].map(id => member(world, id))

@@ -44,7 +44,7 @@ export class Groups {
 
   join(group: Group, member: Subscription): void {
     member.group = group
-    group.members.push(member)
+    group.add(member)
     const session = member.session
     // A session has one subscription per filter, and so joins a group once.
     session.groups ??= []
@@ -56,7 +56,7 @@ export class Groups {
   /** A member whose session sleeps. */
   joinAsleep(group: Group, member: Subscription): void {
     member.group = group
-    group.members.push(member)
+    group.add(member)
   }
 
   leave(group: Group, member: Subscription): void {
@@ -73,7 +73,7 @@ export class Groups {
   /** Whether a message for the group would find room, or make it by the policy. */
   admits(group: Group, byteLength: number): boolean {
     const { limits, ports, queues } = this.broker
-    if (group.persistent && ports.store.full) return false
+    if (ports.store.full && group.persistent) return false
     if (queues.totalBytes + byteLength > limits.totalQueuedBytesMax) return false
     return limits.fullQueue === 'drop-oldest' || !this.isFull(group, byteLength)
   }
@@ -112,7 +112,14 @@ export class Groups {
   serve(session: Session): void {
     const groups = session.groups
     if (groups === null) return
-    for (const group of groups) if (group.queue.length > 0) this.wake(group)
+    for (const group of groups) {
+      const member = group.queue.length > 0 ? memberOf(group, session) : null
+      if (member === null) group.refresh()
+      else {
+        group.hasRoom(member)
+        this.wake(group)
+      }
+    }
   }
 
   /** Hands out what waits in the groups that woke. @returns false when none did */
@@ -211,9 +218,13 @@ export class Groups {
   private pump(group: Group): void {
     const durable = this.broker.sender.durableBatch
     const ready = (member: Subscription): boolean => this.isReady(member)
+    const { checksPermissions } = this.broker.ports.guard
     for (;;) {
       const next = group.queue.first
-      if (next === null) return
+      if (next === null) {
+        group.refresh()
+        return
+      }
       if (next.batch > durable) {
         this.blocked.push(group)
         return
@@ -223,8 +234,13 @@ export class Groups {
         this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
         continue
       }
-      const member = group.next(this.admitting(ready, next.message.topic))
-      if (member === null && group.next(ready) === null) return
+      const member = checksPermissions
+        ? group.next(this.admitting(ready, next.message.topic))
+        : group.nextWithRoom(ready)
+      if (member === null && (!checksPermissions || group.next(ready) === null)) {
+        group.exhaust()
+        return
+      }
       group.queue.shift()
       // Those that have room may not have it: nobody waits behind it.
       if (member === null) this.drop(group, next, 'not-authorized')
@@ -341,6 +357,11 @@ export class Groups {
     const name = `$share/${group.shareName}/${group.filter}`
     this.broker.lose(reason, name, message.topic, message.byteLength)
   }
+}
+
+/** A session has one subscription per filter. */
+function memberOf(group: Group, session: Session): Subscription | null {
+  return session.subscription(`$share/${group.shareName}/${group.filter}`)
 }
 
 function isOnline(member: Subscription): boolean {

@@ -16,6 +16,9 @@ export class Group {
   nextSequence = 1
   waking = false
   private turn = 0
+  /** No member had room when they were last asked, but those that have said so since. */
+  private isExhausted = false
+  private readonly roomy: Subscription[] = []
 
   constructor(shareName: string, filter: string) {
     this.shareName = shareName
@@ -40,9 +43,43 @@ export class Group {
     return null
   }
 
+  /** The same, where only those are asked that may have room: a large group is not gone through. */
+  nextWithRoom(hasRoom: (member: Subscription) => boolean): Subscription | null {
+    if (!this.isExhausted) return this.next(hasRoom)
+    for (;;) {
+      const last = this.roomy.at(-1)
+      if (last === undefined) return null
+      if (hasRoom(last)) return last
+      this.roomy.pop()
+    }
+  }
+
+  /** No member has room. Each that gets some says so by `hasRoom`. */
+  exhaust(): void {
+    this.isExhausted = true
+    this.roomy.length = 0
+  }
+
+  /** Who has room has to be found out anew. */
+  refresh(): void {
+    this.isExhausted = false
+    this.roomy.length = 0
+  }
+
+  hasRoom(member: Subscription): void {
+    if (this.roomy.length >= this.members.length) this.refresh()
+    if (this.isExhausted) this.roomy.push(member)
+  }
+
+  add(member: Subscription): void {
+    this.members.push(member)
+    this.refresh()
+  }
+
   remove(member: Subscription): void {
     const at = this.members.indexOf(member)
     if (at >= 0) this.members.splice(at, 1)
+    this.refresh()
   }
 
   /** Takes back messages that a member did not finish, in their order. */
