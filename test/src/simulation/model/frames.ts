@@ -18,8 +18,14 @@ export class Frames {
     this.#bytes = bytes
   }
 
-  /** @returns null when there is no whole one */
   next(): Frame | null {
+    const frame = this.peek()
+    if (frame !== null) this.#bytes = this.#bytes.subarray(frame.end)
+    return frame
+  }
+
+  /** The next one, which stays. @returns null when there is no whole one */
+  peek(): Frame | null {
     const bytes = this.#bytes
     let length = 0
     let at = 1
@@ -31,7 +37,6 @@ export class Frames {
     }
     const end = at + length
     if (end > bytes.length) return null
-    this.#bytes = bytes.subarray(end)
     return { first: bytes[0] ?? 0, bytes, bodyStart: at, end }
   }
 }

@@ -123,14 +123,17 @@ export class Observer {
       ear.outgoing.push(piece.slice())
       while (ear.outgoing.next()) {
         const { first, bytes, bodyStart, start, end } = ear.outgoing
-        // AUTH comes before the broker has decided about CONNECT.
-        const isAuth = first >> 4 === PacketType.AUTH
-        const packet = readPacket(first, bytes, bodyStart, end, isAuth ? 5 : ear.level, 'server')
+        const connection = this.facts.connections.get(link.id)
+        const level = connection === undefined ? undecidedLevel(ear) : ear.level
+        const packet = readPacket(first, bytes, bodyStart, end, level, 'server')
         this.facts.at++
         this.#options.note('<-', link, packet)
-        if (isAuth) continue
-        const connection = this.facts.connections.get(link.id)
-        if (connection === undefined) broken('connack', `link ${link.id} gets a packet, no CONNECT`)
+        if (packet.type === PacketType.AUTH) continue
+        if (connection === undefined) {
+          // The broker has not decided about CONNECT, and does not wait for who has to.
+          if (packet.type === PacketType.CONNACK && packet.reasonCode !== 0) continue
+          broken('connack', `link ${link.id} gets a packet, and nobody has let it in`)
+        }
         this.#answers.write(connection, packet, end - start)
       }
     }
@@ -462,6 +465,12 @@ export class Observer {
     }
     life.subscriptions.delete(filter)
   }
+}
+
+/** Of a CONNECT that has come and waits. */
+function undecidedLevel(ear: Ear): 3 | 4 | 5 {
+  const frame = ear.incoming.peek()
+  return frame === null ? ear.level : levelOf(frame.bytes, frame.bodyStart)
 }
 
 function levelOf(bytes: Uint8Array, bodyStart: number): 3 | 4 | 5 {

@@ -298,8 +298,7 @@ export class BrokerNode {
   /** How many of the packets have no effect yet, since somebody still thinks about them. */
   #undecided(connection: Connection, taken: number): number {
     const question = this.#guard?.questionOf(connection.waitingFor) ?? null
-    const isEnding = connection.state >= ConnectionState.ENDING
-    if (connection.resumeConnect !== null) return isEnding ? 0 : taken
+    if (connection.resumeConnect !== null) return taken
     // Filters are asked about one after the other: the first ones have their effect before.
     if (question === null || question === 'subscribe') return 0
     return connection.state === ConnectionState.AUTHENTICATING ? taken : 1
