@@ -481,7 +481,7 @@ export class Broker implements ConnectionOwner {
   /** CONNACK is out: the session may send. */
   becomeReady(connection: Connection): void {
     connection.ready = true
-    if (connection.session !== null) this.queues.wake(connection.session)
+    if (connection.session !== null) this.queues.begin(connection.session)
   }
 
   private letGo(connection: Connection): void {

@@ -91,6 +91,12 @@ export class Queues {
     this.broker.sender.requestTurn()
   }
 
+  /** CONNACK is out. What woke the session before, in this very turn, has found it not ready. */
+  begin(session: Session): void {
+    session.waking = false
+    this.wake(session)
+  }
+
   /** Gives packet identifiers to what has room in the windows of those that woke. */
   assignAll(): void {
     // Groups wake sessions and sessions wake groups: the list grows while it is walked.
