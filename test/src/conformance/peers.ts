@@ -35,7 +35,7 @@ export const PEERS: readonly Peer[] = [
   {
     name: 'Mosquitto',
     missing: existsSync(MOSQUITTO) ? undefined : 'mosquitto',
-    start: startMosquitto,
+    start: () => startMosquitto(),
   },
   { name: 'Aedes', missing: undefined, start: startAedes },
 ]
@@ -50,11 +50,13 @@ async function startGodwit(): Promise<RunningPeer> {
   }
 }
 
-async function startMosquitto(): Promise<RunningPeer> {
+/** @param settings lines of its configuration besides those that let everybody in */
+export async function startMosquitto(settings: readonly string[] = []): Promise<RunningPeer> {
   const folder = mkdtempSync(join(tmpdir(), 'godwit-conformance-'))
   const port = await freePort()
   const config = join(folder, 'mosquitto.conf')
-  writeFileSync(config, `listener ${port} ${HOST}\nallow_anonymous true\n`)
+  const lines = [`listener ${port} ${HOST}`, 'allow_anonymous true', ...settings, '']
+  writeFileSync(config, lines.join('\n'))
   const child = spawn(MOSQUITTO, ['-c', config], { stdio: 'ignore' })
   const exited = once(child, 'exit')
   await answers(port)
@@ -80,7 +82,7 @@ function mosquittoVersion(): string {
   }
 }
 
-async function startAedes(): Promise<RunningPeer> {
+export async function startAedes(): Promise<RunningPeer> {
   const aedes = await Aedes.createBroker()
   const server = createServer(aedes.handle)
   await listening(server)

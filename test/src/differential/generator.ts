@@ -1,0 +1,379 @@
+// Scripts from a seed. Every one of them is valid: what a broker has to do is in the standard, but
+// for what it leaves open.
+
+import type {
+  ConnectPacket,
+  Properties,
+  ProtocolLevel,
+  QoS,
+  SubscriptionRequest,
+  Will,
+} from '@godwit/packet'
+import { Chance } from '../support/chance.ts'
+import type { Break, Hold, Message, Script, Step } from './script.ts'
+
+const STEPS_LEAST = 15
+const STEPS_MORE = 30
+const ALIASES = 3
+const LEVELS: readonly ProtocolLevel[] = [3, 4, 5, 5, 5]
+const LONG = 'level/'.repeat(40)
+
+/** Few enough that what is published meets what is subscribed. */
+export const TOPICS: readonly string[] = [
+  'a',
+  'a/b',
+  'a/b/c',
+  'b',
+  'b/b',
+  'a//b',
+  '/',
+  '/a',
+  'a/',
+  '//',
+  '$x/a',
+  '$x',
+  'ü/猫',
+  'a b/ c',
+  `${LONG}a`,
+]
+
+const FILTERS: readonly string[] = [
+  ...TOPICS,
+  '#',
+  '+',
+  '+/+',
+  '+/+/+',
+  'a/#',
+  'a/+',
+  '+/b',
+  'a/+/b',
+  'a/b/#',
+  '/#',
+  '+/',
+  '/+',
+  '+/#',
+  '//#',
+  '$x/#',
+  '$x/+',
+  '+/a',
+  'ü/+',
+  'level/+/#',
+]
+
+const SHARED: readonly string[] = ['a', 'a/b', 'a/+', '#', '+/b', '/a', '$x/#']
+
+/** What is left out of the scripts for a broker; each reason is in `pairs.ts`. */
+export interface Without {
+  /** A second SUBSCRIBE to a filter that changes its options. */
+  readonly replacement?: boolean
+  /** Retained messages for a new shared subscription. */
+  readonly retainedToShared?: boolean
+  /** Retained messages for a new subscription with No Local. */
+  readonly retainedNoLocal?: boolean
+  /** Shared subscriptions to topics that begin with `$`. */
+  readonly sharedDollar?: boolean
+  /** Shared subscriptions at QoS 0. */
+  readonly sharedQos0?: boolean
+  /** Acknowledgements held back by a client with a small Receive Maximum. */
+  readonly holdWithWindow?: boolean
+  /** A client with a will that is taken over. */
+  readonly takenOverWill?: boolean
+}
+
+interface Actor {
+  readonly name: string
+  readonly level: ProtocolLevel
+  isConnected: boolean
+  /** Whether the CONNECT of its connection has asked for a session that is kept. */
+  isKept: boolean
+  hasWill: boolean
+  hasWindow: boolean
+  hold: Hold
+  aliases: Map<number, string>
+  readonly requests: Map<string, SubscriptionRequest>
+  identifiers: Map<string, number | undefined>
+}
+
+export function generate(seed: number, without: Without = {}): Script {
+  return new Generator(seed, without).script()
+}
+
+class Generator {
+  readonly #chance: Chance
+  readonly #seed: number
+  readonly #without: Without
+  readonly #actors: readonly Actor[]
+  readonly #steps: Step[] = []
+  #payloads = 0
+
+  constructor(seed: number, without: Without) {
+    this.#seed = seed
+    this.#without = without
+    this.#chance = new Chance(seed)
+    this.#actors = ['a', 'b', 'c', 'd'].slice(0, 2 + this.#chance.below(3)).map(name => ({
+      name,
+      level: this.#chance.pick(LEVELS),
+      isConnected: false,
+      isKept: false,
+      hasWill: false,
+      hasWindow: false,
+      hold: 'nothing',
+      aliases: new Map(),
+      requests: new Map(),
+      identifiers: new Map(),
+    }))
+  }
+
+  script(): Script {
+    const chance = this.#chance
+    for (const actor of this.#actors) this.#connect(actor)
+    const count = STEPS_LEAST + chance.below(STEPS_MORE)
+    while (this.#steps.length < count) this.#next(chance.pick(this.#actors))
+    // What was held or waits has to come out at the end.
+    for (const actor of this.#actors) {
+      if (actor.hold !== 'nothing') this.#hold(actor, 'nothing')
+      if (!actor.isConnected && actor.isKept) this.#connect(actor, false)
+    }
+    const levels = Object.fromEntries(this.#actors.map(({ name, level }) => [name, level]))
+    return { seed: this.#seed, levels, steps: this.#steps }
+  }
+
+  #next(actor: Actor): void {
+    const chance = this.#chance
+    if (!actor.isConnected) return this.#connect(actor)
+    const dice = chance.below(100)
+    if (dice < 25) return this.#subscribe(actor)
+    if (dice < 70) return this.#publish(actor)
+    if (dice < 76) return this.#unsubscribe(actor)
+    if (dice < 80) return this.#disconnect(actor)
+    if (dice < 85) return this.#cut(actor)
+    if (dice < 88) return this.#takeOver(actor)
+    if (dice < 93) return this.#breakPublish(actor)
+    const isLeftOut = actor.hasWindow && this.#without.holdWithWindow === true
+    if (!isLeftOut) {
+      this.#hold(actor, actor.hold === 'nothing' ? chance.pick(['all', 'pubcomp']) : 'nothing')
+    }
+  }
+
+  #connect(actor: Actor, cleanStart = this.#chance.happens(0.3)): void {
+    const packet = this.#connectPacket(actor, cleanStart)
+    if (cleanStart || !actor.isKept) {
+      actor.requests.clear()
+      actor.identifiers.clear()
+    }
+    actor.isKept = packet.properties.sessionExpiryInterval !== undefined
+    if (actor.level !== 5) actor.isKept = !cleanStart
+    actor.isConnected = true
+    actor.hasWill = packet.will !== null
+    actor.hasWindow = packet.properties.receiveMaximum !== undefined
+    actor.aliases = new Map()
+    actor.hold = 'nothing'
+    this.#steps.push({ does: 'connect', client: actor.name, packet })
+  }
+
+  #takeOver(actor: Actor): void {
+    if (!actor.hasWill || this.#without.takenOverWill !== true) this.#connect(actor)
+  }
+
+  #connectPacket(actor: Actor, cleanStart: boolean): ConnectPacket {
+    const chance = this.#chance
+    const properties: Properties =
+      actor.level === 5
+        ? {
+            ...(chance.happens(0.7)
+              ? { sessionExpiryInterval: chance.pick([3600, 0xffff_ffff]) }
+              : {}),
+            ...(chance.happens(0.3) ? { topicAliasMaximum: 2 } : {}),
+            ...(chance.happens(0.3) ? { receiveMaximum: 1 + chance.below(3) } : {}),
+            ...(chance.happens(0.1) ? { maximumPacketSize: 100_000 } : {}),
+          }
+        : {}
+    return {
+      type: 1,
+      protocolLevel: actor.level,
+      cleanStart,
+      keepAliveSeconds: chance.pick([0, 600]),
+      clientId: actor.name,
+      will: chance.happens(0.4) ? this.#will(actor) : null,
+      username: null,
+      password: null,
+      bridge: false,
+      properties,
+    }
+  }
+
+  #will(actor: Actor): Will {
+    const chance = this.#chance
+    const { topic, payload, qos, retain, properties } = this.#message(actor)
+    const delay = actor.level === 5 && chance.happens(0.3) ? { willDelayInterval: 0 } : {}
+    const bytes = Buffer.from(`will ${payload}`)
+    return { topic, payload: bytes, qos, retain, properties: { ...properties, ...delay } }
+  }
+
+  #topic(): string {
+    return this.#chance.pick(TOPICS)
+  }
+
+  #message(actor: Actor, qos: QoS = this.#chance.pick([0, 1, 2])): Message {
+    const chance = this.#chance
+    // Publisher and QoS go with it, by which order is compared, and a number, so that it is unique.
+    const payload = `${actor.name}${qos} ${++this.#payloads}`
+    return {
+      topic: this.#topic(),
+      payload: payload + (chance.happens(0.05) ? '.'.repeat(500) : ''),
+      qos,
+      retain: chance.happens(0.3),
+      alias: 0,
+      aliasOnly: false,
+      properties: actor.level === 5 ? this.#properties() : {},
+    }
+  }
+
+  #properties(): Properties {
+    const chance = this.#chance
+    if (chance.happens(0.5)) return {}
+    return {
+      ...(chance.happens(0.4) ? { contentType: 'text/plain' } : {}),
+      ...(chance.happens(0.3) ? { responseTopic: chance.pick(['r', 'answers/ü']) } : {}),
+      ...(chance.happens(0.3) ? { correlationData: Buffer.from([1, 0, 254]) } : {}),
+      ...(chance.happens(0.3) ? { payloadFormatIndicator: chance.below(2) } : {}),
+      ...(chance.happens(0.3) ? { messageExpiryInterval: 100_000 } : {}),
+      ...(chance.happens(0.4) ? { userProperties: this.#userProperties() } : {}),
+    }
+  }
+
+  #userProperties(): (readonly [string, string])[] {
+    const names = ['z', 'a', '', 'ü']
+    return Array.from({ length: 1 + this.#chance.below(3) }, () => {
+      return [this.#chance.pick(names), this.#chance.pick(names)] as const
+    })
+  }
+
+  #publish(actor: Actor): void {
+    const chance = this.#chance
+    if (chance.happens(0.12)) {
+      // Alone in its step: without a payload nobody can tell copies from messages.
+      const message = { ...this.#message(actor), payload: '' }
+      this.#steps.push({ does: 'publish', client: actor.name, messages: [message] })
+      return
+    }
+    const count = chance.happens(0.3) ? 2 + chance.below(4) : 1
+    // QoS 2 may be handed on at PUBLISH or at PUBREL: which message is retained last differs.
+    const qos = chance.happens(0.25) ? undefined : chance.pick<QoS>([0, 1, 2])
+    const messages = Array.from({ length: count }, () => {
+      const message = this.#message(actor, qos)
+      const retain = message.retain && (qos !== undefined || count === 1)
+      return this.#aliased(actor, { ...message, retain })
+    })
+    this.#steps.push({ does: 'publish', client: actor.name, messages })
+  }
+
+  #aliased(actor: Actor, message: Message): Message {
+    const chance = this.#chance
+    if (actor.level !== 5 || chance.happens(0.7)) return message
+    const alias = 1 + chance.below(ALIASES)
+    const known = actor.aliases.get(alias)
+    if (known !== undefined && chance.happens(0.6)) {
+      return { ...message, topic: known, alias, aliasOnly: true }
+    }
+    actor.aliases.set(alias, message.topic)
+    return { ...message, alias }
+  }
+
+  #breakPublish(actor: Actor): void {
+    const chance = this.#chance
+    if (!actor.isKept || actor.hold !== 'nothing') return
+    const after: Break = chance.pick(['publish', 'pubrec', 'pubrel', 'pubcomp'])
+    const message = this.#message(actor, 2)
+    const { will: _, ...rest } = this.#connectPacket(actor, false)
+    const kept = actor.level === 5 ? { ...rest.properties, sessionExpiryInterval: 3600 } : {}
+    const packet = { ...rest, will: null, properties: kept }
+    actor.aliases = new Map()
+    actor.hasWill = false
+    this.#steps.push({ does: 'broken-publish', client: actor.name, message, after, packet })
+  }
+
+  #subscribe(actor: Actor): void {
+    const chance = this.#chance
+    const identifier = actor.level === 5 && chance.happens(0.4) ? 1 + chance.below(300) : undefined
+    const requests = new Map<string, SubscriptionRequest>()
+    for (let left = chance.happens(0.3) ? 3 : 1; left > 0; left--) {
+      const request = this.#request(actor)
+      const before = actor.requests.get(request.filter)
+      const isOther =
+        before !== undefined &&
+        (before.noLocal !== request.noLocal ||
+          before.retainAsPublished !== request.retainAsPublished ||
+          actor.identifiers.get(request.filter) !== identifier)
+      if (isOther && this.#without.replacement === true) continue
+      requests.set(request.filter, request)
+      actor.requests.set(request.filter, request)
+      actor.identifiers.set(request.filter, identifier)
+    }
+    if (requests.size === 0) return
+    const properties = identifier === undefined ? {} : { subscriptionIdentifiers: [identifier] }
+    const all = [...requests.values()]
+    this.#steps.push({ does: 'subscribe', client: actor.name, requests: all, properties })
+  }
+
+  #request(actor: Actor): SubscriptionRequest {
+    const chance = this.#chance
+    const isV5 = actor.level === 5
+    const isShared = isV5 && chance.happens(0.15)
+    const isAcknowledged = isShared && this.#without.sharedQos0 === true
+    const noDollar = this.#without.sharedDollar === true
+    const shared = noDollar ? SHARED.filter(filter => !filter.startsWith('$')) : SHARED
+    const noLocal = isV5 && !isShared && chance.happens(0.3)
+    const noRetained =
+      (isShared && this.#without.retainedToShared === true) ||
+      (noLocal && this.#without.retainedNoLocal === true)
+    const retainHandling = chance.pick([0, 0, 0, 1, 2] as const)
+    return {
+      filter: isShared
+        ? `$share/${chance.pick(['g', 'h'])}${actor.name}/${chance.pick(shared)}`
+        : chance.pick(FILTERS),
+      qos: chance.pick<QoS>(isAcknowledged ? [1, 2] : [0, 1, 2]),
+      noLocal,
+      retainAsPublished: isV5 && chance.happens(0.4),
+      retainHandling: noRetained ? 2 : isV5 ? retainHandling : 0,
+    }
+  }
+
+  #unsubscribe(actor: Actor): void {
+    const chance = this.#chance
+    const known = [...actor.requests.keys()]
+    const filters = new Set<string>()
+    for (let left = chance.happens(0.3) ? 2 : 1; left > 0; left--) {
+      const isKnown = known.length > 0 && chance.happens(0.8)
+      filters.add(isKnown ? chance.pick(known) : chance.pick(FILTERS))
+    }
+    for (const filter of filters) {
+      actor.requests.delete(filter)
+      actor.identifiers.delete(filter)
+    }
+    this.#steps.push({ does: 'unsubscribe', client: actor.name, filters: [...filters] })
+  }
+
+  #disconnect(actor: Actor): void {
+    const chance = this.#chance
+    const isV5 = actor.level === 5
+    const properties =
+      isV5 && actor.isKept && chance.happens(0.3)
+        ? { sessionExpiryInterval: chance.pick([0, 7200]) }
+        : {}
+    if (properties.sessionExpiryInterval === 0) actor.isKept = false
+    actor.isConnected = false
+    const reasonCode = isV5 && chance.happens(0.3) ? 4 : 0
+    this.#steps.push({ does: 'disconnect', client: actor.name, reasonCode, properties })
+  }
+
+  #cut(actor: Actor): void {
+    actor.isConnected = false
+    this.#steps.push({ does: 'cut', client: actor.name })
+  }
+
+  #hold(actor: Actor, hold: Hold): void {
+    actor.hold = hold
+    this.#steps.push({ does: 'hold', client: actor.name, hold })
+  }
+}
