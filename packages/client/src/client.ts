@@ -210,8 +210,11 @@ export class Client {
   ): Responder {
     const subscription: Subscription = this.subscribe<string>(filter, options)
     const done = this.withRequests(requests => requests.respond(subscription, handler))
-    // Whoever looks at `done` is told; for others it is an event.
-    done.catch((error: MqttError) => this.core.subscriptions.failed(error))
+    // Whoever looks at `done` is told; for others it is an event. Nobody reads any more.
+    done.catch((error: MqttError) => {
+      this.core.subscriptions.failed(error)
+      return subscription.return()
+    })
     return {
       ready: subscription.ready,
       done,

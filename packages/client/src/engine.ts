@@ -402,6 +402,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   private use(parts: Parts): void {
+    if (this.isOver) return
     this.parts = parts
     const { authenticator, dump, onPacket, store } = this.settings.given
     if (authenticator !== undefined) {
@@ -465,8 +466,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.everConnected = true
     // From now on the session is resumed, if the server keeps it.
     if (level === 5) this.cleanStart = false
-    const nowMs = this.platform.nowMs()
-    this.link.connected(nowMs, negotiated.keepAliveSeconds)
+    this.link.connected(this.platform.nowMs(), negotiated.keepAliveSeconds)
     this.reading.attach(connection.transport)
     const kept = packet.sessionPresent
     const forgotten = !kept && expected && this.session.hasState

@@ -13,6 +13,8 @@ export class StoreWriter implements SessionRecords {
   isDirty = false
   /** A commit runs. */
   isBusy = false
+  private isOpening = false
+  private closesLater = false
   private readonly store: SessionStore
   private readonly changed: () => void
 
@@ -23,7 +25,13 @@ export class StoreWriter implements SessionRecords {
 
   /** Rejects when the store or one of its records cannot be read. */
   async open(): Promise<readonly RestoredRecord[]> {
-    return (await this.store.open()).map(restored)
+    this.isOpening = true
+    try {
+      return (await this.store.open()).map(restored)
+    } finally {
+      this.isOpening = false
+      if (this.closesLater) await this.store.close()
+    }
   }
 
   putMessage(key: number, message: Outgoing): void {
@@ -53,8 +61,10 @@ export class StoreWriter implements SessionRecords {
     })
   }
 
+  /** What is still being opened is closed when it is open; nobody waits for that. */
   async close(): Promise<void> {
-    await this.store.close()
+    if (this.isOpening) this.closesLater = true
+    else await this.store.close()
   }
 
   private put(key: number, value: Uint8Array): void {

@@ -92,7 +92,7 @@ export class World implements Platform {
     return null
   }
 
-  parts(): Parts {
+  parts(): Parts | Promise<Parts> {
     return AllParts
   }
 
