@@ -20,9 +20,15 @@ export class Flapping {
   private readonly limits: Limits
   /** The one that was seen longest ago comes first. */
   private readonly clients = new Map<string, FlappingClient>()
+  /**
+   * Stands before the one that comes first. A new iterator would step over the holes of all that
+   * were dropped since the map was last made anew: 20 us with ten thousand clients.
+   */
+  private oldest: Iterator<string>
 
   constructor(limits: Limits) {
     this.limits = limits
+    this.oldest = this.clients.keys()
   }
 
   /** Seconds for which the client is still refused; 0: it may come in. */
@@ -61,9 +67,12 @@ export class Flapping {
   }
 
   private dropOldest(): void {
-    for (const clientId of this.clients.keys()) {
-      this.clients.delete(clientId)
-      return
+    let next = this.oldest.next()
+    if (next.done === true) {
+      // It has been at the end: what came since is not seen by it any more.
+      this.oldest = this.clients.keys()
+      next = this.oldest.next()
     }
+    if (next.done !== true) this.clients.delete(next.value)
   }
 }

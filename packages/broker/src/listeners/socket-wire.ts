@@ -25,7 +25,6 @@ export function openSocket(socket: Socket, origin: Origin, host: ListenerHost): 
   socket.on('close', onClose)
   wire.receiver = host.open(wire)
   socket.on('end', onEnd)
-  socket.on('drain', onDrain)
   socket.on('data', onData)
   wired.push = push
 }
@@ -58,9 +57,7 @@ class SocketWire implements Wire {
       socket.uncork()
     }
     if (socket.writableLength === 0) return
-    // 'drain' is emitted only above the high-water mark; an empty write tells of the rest.
-    if (!this.waits && !socket.writableNeedDrain) socket.write(NOTHING, () => this.flushed())
-    this.waits = true
+    if (!this.waits) this.waitForRest()
   }
 
   pendingBytes(): number {
@@ -102,9 +99,20 @@ class SocketWire implements Wire {
   }
 
   flushed(): void {
-    if (!this.waits || this.socket.writableLength > 0) return
+    if (!this.waits || this.socket.destroyed) return
+    if (this.socket.writableLength > 0) {
+      this.waitForRest()
+      return
+    }
     this.waits = false
     this.receiver?.drained()
+  }
+
+  /** 'drain' comes only above the high-water mark; below it an empty write tells of the rest. */
+  private waitForRest(): void {
+    this.waits = true
+    if (this.socket.writableNeedDrain) this.socket.once('drain', onDrain)
+    else this.socket.write(NOTHING, () => this.flushed())
   }
 }
 

@@ -187,15 +187,15 @@ function accept(
   }
   negotiate(broker, connection, packet)
   const properties = connackProperties(broker, connection, packet, expirySeconds, verdict)
-  // It has the same length with and without a session that is present.
-  const { length } = connackBytes(connection, false, properties)
+  const connack = connackBytes(connection, properties)
+  const { length } = connack
   if (length > connection.sendBytesMax) {
     const text = `CONNACK has ${length} bytes, the client takes ${connection.sendBytesMax}`
     refuseConnect(broker, connection, ReasonCode.PACKET_TOO_LARGE, text) // [MQTT-3.1.2-24]
     return
   }
   const settle = (isAsleep: boolean): void => {
-    admit(broker, connection, packet, { will, expirySeconds, properties, isStored: isAsleep })
+    admit(broker, connection, packet, { will, expirySeconds, connack, isStored: isAsleep })
   }
   const isAsleep = broker.sleep.sleepers.find(clientId) >= 0
   if (!broker.sleep.holdsUp(connection, clientId, packet.cleanStart)) {
@@ -219,18 +219,19 @@ function isContinued(broker: Broker, packet: ConnectPacket, clientId: string): b
 interface Terms {
   readonly will: PendingWill | null
   readonly expirySeconds: number
-  readonly properties: Properties
+  /** As if no session were present; the flag is set when that is known. */
+  readonly connack: Uint8Array
   /** CONNACK tells of a session that was in the store: that must be true after a crash as well. */
   readonly isStored: boolean
 }
 
 /** The session of the client is awake, or there is none: the connection takes it. */
 function admit(broker: Broker, connection: Connection, packet: ConnectPacket, terms: Terms): void {
-  const { will, expirySeconds, properties } = terms
+  const { will, expirySeconds, connack } = terms
   const { sessions, counters, ports } = broker
   const clientId = connection.identity?.clientId ?? ''
   const sessionPresent = isContinued(broker, packet, clientId) // [MQTT-3.2.2-2]
-  const connack = connackBytes(connection, sessionPresent, properties)
+  if (sessionPresent) setSessionPresent(connack)
   takeOver(broker, clientId)
   let session = sessions.byClientId.get(clientId) ?? null
   let isStored = terms.isStored
@@ -282,14 +283,21 @@ function isFlapping(broker: Broker, connection: Connection, clientId: string): b
   return false
 }
 
-function connackBytes(
-  connection: Connection,
-  sessionPresent: boolean,
-  properties: Properties,
-): Uint8Array {
-  const type = PacketType.CONNACK
-  const packet: ConnackPacket = { type, sessionPresent, reasonCode: 0, properties }
+function connackBytes(connection: Connection, properties: Properties): Uint8Array {
+  const packet: ConnackPacket = {
+    type: PacketType.CONNACK,
+    sessionPresent: false,
+    reasonCode: 0,
+    properties,
+  }
   return encodePacket(packet, connection.protocolLevel)
+}
+
+/** The first byte after the remaining length. Section 3.2.2.1. */
+function setSessionPresent(connack: Uint8Array): void {
+  let at = 1
+  while ((connack[at] as number) > 127) at++
+  connack[at + 1] = 1
 }
 
 /** A second connection of the same client ends the first [MQTT-3.1.4-3] [MQTT-3.1.4-2 v3]. */
