@@ -126,6 +126,50 @@ test('Ctrl-C ends the run and its report is still written', async () => {
   })
 })
 
+for (const [words, said] of [
+  ['load --conns 4 --rate 100/s --duration 1h --processes 2', /interrupted: the figures are up to/],
+  ['ping --pairs 2 --wsubs 2 --messages 1000000 --processes 2', /interrupted: the figures/],
+  [
+    'many --conns 20 --wait 0 --pace 1 --hold 1h --qos 1',
+    /20 sessions for .*\n(?:.*\n)*.*is alive/,
+  ],
+  ['many --conns 20 --wait 0 --pace 1 --hold 1h --processes 2', /20 sessions for/],
+] as const) {
+  test(`Ctrl-C reaches every process and ends with the report: ${words}`, async () => {
+    await withBroker({}, async broker => {
+      const { port } = await broker.listen({ port: 0 })
+      const all = ['bench', ...words.split(' '), '-p', String(port), '-h', '127.0.0.1']
+      const { child, result } = startGodwit(all, { detached: true })
+      await until(() => broker.stats().messagesReceived >= 30, 'thirty messages')
+      process.kill(-(child.pid ?? 0), 'SIGINT')
+      const { code, output, errors } = await result
+      assert.equal(code, 130, errors)
+      assert.match(output, said)
+    })
+  })
+}
+
+for (const processes of ['1', '2']) {
+  test(`Ctrl-C while many connects reports what there is, ${processes} processes`, async () => {
+    await withBroker({}, async broker => {
+      const { port } = await broker.listen({ port: 0 })
+      const many = ['bench', 'many', '--conns', '100000', '--wait', '20', '--no-preflight']
+      const where = ['-p', String(port), '-h', '127.0.0.1', '--json', '--hold', '1h']
+      const words = [...many, ...where, '--processes', processes]
+      const { child, result } = startGodwit(words, { detached: true })
+      await until(() => broker.stats().sessions >= 20, 'twenty sessions')
+      process.kill(-(child.pid ?? 0), 'SIGINT')
+      const { code, output, errors } = await result
+      assert.equal(code, 130, errors)
+      const [trial] = JSON.parse(output).trials
+      assert.equal(trial.wasInterrupted, true)
+      assert.ok(trial.connect.connected >= 20)
+      assert.ok(trial.connect.connected < 100_000)
+      assert.equal(trial.delivery.lost, 0, 'all that were opened are alive')
+    })
+  })
+}
+
 test('two results are compared with a verdict, and a limit for a change ends with 4', async () => {
   const options = 'load -p PORT -h 127.0.0.1 --conns 4 --messages 200 --trials 3'
   const small = await bench(`${options} --size 64 --output {small.json}`)

@@ -18,10 +18,15 @@ export interface RunningCommand {
   readonly result: Promise<CommandResult>
 }
 
-export function startGodwit(words: readonly string[]): RunningCommand {
+/** @param how `detached`: in a group of its own, which may be sent a signal as a terminal does */
+export function startGodwit(
+  words: readonly string[],
+  how: { readonly detached?: boolean } = {},
+): RunningCommand {
   const child = spawn(process.execPath, [COMMAND, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LIMIT_MS,
+    detached: how.detached === true,
     env: { ...process.env, NO_COLOR: '1' },
   })
   let output = ''

@@ -17,10 +17,11 @@ import {
 import { nowUs } from './clock.ts'
 import { CLOSED, connectFailure } from './connect-failure.ts'
 import type { ConnectReport } from './engine-reports.ts'
-import { Health, type HealthReport } from './health.ts'
+import { Health } from './health.ts'
 import { Latencies } from './histogram.ts'
+import type { ManyInterval, ManyReport } from './many-reports.ts'
 import { elapsedUs, wrapped } from './message.ts'
-import { openAll, type Timer } from './opener.ts'
+import { type OpenerOptions, openAll, type Timer } from './opener.ts'
 import { PaceWheel } from './pacing.ts'
 import { readLimits } from './preflight.ts'
 import { Random } from './random.ts'
@@ -38,40 +39,6 @@ const PUBREL: Uint8Array = new Uint8Array([0x62, 2, 0, 1])
 const CLOSE_MS = 3_000
 /** Without a limit so many places are made at first. */
 const FIRST_PLACES = 1024
-
-export interface ManyInterval {
-  readonly fromSeconds: number
-  readonly toSeconds: number
-  readonly up: number
-  readonly published: number
-  readonly answered: number
-  readonly received: number
-  readonly ack: string
-  readonly loopDelayMs: number
-  readonly memoryBytes: number
-}
-
-export interface ManyReport {
-  readonly published: number
-  readonly answered: number
-  readonly received: number
-  readonly broken: number
-  readonly reconnects: number
-  /** Connects that failed after the first round. */
-  readonly failedReconnects: number
-  /** Sessions that gave no answer in time and were given up. */
-  readonly dead: number
-  /** Sessions that answered the last roll call, and those that should have. */
-  readonly alive: number
-  readonly sessions: number
-  readonly refused: number
-  readonly ack: string
-  readonly connect: string
-  /** Bytes that a session costs this process. */
-  readonly bytesPerSession: number
-  readonly health: HealthReport
-  readonly errors: readonly (readonly [text: string, count: number])[]
-}
 
 type Done = (failure: Error | null) => void
 
@@ -116,6 +83,7 @@ export class ManyEngine implements LinkOwner {
   private failedReconnects = 0
   private dead = 0
   private refused = 0
+  private readonly stopping = { aborted: false }
   private memoryBefore = 0
   private memoryPerSession = 0
   private startUs = 0
@@ -147,6 +115,7 @@ export class ManyEngine implements LinkOwner {
     this.memoryBefore = process.memoryUsage.rss()
     if (this.wanted === 0) await this.openUntilExhausted()
     else await this.openSome(Array.from({ length: this.wanted }, (_, i) => i))
+    if (this.stopping.aborted) this.count = this.states.lastIndexOf(State.UP) + 1
     const used = process.memoryUsage.rss() - this.memoryBefore
     this.memoryPerSession = this.up === 0 ? 0 : used / this.up
     return {
@@ -157,6 +126,11 @@ export class ManyEngine implements LinkOwner {
       errors: [...this.errors],
       connack: this.connack,
     }
+  }
+
+  /** No more are opened: `connect` ends with those that there are. */
+  stopConnecting(): void {
+    this.stopping.aborted = true
   }
 
   /** Sessions say something from now on. */
@@ -471,7 +445,7 @@ export class ManyEngine implements LinkOwner {
       const from = this.count
       const batch = Array.from({ length: connectConcurrency }, (_, i) => from + i)
       const failed = await this.openSome(batch)
-      if (failed.length > 0) return
+      if (failed.length > 0 || this.stopping.aborted) return
     }
   }
 
@@ -571,12 +545,13 @@ export class ManyEngine implements LinkOwner {
     this.askedUs = askedUs
   }
 
-  private get openerOptions(): { perSecond: number; concurrency: number } {
+  private get openerOptions(): OpenerOptions {
     const { connectsPerSecond, connectConcurrency } = this.settings.connection
     const { processes } = this.settings
     return {
       perSecond: connectsPerSecond / processes,
       concurrency: Math.max(1, Math.ceil(connectConcurrency / processes)),
+      stopping: this.stopping,
     }
   }
 

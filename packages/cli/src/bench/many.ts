@@ -8,7 +8,8 @@ import { RunFailure } from './coordinator.ts'
 import type { ConnectReport } from './engine-reports.ts'
 import { saturationOf } from './health.ts'
 import { mergeEncoded, summaryOf } from './histogram.ts'
-import { ManyEngine, type ManyInterval, type ManyReport } from './many-engine.ts'
+import { ManyEngine } from './many-engine.ts'
+import type { ManyInterval, ManyReport } from './many-reports.ts'
 import { formatBytes, formatCount, formatRate, formatSeconds, formatUs } from './numbers.ts'
 import { checkLimits, readLimits } from './preflight.ts'
 import type { Progress } from './progress.ts'
@@ -33,6 +34,7 @@ const SESSIONS_TO_MEASURE = 2000
 
 interface ManyPart {
   connect(): Promise<ConnectReport>
+  stopConnecting(): Promise<void>
   hold(): Promise<void>
   storm(share: number): Promise<void>
   interval(): Promise<ManyInterval>
@@ -129,14 +131,24 @@ class ManyRun {
     }
   }
 
+  /** Ctrl-C ends it with the sessions that there are. @throws RunFailure when there is none */
   private async connect(): Promise<ConnectReport[]> {
-    const { signal } = this
-    const all = Promise.all(this.parts.map(part => part.connect()))
-    return await new Promise((resolve, reject) => {
-      const abort = (): void => reject(new RunFailure('interrupted while connecting'))
-      signal.addEventListener('abort', abort, { once: true })
-      all.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-    })
+    const { signal, parts } = this
+    const stop = (): void => {
+      for (const part of parts) void part.stopConnecting().catch(() => undefined)
+    }
+    const all = Promise.all(parts.map(part => part.connect()))
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+    try {
+      const reports = await all
+      if (signal.aborted && reports.every(({ connected }) => connected === 0)) {
+        throw new RunFailure('interrupted before there was a session')
+      }
+      return reports
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
   }
 
   private async hold(): Promise<void> {
@@ -282,6 +294,7 @@ function openParts(settings: ManySettings): ManyPart[] {
     return [
       {
         connect: () => engine.connect(),
+        stopConnecting: async () => engine.stopConnecting(),
         hold: async () => engine.hold(),
         storm: share => engine.storm(share),
         interval: async () => engine.interval(),
@@ -294,6 +307,7 @@ function openParts(settings: ManySettings): ManyPart[] {
     const remote = new Remote({ settings, worker, run: 0 })
     return {
       connect: () => remote.call('connect') as Promise<ConnectReport>,
+      stopConnecting: () => remote.call('stopConnecting') as Promise<void>,
       hold: () => remote.call('hold') as Promise<void>,
       storm: (share: number) => remote.call('storm', share) as Promise<void>,
       interval: () => remote.call('interval') as Promise<ManyInterval>,

@@ -67,3 +67,40 @@ test('connects that end at once do not need a stack as deep as their number', as
 test('nothing to open is done at once', async () => {
   await openAll(0, { perSecond: 1, concurrency: 1 }, new FakeTimer(), () => assert.fail('opened'))
 })
+
+test('what is stopped begins no more, and ends when those under way have', async () => {
+  const timer = new FakeTimer()
+  const waiting: (() => void)[] = []
+  const stopping = { aborted: false }
+  const opened: number[] = []
+  let isDone = false
+  const all = openAll(10, { perSecond: 0, concurrency: 3, stopping }, timer, (index, done) => {
+    opened.push(index)
+    waiting.push(done)
+  }).then(() => {
+    isDone = true
+  })
+  waiting.shift()?.()
+  stopping.aborted = true
+  waiting.shift()?.()
+  waiting.shift()?.()
+  await Promise.resolve()
+  assert.equal(isDone, false, 'one is under way')
+  waiting.shift()?.()
+  await all
+  assert.deepEqual(opened, [0, 1, 2, 3])
+})
+
+test('what is stopped while it waits for its rate ends at the next turn', async () => {
+  const timer = new FakeTimer()
+  const stopping = { aborted: false }
+  const opened: number[] = []
+  const all = openAll(10, { perSecond: 1, concurrency: 3, stopping }, timer, (index, done) => {
+    opened.push(index)
+    done()
+  })
+  stopping.aborted = true
+  timer.turn()
+  await all
+  assert.deepEqual(opened, [0])
+})

@@ -5,6 +5,8 @@ export interface OpenerOptions {
   /** 0: no limit. */
   readonly perSecond: number
   readonly concurrency: number
+  /** No more are begun from when it is aborted on. */
+  readonly stopping?: { readonly aborted: boolean }
 }
 
 /** How an opener waits. */
@@ -32,15 +34,20 @@ export function openAll(
       if (options.perSecond === 0) return count
       return 1 + Math.floor(((timer.nowUs() - startUs) / 1e6) * options.perSecond)
     }
+    const isStopping = (): boolean => options.stopping?.aborted === true
     const done = (): void => {
       under--
       ended++
-      if (ended === count) resolve()
+      if (ended === count || (isStopping() && under === 0)) resolve()
       else fill()
     }
     // One that ends at once must not begin the next from within: the stack would grow with them.
     const fill = (): void => {
       if (isFilling) return
+      if (isStopping()) {
+        if (under === 0) resolve()
+        return
+      }
       isFilling = true
       while (begun < count && under < options.concurrency && begun < allowed()) {
         under++
