@@ -5,6 +5,7 @@
 const PAGE_BITS = 14
 const PAGE_SIZE = 1 << PAGE_BITS
 const PAGE_MASK = PAGE_SIZE - 1
+const TWO_TO_32 = 0x1_0000_0000
 
 export class Uint32Column {
   /** Pages with nothing but zeros are not there. */
@@ -47,6 +48,25 @@ export class Float64Column {
       this.pages[at] = page
     }
     page[index & PAGE_MASK] = value
+  }
+
+  add(index: number, by: number): void {
+    this.set(index, this.get(index) + by)
+  }
+}
+
+/** Whole numbers up to 2^53, nearly all of which need four bytes. */
+export class WideColumn {
+  private readonly low = new Uint32Column()
+  private readonly high = new Uint32Column()
+
+  get(index: number): number {
+    return this.high.get(index) * TWO_TO_32 + this.low.get(index)
+  }
+
+  set(index: number, value: number): void {
+    this.low.set(index, value >>> 0)
+    this.high.set(index, Math.floor(value / TWO_TO_32))
   }
 
   add(index: number, by: number): void {

@@ -5,7 +5,7 @@
 
 import { decodeUtf8, encodeUtf8 } from '@godwit/packet'
 import { ByteArena } from './byte-arena.ts'
-import { Float64Column, Uint32Column } from './columns.ts'
+import { Float64Column, Uint32Column, WideColumn } from './columns.ts'
 import { HashIndex, hashOf } from './hash-index.ts'
 import type { Subscription } from './subscriptions.ts'
 
@@ -31,9 +31,9 @@ export class Sleepers {
   readonly willAtMs: Float64Column = new Float64Column()
   /** In the queue and in flight. */
   readonly messages: Uint32Column = new Uint32Column()
-  readonly bytes: Float64Column = new Float64Column()
+  readonly bytes: WideColumn = new WideColumn()
   readonly nextPacketId: Uint32Column = new Uint32Column()
-  readonly nextSequence: Float64Column = new Float64Column()
+  readonly nextSequence: WideColumn = new WideColumn()
   private readonly arena = new ByteArena()
   private readonly client = new Uint32Column()
   private readonly firstSubscription = new Uint32Column()

@@ -87,9 +87,9 @@ export class WorkerThread implements CheckpointThread {
   }
 
   private took(chunk: ChunkAnswer): ChunkAnswer {
-    this.chunkCount++
     // What the reading of a large store took is not needed again.
     if (chunk === null && this.chunkCount > CHUNKS_MANY) collectGarbage()
+    this.chunkCount = chunk === null ? 0 : this.chunkCount + 1
     return chunk
   }
 

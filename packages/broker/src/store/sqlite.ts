@@ -62,7 +62,7 @@ export class Database {
     const wanted = path === IN_MEMORY ? 'memory' : 'wal'
     if (mode?.['journal_mode'] !== wanted) throw new Error(`${path} has no write-ahead log`)
     this.database.exec('PRAGMA synchronous = FULL')
-    this.database.exec('PRAGMA cache_size = -16000')
+    this.database.exec('PRAGMA cache_size = -8000')
     this.database.exec('PRAGMA journal_size_limit = 67108864')
     // `settle` does it: the checksums of the pages come first.
     this.database.exec('PRAGMA wal_autocheckpoint = 0')
