@@ -335,7 +335,7 @@ function resolveOne(
   try {
     url = new URL(to)
   } catch (cause) {
-    throw invalidArgument(`not a URL: ${String(to).slice(0, 80)}`, cause)
+    throw invalidArgument(`not a URL like wss://host/mqtt: ${String(to).slice(0, 80)}`, cause)
   }
   const { packetBytesMax, given } = settings
   const { tls = {}, headers = {}, localAddress = '' } = given

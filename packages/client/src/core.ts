@@ -15,7 +15,6 @@ import type { EngineOwner } from './engine-owner.ts'
 import { invalidArgument, MqttError } from './errors.ts'
 import { type ClientEvent, EventReader } from './events.ts'
 import type { Negotiated } from './handshake.ts'
-import { checkNames, type OptionNames } from './option-names.ts'
 import type { Settings } from './options.ts'
 import { aborted, Publisher, type PublisherPort } from './publisher.ts'
 import type { Session } from './session.ts'
@@ -42,14 +41,6 @@ export interface DrainOptions {
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
 }
-
-const CloseNames: OptionNames<CloseOptions> = {
-  reasonCode: 1,
-  reasonString: 1,
-  sessionExpirySeconds: 1,
-  userProperties: 1,
-}
-const DrainNames: OptionNames<DrainOptions> = { timeoutMs: 1, signal: 1 }
 
 /** Told when `connect` is done. */
 export interface Opening {
@@ -135,7 +126,6 @@ export class ClientCore implements EngineOwner, PublisherPort {
 
   /** @throws MqttError `invalid-argument` */
   async close(options: CloseOptions): Promise<void> {
-    checkNames('close', options, CloseNames)
     const { reasonCode = 0, reasonString, sessionExpirySeconds, userProperties } = options
     if (reasonCode !== 0 && reasonCode < 0x80 && reasonCode !== WITH_WILL) {
       throw invalidArgument(`not a reason code of DISCONNECT: ${reasonCode}`)
@@ -165,7 +155,6 @@ export class ClientCore implements EngineOwner, PublisherPort {
 
   /** @throws MqttError `timeout`, `aborted`, or why the client ended */
   async drain(options: DrainOptions): Promise<void> {
-    checkNames('drain', options, DrainNames)
     const { timeoutMs = DRAIN_TIMEOUT_MS, signal } = options
     if (this.info !== null) return
     this.refuses ??= closedError()

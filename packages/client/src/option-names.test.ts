@@ -1,4 +1,4 @@
-// Options that do not exist are named, wherever they are given.
+// Options that do not exist are named, wherever they are given; in Node with a guess.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client } from './client.ts'
@@ -75,32 +75,12 @@ const Calls: readonly (readonly [string, (client: Client) => unknown])[] = [
     client => client.subscribe('a', wrong({ buffer: { messages: 1 } })),
   ],
   [
-    'unclaimed: there is no option qos; there are ack, buffer, listener',
-    client => client.unclaimed(wrong({ qos: 1 })),
-  ],
-  [
-    'unsubscribe: there is no option userProperty, did you mean userProperties?',
-    client => client.unsubscribe('a', wrong({ userProperty: [] })),
-  ],
-  [
     'request: there is no option timeout, did you mean timeoutMs?',
     client => client.request('a', '', wrong({ timeout: 1 })),
   ],
   [
     'requestMany: there is no option max; there are ',
     client => client.requestMany('a', '', wrong({ max: 1 })).next(),
-  ],
-  [
-    'close: there is no option reason, did you mean reasonCode?',
-    client => client.close(wrong({ reason: 4 })),
-  ],
-  [
-    'drain: there is no option timeout, did you mean timeoutMs?',
-    client => client.drain(wrong({ timeout: 4 })),
-  ],
-  [
-    'forEach: there is no option parallel; there are concurrency, order',
-    client => client.subscribe('b').forEach(ignore, wrong({ parallel: 4 })),
   ],
 ]
 
@@ -126,7 +106,3 @@ test('options that exist are taken, with undefined for a value too', async () =>
   await client.publish('a', '', wrong({ qos: undefined, retain: true }))
   assert.equal(client.state, 'connected')
 })
-
-function ignore(): void {
-  // Nothing comes.
-}

@@ -7,7 +7,6 @@ import { MqttError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
 import { Message } from './message.ts'
-import { checkNames, type OptionNames } from './option-names.ts'
 import { Line } from './outgoing.ts'
 import type { PublishReader } from './publish-reader.ts'
 import type { Taker } from './router.ts'
@@ -52,8 +51,6 @@ export interface ForEachOptions {
   /** `topic` runs the handlers of one topic one after the other, in order. */
   readonly order?: 'none' | 'topic'
 }
-
-const ForEachNames: OptionNames<ForEachOptions> = { concurrency: 1, order: 1 }
 
 type Waiter<P> = (result: IteratorResult<Message<P>>) => void
 type Failer = (error: unknown) => void
@@ -191,7 +188,6 @@ export class Subscription<P = Readonly<Record<string, string>>>
     handler: (message: Message<P>) => unknown,
     options: ForEachOptions = {},
   ): Promise<void> {
-    checkNames('forEach', options, ForEachNames)
     const { concurrency = 1, order = 'none' } = options
     const topics = new Map<string, Promise<void>>()
     const failure: { error: unknown; some: boolean } = { error: null, some: false }

@@ -80,12 +80,12 @@ interface Port {
   consumed(): void
 }
 
-const UnclaimedNames: OptionNames<UnclaimedOptions> = { ack: 1, buffer: 1, listener: 1 }
 const BufferNames: OptionNames<BufferOptions> = { messagesMax: 1, bytesMax: 1, whenFull: 1 }
-const UnsubscribeNames: OptionNames<UnsubscribeOptions> = { userProperties: 1 }
 const SubscribeNames: OptionNames<SubscribeOptions> = {
-  ...UnclaimedNames,
-  ...UnsubscribeNames,
+  ack: 1,
+  buffer: 1,
+  listener: 1,
+  userProperties: 1,
   qos: 1,
   noLocal: 1,
   retainAsPublished: 1,
@@ -152,7 +152,6 @@ export class Subscriptions implements SubscriptionHost {
 
   /** Takes all messages that match no other subscription. */
   addFallback(options: UnclaimedOptions): AnySubscription {
-    checkNames('unclaimed', options, UnclaimedNames)
     const subscription: AnySubscription = new Subscription(this, {
       templates: [],
       ack: options.ack ?? 'processed',
@@ -264,7 +263,6 @@ export class Subscriptions implements SubscriptionHost {
   forget(filters: readonly string[], options: UnsubscribeOptions): Promise<void> {
     const { engine } = this.port
     const { subscribing } = engine.session
-    checkNames('unsubscribe', options, UnsubscribeNames)
     const all = filters.map(filter => readFilter(filter, undefined).filter)
     for (const filter of all) {
       if (!subscribing.isUsed(filter)) continue

@@ -317,7 +317,7 @@ export function linkError(choice: ClientChoice, error: unknown): LinkError {
     return new LinkError('refused', error.message, code, error)
   }
   if (!(error instanceof MqttError)) throw error
-  const { cause } = error
+  const cause = rootOf(error)
   if (cause instanceof Error && cause.name === 'CommandFailure') throw cause
   switch (error.code) {
     case 'connect-failed':
@@ -331,6 +331,11 @@ export function linkError(choice: ClientChoice, error: unknown): LinkError {
     default:
       return new LinkError('lost', `Error: ${error.message}`, 0, error)
   }
+}
+
+/** The client's words are for programs; ours are made of the errors that they come from. */
+function rootOf({ cause }: Error): unknown {
+  return cause instanceof Error && cause.cause instanceof Error ? rootOf(cause) : cause
 }
 
 function unreachable(choice: ClientChoice, error: Error | null): LinkError {

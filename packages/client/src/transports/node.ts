@@ -5,7 +5,8 @@ import { channel } from 'node:diagnostics_channel'
 import { describePacket } from '@godwit/packet'
 import { type Client, type ConnectTarget, openClient } from '../client.ts'
 import { invalidArgument } from '../errors.ts'
-import { checkNames, type OptionNames } from '../option-names.ts'
+import { nearestName } from '../nearest.ts'
+import { checkNames, guessWith, type OptionNames } from '../option-names.ts'
 import type { ConnectOptions } from '../options.ts'
 import { AllParts } from '../parts.ts'
 import type { Dial, DialOptions, Platform, TlsOptions } from '../transport.ts'
@@ -27,6 +28,8 @@ const TlsNames: OptionNames<TlsOptions> = {
   maxVersion: 1,
   verify: 1,
 }
+
+guessWith(nearestName)
 
 /** Node. */
 export const NodePlatform: Platform = {
@@ -88,7 +91,9 @@ function dial(url: URL, options: DialOptions): Dial {
       return handler => openTcp({ path }, options, handler)
     }
     default:
-      throw invalidArgument(`no transport for ${url.protocol} URLs`)
+      throw invalidArgument(
+        `no transport for ${url.protocol} URLs: expected mqtt://, mqtts://, ws://, wss:// or unix:`,
+      )
   }
 }
 

@@ -47,8 +47,15 @@ export class StreamTransport implements Transport {
   /**
    * @param reuses whether a chunk is the caller's again as soon as `writableLength` is 0
    * @param reads whether bytes come as `data` events
+   * @param ended why the stream has ended, given its last error
    */
-  constructor(stream: DuplexLike, handler: TransportHandler, reuses: boolean, reads: boolean) {
+  constructor(
+    stream: DuplexLike,
+    handler: TransportHandler,
+    reuses: boolean,
+    reads: boolean,
+    ended: (failure: Error | null, stream: DuplexLike) => Error | null = failure => failure,
+  ) {
     this.stream = stream
     this.reuses = reuses
     if (reads) stream.on('data', (bytes: Uint8Array) => handler.received(plainBytes(bytes)))
@@ -57,7 +64,7 @@ export class StreamTransport implements Transport {
       this.failure = error
     })
     stream.on('end', () => stream.end())
-    stream.on('close', () => handler.closed(this.failure))
+    stream.on('close', () => handler.closed(ended(this.failure, stream)))
   }
 
   get bufferedBytes(): number {

@@ -3,7 +3,8 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { DialOptions, TlsOptions, Transport, TransportHandler } from '../transport.ts'
-import { StreamTransport } from './stream.ts'
+import { explain, foreignAnswer, nothingCame } from './explain.ts'
+import { type DuplexLike, StreamTransport } from './stream.ts'
 
 const READ_BYTES = 65_536
 
@@ -19,6 +20,7 @@ export function openTcp(
   shared ??= new Uint8Array(READ_BYTES)
   const buffer = shared
   const { localAddress } = options
+  let began = false
   const socket: Socket = connectTcp({
     ...where,
     ...(localAddress !== '' && { localAddress }),
@@ -26,13 +28,22 @@ export function openTcp(
     onread: {
       buffer,
       callback: (length, bytes) => {
-        handler.received(length === bytes.length ? bytes : bytes.subarray(0, length))
+        const chunk = length === bytes.length ? bytes : bytes.subarray(0, length)
+        const foreign = began ? null : foreignAnswer(chunk, 'mqtt')
+        began = true
+        if (foreign === null) handler.received(chunk)
+        else socket.destroy(foreign)
         return true
       },
     },
   })
   socket.once('connect', () => handler.opened())
-  return new StreamTransport(socket, handler, true, false)
+  return new StreamTransport(socket, handler, true, false, whyTcpEnded)
+}
+
+function whyTcpEnded(failure: Error | null, stream: DuplexLike): Error | null {
+  if (failure !== null) return explain(failure, 'mqtt')
+  return (stream as Socket).bytesRead === 0 ? nothingCame('mqtt') : null
 }
 
 /** Opens a TLS connection. */
@@ -50,8 +61,27 @@ export function openTls(
     ...tlsOptions(host, options.tls),
   })
   socket.setNoDelay(true)
-  socket.once('secureConnect', () => handler.opened())
-  return new StreamTransport(socket, handler, false, true)
+  let began = false
+  const watched: TransportHandler = {
+    opened: () => handler.opened(),
+    received: bytes => {
+      const foreign = began ? null : foreignAnswer(bytes, 'mqtts')
+      began = true
+      if (foreign === null) handler.received(bytes)
+      else socket.destroy(foreign)
+    },
+    drained: () => handler.drained(),
+    closed: failure => {
+      const isSilent = failure === null && !began
+      handler.closed(isSilent ? nothingCame('mqtts') : failure)
+    },
+  }
+  socket.once('secureConnect', () => watched.opened())
+  return new StreamTransport(socket, watched, false, true, whyTlsEnded)
+}
+
+function whyTlsEnded(failure: Error | null): Error | null {
+  return failure === null ? null : explain(failure, 'mqtts')
 }
 
 /** TLS options as `node:tls` and `node:https` take them. */

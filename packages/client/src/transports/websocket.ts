@@ -7,6 +7,7 @@ import { request as requestHttps } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { Limits } from '../limits.ts'
 import type { DialOptions, Transport, TransportHandler } from '../transport.ts'
+import { explain, noWebSocket } from './explain.ts'
 import { plainBytes } from './stream.ts'
 import { tlsOptions } from './tcp.ts'
 import { CloseStatus, encodeFrame, FrameError, FrameReader, Opcode } from './websocket-frames.ts'
@@ -62,9 +63,11 @@ class NodeWebSocket implements Transport {
     })
     this.request.on('response', response => {
       response.destroy()
-      this.finish(new Error(`the server answered ${response.statusCode} and no WebSocket`))
+      const { statusCode = 0, headers } = response
+      this.finish(noWebSocket(statusCode, url.pathname, headers.location))
     })
-    this.request.on('error', error => this.finish(error))
+    const scheme = url.protocol === 'wss:' ? 'wss' : 'ws'
+    this.request.on('error', error => this.finish(explain(error, scheme)))
     this.request.end()
   }
 
