@@ -63,7 +63,7 @@ test('only one CONNACK comes while messages for the session go on [MQTT-3.2.0-2]
   const [connack, ...others] = got
   assert.equal(connack?.type, PacketType.CONNACK)
   assert.equal((connack as ConnackPacket).sessionPresent, true)
-  assert.deepEqual(typesOf(others), [PacketType.PUBLISH])
+  assert.deepEqual(typesOf(others), [PacketType.PUBLISH, PacketType.PUBLISH])
 })
 
 test('a connection that fails before its CONNACK is out gets nothing', () => {

@@ -74,6 +74,8 @@ export class Connection implements Due {
   held: (number | Uint8Array)[] | null = null
   /** How many of their places count. */
   heldCount = 0
+  /** Bytes of QoS 0 messages among them, until nothing is held: others wait behind these. */
+  heldMessageBytes = 0
   /** QoS 2 identifiers from it that came on an earlier connection and wait for PUBREL. */
   carried: Set<number> | null = null
   /** QoS 1 and 2 messages from it whose acknowledgement is held. */

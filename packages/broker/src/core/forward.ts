@@ -119,6 +119,7 @@ export class Forwarder {
       const receiver = receivers[i] as Receiver
       const to = receiver.session.connection
       if (to === null) continue
+      if (waitsBehindHeld(to)) return 0
       if (to.level5 !== level5 || !to.plain || receiver.identifiers !== null) return 0
       if (receiver.noLocal || to.sendBytesMax < length) return 0
       if (to.sendBytesMax < sendBytesMax) sendBytesMax = to.sendBytesMax
@@ -128,7 +129,7 @@ export class Forwarder {
     for (let i = 0; i < receivers.length; i++) {
       const { session, slot } = receivers[i] as Receiver
       const to = session.connection
-      if (to === null || !to.ready) {
+      if (to === null) {
         const clientId = slot < 0 ? session.clientId : this.broker.sleep.sleepers.clientId(slot)
         this.broker.loseMany('offline', clientId, route.topic, count, end - start)
         continue
@@ -155,7 +156,8 @@ export class Forwarder {
   /** QoS 0: now or never. @returns false when it was dropped or nobody is connected */
   once(session: Session, identifiers: readonly number[] | null, retain: boolean): boolean {
     const connection = session.connection
-    if (connection === null || !connection.ready) return this.lose('offline', session)
+    if (connection === null) return this.lose('offline', session)
+    if (waitsBehindHeld(connection)) return this.later(connection, session, identifiers, retain)
     if (!this.sender.hasRoom(connection)) return this.lose('outgoing-full', session)
     if (identifiers !== null || !connection.plain) {
       return this.writeOwn(connection, session, 0, retain, 0, identifiers, false)
@@ -166,6 +168,28 @@ export class Forwarder {
     if (end - start > connection.sendBytesMax) return this.lose('packet-too-large', session)
     this.sender.outputOf(connection).append(this.buffers[index] as Uint8Array, start, end)
     this.count(end - start)
+    return true
+  }
+
+  /** Without an alias: what comes later may go out before it. */
+  private later(
+    connection: Connection,
+    session: Session,
+    identifiers: readonly number[] | null,
+    retain: boolean,
+  ): boolean {
+    const { form, sender } = this
+    form.identifiers = connection.level5 ? identifiers : null
+    const start = this.write(connection.level5, 0, retain)
+    form.identifiers = null
+    const packet = sender.arena.bytes.slice(start, sender.arena.at)
+    sender.arena.at = start
+    if (packet.length > connection.sendBytesMax) return this.lose('packet-too-large', session)
+    if (!sender.messageBehindHeld(connection, packet)) return this.lose('outgoing-full', session)
+    // Sent packets are counted when it goes out.
+    const counters = this.broker.counters
+    counters.publishSent++
+    counters.publishBytesSent += packet.length
     return true
   }
 
@@ -372,4 +396,9 @@ export class Forwarder {
     this.broker.lose(reason, session.clientId, message.topic, message.byteLength)
     return false
   }
+}
+
+/** Its CONNACK, or a message of QoS 0 behind it, waits for the store. */
+function waitsBehindHeld(connection: Connection): boolean {
+  return !connection.ready || connection.heldMessageBytes > 0
 }

@@ -365,7 +365,7 @@ function memberOf(group: Group, session: Session): Subscription | null {
 }
 
 function isOnline(member: Subscription): boolean {
-  return member.session.connection?.ready === true
+  return member.session.connection !== null
 }
 
 function identifiersOf(member: Subscription | null): readonly number[] | null {

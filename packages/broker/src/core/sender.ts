@@ -119,6 +119,19 @@ export class Sender {
     this.outputOf(connection).append(packet, 0, packet.length)
   }
 
+  /**
+   * A QoS 0 message for a client that has no CONNACK yet, or older ones that still wait: behind
+   * what is held [MQTT-3.2.0-1] [MQTT-4.6.0-6].
+   * @returns false when so much waits already that there is no room
+   */
+  messageBehindHeld(connection: Connection, packet: Uint8Array): boolean {
+    const bytes = connection.heldMessageBytes + packet.length
+    if (bytes > this.limits.outgoingBytesMax) return false
+    connection.heldMessageBytes = bytes
+    this.hold(connection, packet, NO_BATCH)
+    return true
+  }
+
   /** The store says that all batches up to `batch` are on disk. */
   durable(batch: number): void {
     if (batch <= this.durableBatch) return
@@ -134,6 +147,7 @@ export class Sender {
     connection.held = null
     connection.heldBatches = null
     connection.heldCount = 0
+    connection.heldMessageBytes = 0
     connection.heldPublishes = 0
   }
 
@@ -217,6 +231,7 @@ export class Sender {
     // The first packet that an open connection gets is its CONNACK [MQTT-3.2.0-1].
     if (released > 0 && !connection.ready) this.becomeReady(connection)
     connection.heldCount = count - released
+    if (released === count) connection.heldMessageBytes = 0
     if (released < count) {
       // `copyWithin` of an array asks for each property whether it is there.
       for (let i = released; i < count; i++) {
