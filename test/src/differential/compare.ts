@@ -1,16 +1,9 @@
 // One script at two brokers: the first step in which a client gets something else, and the shortest
 // script that still shows it.
 
-import type { Address } from '../conformance/wire.ts'
 import { describeGot, type Got, isSame, Normaliser } from './normalise.ts'
-import { play, type Recording } from './player.ts'
+import { play, type Recording, type Side } from './player.ts'
 import { describeStep, type Script } from './script.ts'
-
-/** A broker that is compared. */
-export interface Side {
-  readonly name: string
-  readonly address: Address
-}
 
 /** What is compared, and what one side does against the standard and is therefore not looked at. */
 export interface Comparison {
@@ -33,7 +26,7 @@ export async function compare(
   { sides, ignored }: Comparison,
 ): Promise<Difference | null> {
   const recordings: Recording[] = []
-  for (const { address } of sides) recordings.push(await play(script, address))
+  for (const side of sides) recordings.push(await play(script, side))
   const normalisers = sides.map(() => new Normaliser(ignored))
   for (let step = 0; step < script.steps.length; step++) {
     const got = normalisers.map((normaliser, at) => normaliser.step(recordings[at]?.[step] ?? []))

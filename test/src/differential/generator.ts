@@ -10,7 +10,7 @@ import type {
   Will,
 } from '@godwit/packet'
 import { Chance } from '../support/chance.ts'
-import type { Break, Hold, Message, Script, Step } from './script.ts'
+import type { Break, Hold, Message, Pipeline, Publish, Script, Step } from './script.ts'
 
 const STEPS_LEAST = 15
 const STEPS_MORE = 30
@@ -78,6 +78,7 @@ export interface Without {
   readonly holdWithWindow?: boolean
   /** A client with a will that is taken over. */
   readonly takenOverWill?: boolean
+  readonly restart?: boolean
 }
 
 interface Actor {
@@ -140,6 +141,9 @@ class Generator {
 
   #next(actor: Actor): void {
     const chance = this.#chance
+    if (chance.happens(0.05)) return this.#together()
+    if (chance.happens(0.06)) return this.#pipeline(actor)
+    if (chance.happens(0.02) && this.#without.restart !== true) return this.#restart()
     if (!actor.isConnected) return this.#connect(actor)
     const dice = chance.below(100)
     if (dice < 25) return this.#subscribe(actor)
@@ -266,6 +270,60 @@ class Generator {
       return this.#aliased(actor, { ...message, retain })
     })
     this.#steps.push({ does: 'publish', client: actor.name, messages })
+  }
+
+  #together(): void {
+    const connected = this.#actors.filter(({ isConnected }) => isConnected)
+    const all = connected.map((actor): Publish => {
+      const count = 1 + this.#chance.below(3)
+      // Whose message would be retained last is open.
+      const messages = Array.from({ length: count }, () => ({
+        ...this.#message(actor),
+        retain: false,
+      }))
+      return { does: 'publish', client: actor.name, messages }
+    })
+    if (all.length > 0) this.#steps.push({ does: 'together', client: 'all', all })
+  }
+
+  /** What is said before the CONNACK has come. */
+  #pipeline(actor: Actor): void {
+    const chance = this.#chance
+    if (actor.isConnected && actor.hasWill && this.#without.takenOverWill === true) return
+    const before = this.#steps.length
+    const unsubscribed = [...actor.requests.keys()].slice(0, chance.below(3))
+    this.#connect(actor)
+    if (unsubscribed.length > 0) {
+      for (const filter of unsubscribed) actor.requests.delete(filter)
+      this.#steps.push({ does: 'unsubscribe', client: actor.name, filters: unsubscribed })
+    }
+    for (let left = 1 + chance.below(4); left > 0; left--) {
+      if (chance.happens(0.5)) this.#subscribe(actor)
+      else {
+        // When QoS 2 is handed on is open, and so is whether a message that is retained comes
+        // before one that is published behind the SUBSCRIBE.
+        const message = this.#message(actor, chance.pick([0, 1]))
+        const messages = [{ ...message, retain: false }]
+        this.#steps.push({ does: 'publish', client: actor.name, messages })
+      }
+    }
+    const [first, ...rest] = this.#steps.splice(before)
+    if (first?.does !== 'connect') throw new Error('a pipeline begins with CONNECT')
+    const leaves = chance.happens(0.3)
+    if (leaves) actor.isConnected = false
+    const parts = rest as Pipeline['parts']
+    this.#steps.push({
+      does: 'pipeline',
+      client: actor.name,
+      packet: first.packet,
+      parts,
+      leaves,
+    })
+  }
+
+  #restart(): void {
+    for (const actor of this.#actors) actor.isConnected = false
+    this.#steps.push({ does: 'restart', client: 'all' })
   }
 
   #aliased(actor: Actor, message: Message): Message {

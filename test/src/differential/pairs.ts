@@ -7,11 +7,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type BrokerOptions, createBroker } from '@godwit/broker'
+import { type BrokerServer, createBroker } from '@godwit/broker'
 import { PEERS, startMosquitto } from '../conformance/peers.ts'
 import type { Address } from '../conformance/wire.ts'
 import type { Comparison } from './compare.ts'
 import type { Without } from './generator.ts'
+import type { Side } from './player.ts'
 
 const HOST = '127.0.0.1'
 
@@ -52,6 +53,8 @@ const WithoutForMosquitto: Without = {
   // One copy of several fills the window: which one comes first is open. It also sends more than
   // Receive Maximum. [MQTT-3.3.4-9] And what waits may be the group's, which UNSUBSCRIBE ends.
   holdWithWindow: true,
+  // It keeps nothing over a restart without a setting, and then as of its last snapshot.
+  restart: true,
 }
 
 const IgnoredOfMosquitto: readonly RegExp[] = [
@@ -59,8 +62,7 @@ const IgnoredOfMosquitto: readonly RegExp[] = [
   /^DISCONNECT 142$/,
 ]
 
-interface Running {
-  readonly address: Address
+interface RunningSide extends Side {
   stop(): Promise<void>
 }
 
@@ -70,48 +72,71 @@ export const PAIRS: readonly Pair[] = [
     name: 'disk',
     without: {},
     missing: undefined,
-    start: () => start('Godwit on disk', startOnDisk, []),
+    start: () => start(startOnDisk, []),
   },
   {
     name: 'mosquitto',
     without: WithoutForMosquitto,
     missing: PEERS.find(({ name }) => name === 'Mosquitto')?.missing,
-    start: () => start('Mosquitto', () => startMosquitto(MosquittoSettings), IgnoredOfMosquitto),
+    start: () => start(startPeer, IgnoredOfMosquitto),
   },
 ]
 
 async function start(
-  name: string,
-  startOther: () => Promise<Running>,
+  startOther: () => Promise<RunningSide>,
   ignored: readonly RegExp[],
 ): Promise<RunningPair> {
-  const own = await startGodwit({})
+  const own = await startGodwit('Godwit', null)
   const other = await startOther()
-  const sides = [
-    { name: 'Godwit', address: own.address },
-    { name, address: other.address },
-  ]
   const stop = async (): Promise<void> => {
     await own.stop()
     await other.stop()
   }
-  return { sides, ignored, stop }
+  return { sides: [own, other], ignored, stop }
 }
 
-async function startGodwit(options: BrokerOptions): Promise<Running> {
-  const broker = createBroker({ statsIntervalSeconds: 0, ...options })
-  const { port } = await broker.listen({ port: 0 })
-  return { address: { host: HOST, port }, stop: () => broker.close({ drainSeconds: 0 }) }
+async function startPeer(): Promise<RunningSide> {
+  const { address, stop } = await startMosquitto(MosquittoSettings)
+  return { name: 'Mosquitto', address, restart: null, stop }
 }
 
-async function startOnDisk(): Promise<Running> {
+async function startOnDisk(): Promise<RunningSide> {
   const directory = mkdtempSync(join(tmpdir(), 'godwit-differential-'))
-  const { address, stop } = await startGodwit({ store: { directory } })
+  const side = await startGodwit('Godwit on disk', directory)
+  const stop = async (): Promise<void> => {
+    await side.stop()
+    rmSync(directory, { recursive: true, force: true })
+  }
   return {
-    address,
-    stop: async () => {
-      await stop()
-      rmSync(directory, { recursive: true, force: true })
+    name: side.name,
+    get address() {
+      return side.address
     },
+    restart: side.restart,
+    stop,
+  }
+}
+
+/** @param directory null: it keeps nothing */
+async function startGodwit(name: string, directory: string | null): Promise<RunningSide> {
+  const store = directory === null ? 'none' : { directory }
+  const open = async (): Promise<{ broker: BrokerServer; address: Address }> => {
+    const broker = createBroker({ statsIntervalSeconds: 0, store })
+    const { port } = await broker.listen({ port: 0 })
+    return { broker, address: { host: HOST, port } }
+  }
+  let running = await open()
+  const stop = (): Promise<void> => running.broker.close({ drainSeconds: 0 })
+  const restart = async (): Promise<void> => {
+    await stop()
+    running = await open()
+  }
+  return {
+    name,
+    get address() {
+      return running.address
+    },
+    restart: directory === null ? null : restart,
+    stop,
   }
 }

@@ -7,11 +7,25 @@ import {
   type Packet,
   PacketType,
   type PublishPacket,
+  type SubscribePacket,
+  type UnsubscribePacket,
 } from '@godwit/packet'
 import type { Address } from '../conformance/wire.ts'
 import { TOPICS } from './generator.ts'
 import { Participant, Stuck } from './participant.ts'
-import type { BrokenPublish, Message, Publish, Script, Step } from './script.ts'
+import type {
+  BrokenPublish,
+  Connect,
+  Message,
+  Pipeline,
+  Publish,
+  Restart,
+  Script,
+  Step,
+  Subscribe,
+  Together,
+  Unsubscribe,
+} from './script.ts'
 
 const WITNESS = '$witness'
 const ROUNDS_MAX = 100
@@ -27,9 +41,17 @@ export interface Received {
 /** What came in each step of the script. */
 export type Recording = readonly (readonly Received[])[]
 
+/** A broker that scripts are played at. */
+export interface Side {
+  readonly name: string
+  readonly address: Address
+  /** Stops it and starts it again on what it has kept; null where it keeps nothing. */
+  readonly restart: (() => Promise<void>) | null
+}
+
 /** Plays the script, and then removes whatever it has left in the broker. */
-export async function play(script: Script, address: Address): Promise<Recording> {
-  const player = await Player.start(script, address)
+export async function play(script: Script, side: Side): Promise<Recording> {
+  const player = await Player.start(script, side)
   try {
     const recording: Received[][] = []
     for (const step of script.steps) recording.push(await player.step(step))
@@ -42,35 +64,21 @@ export async function play(script: Script, address: Address): Promise<Recording>
 
 class Player {
   readonly #script: Script
-  readonly #address: Address
-  readonly #witness: Participant
+  readonly #side: Side
+  #witness: Participant
   /** The connection of each client, and those that were taken over in this step. */
   readonly #participants = new Map<string, Participant>()
   readonly #former: Participant[] = []
   #markers = 0
 
-  private constructor(script: Script, address: Address, witness: Participant) {
+  private constructor(script: Script, side: Side, witness: Participant) {
     this.#script = script
-    this.#address = address
+    this.#side = side
     this.#witness = witness
   }
 
-  static async start(script: Script, address: Address): Promise<Player> {
-    const witness = await Participant.open(WITNESS, 4, address)
-    // Its session is kept, so that a marker that has come is behind all that had to be stored.
-    witness.send(connectPacket('witness', 4, false))
-    await witness.answer(PacketType.CONNACK)
-    const filter = `${WITNESS}/#`
-    witness.send({
-      type: PacketType.SUBSCRIBE,
-      packetId: witness.packetId(),
-      subscriptions: [
-        { filter, qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0 },
-      ],
-      properties: NO_PROPERTIES,
-    })
-    await witness.answer(PacketType.SUBACK)
-    return new Player(script, address, witness)
+  static async start(script: Script, side: Side): Promise<Player> {
+    return new Player(script, side, await openWitness(side.address))
   }
 
   async step(step: Step): Promise<Received[]> {
@@ -108,27 +116,30 @@ class Player {
   }
 
   async #act(step: Step): Promise<void> {
-    if (step.does === 'connect') {
-      await (await this.#open(step.packet)).answer(PacketType.CONNACK)
-      return
+    switch (step.does) {
+      case 'connect':
+        return void (await (await this.#open(step.packet)).answer(PacketType.CONNACK))
+      case 'pipeline':
+        return await this.#pipeline(step)
+      case 'together':
+        return void (await Promise.all(step.all.map(one => this.#act(one))))
+      case 'restart':
+        return await this.#restart()
+      default:
+        return await this.#actOn(step)
     }
+  }
+
+  async #actOn(step: Exclude<Step, Connect | Pipeline | Together | Restart>): Promise<void> {
     const participant = this.#participants.get(step.client)
     // A script that was cut short may have steps without their connection.
     if (participant === undefined) return
     switch (step.does) {
-      case 'subscribe': {
-        const packetId = participant.packetId()
-        const { requests: subscriptions, properties } = step
-        participant.send({ type: PacketType.SUBSCRIBE, packetId, subscriptions, properties })
-        await participant.answer(PacketType.SUBACK, packetId)
-        return
-      }
+      case 'subscribe':
       case 'unsubscribe': {
-        const packetId = participant.packetId()
-        const { filters } = step
-        const properties = NO_PROPERTIES
-        participant.send({ type: PacketType.UNSUBSCRIBE, packetId, filters, properties })
-        await participant.answer(PacketType.UNSUBACK, packetId)
+        const packet = requestOf(step, participant.packetId())
+        participant.send(packet)
+        await participant.answer(answerTo(packet), packet.packetId)
         return
       }
       case 'publish':
@@ -148,12 +159,15 @@ class Player {
   }
 
   /** Opens a connection in the place of the one that the client has. */
-  async #open(packet: ConnectPacket): Promise<Participant> {
+  async #open(
+    packet: ConnectPacket,
+    more: (participant: Participant) => readonly Packet[] = () => [],
+  ): Promise<Participant> {
     const { clientId, protocolLevel } = packet
     const former = this.#participants.get(clientId)
-    const participant = await Participant.open(clientId, protocolLevel, this.#address)
+    const participant = await Participant.open(clientId, protocolLevel, this.#side.address)
     this.#participants.set(clientId, participant)
-    participant.send(packet)
+    participant.send(packet, ...more(participant))
     if (former !== undefined) {
       this.#former.push(former)
       await former.ended()
@@ -161,10 +175,45 @@ class Player {
     return participant
   }
 
+  async #pipeline(step: Pipeline): Promise<void> {
+    const wanted: (readonly [type: number, packetId: number])[] = [[PacketType.CONNACK, 0]]
+    const participant = await this.#open(step.packet, client => {
+      const packets: Packet[] = []
+      for (const part of step.parts) {
+        if (part.does === 'publish') {
+          const all = part.messages.map(message => publishOf(message, client.packetId()))
+          packets.push(...all)
+          for (const { qos, packetId } of all)
+            if (qos > 0) wanted.push([PacketType.PUBACK, packetId])
+        } else {
+          const request = requestOf(part, client.packetId())
+          packets.push(request)
+          wanted.push([answerTo(request), request.packetId])
+        }
+      }
+      const { DISCONNECT: type } = PacketType
+      if (step.leaves) packets.push({ type, reasonCode: 0, properties: NO_PROPERTIES })
+      return packets
+    })
+    if (step.leaves) {
+      await participant.ended()
+      participant.received.length = 0
+    } else {
+      for (const [type, packetId] of wanted) await participant.answer(type, packetId)
+    }
+  }
+
+  async #restart(): Promise<void> {
+    for (const participant of this.#participants.values()) await participant.cut()
+    await this.#settle()
+    if (this.#side.restart === null) return
+    await this.#witness.cut()
+    await this.#side.restart()
+    this.#witness = await openWitness(this.#side.address)
+  }
+
   async #publish(participant: Participant, step: Publish): Promise<void> {
-    const packets = step.messages.map(message =>
-      publishOf(message, message.qos === 0 ? 0 : participant.packetId()),
-    )
+    const packets = step.messages.map(message => publishOf(message, participant.packetId()))
     participant.send(...packets)
     for (const { qos, packetId } of packets) {
       if (qos === 1) await participant.answer(PacketType.PUBACK, packetId)
@@ -245,6 +294,36 @@ class Player {
   }
 }
 
+/** Its session is kept, so that a marker that has come is behind all that had to be stored. */
+async function openWitness(address: Address): Promise<Participant> {
+  const witness = await Participant.open(WITNESS, 4, address)
+  witness.send(connectPacket('witness', 4, false))
+  await witness.answer(PacketType.CONNACK)
+  const filter = `${WITNESS}/#`
+  const request = { filter, qos: 1, noLocal: false, retainAsPublished: false } as const
+  const requests = [{ ...request, retainHandling: 0 }] as const
+  const step = { does: 'subscribe', client: WITNESS, requests, properties: NO_PROPERTIES } as const
+  witness.send(requestOf(step, witness.packetId()))
+  await witness.answer(PacketType.SUBACK)
+  return witness
+}
+
+function requestOf(
+  step: Subscribe | Unsubscribe,
+  packetId: number,
+): SubscribePacket | UnsubscribePacket {
+  if (step.does === 'subscribe') {
+    const { requests: subscriptions, properties } = step
+    return { type: PacketType.SUBSCRIBE, packetId, subscriptions, properties }
+  }
+  const { filters } = step
+  return { type: PacketType.UNSUBSCRIBE, packetId, filters, properties: NO_PROPERTIES }
+}
+
+function answerTo({ type }: SubscribePacket | UnsubscribePacket): number {
+  return type === PacketType.SUBSCRIBE ? PacketType.SUBACK : PacketType.UNSUBACK
+}
+
 function isForAnybody(packet: Packet | null): boolean {
   const types: readonly number[] = [PacketType.PUBLISH, PacketType.PUBREL, PacketType.CONNACK]
   return packet !== null && types.includes(packet.type)
@@ -264,7 +343,7 @@ function publishOf(message: Message, packetId: number): PublishPacket {
     qos,
     retain,
     dup: false,
-    packetId,
+    packetId: qos === 0 ? 0 : packetId,
     properties: alias === 0 ? properties : { ...properties, topicAlias: alias },
   }
 }

@@ -63,7 +63,25 @@ export interface SetHold extends StepOf<'hold'> {
   readonly hold: Hold
 }
 
+/** Several clients at once. */
+export interface Together extends StepOf<'together'> {
+  readonly all: readonly Publish[]
+}
+/** A new connection that says all of it in one write, and waits for no answer before. */
+export interface Pipeline extends StepOf<'pipeline'> {
+  readonly packet: ConnectPacket
+  /** Messages have QoS 0 or 1. */
+  readonly parts: readonly (Subscribe | Unsubscribe | Publish)[]
+  /** DISCONNECT is in the same write: what comes to it may come or not. */
+  readonly leaves: boolean
+}
+/** All connections end, and a broker that keeps everything is started anew. */
+export type Restart = StepOf<'restart'>
+
 export type Step =
+  | Together
+  | Pipeline
+  | Restart
   | Connect
   | Subscribe
   | Unsubscribe
