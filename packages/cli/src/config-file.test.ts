@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OptionError } from '@godwit/broker'
-import { limitErrors, loadConfig, located, parseConfig } from './config-file.ts'
+import { limitErrors, located } from './config.ts'
+import { loadConfig, parseConfig } from './config-file.ts'
 import { CommandFailure } from './failure.ts'
 
 function failure(text: string): string {

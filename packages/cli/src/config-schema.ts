@@ -3,7 +3,8 @@
 
 import { DEFAULT_LIMITS } from '@godwit/broker'
 import * as z from 'zod'
-import { LOG_LEVELS, type LogFormat, type LogLevel } from './log-levels.ts'
+import type { ConfigFields } from './config.ts'
+import { LOG_LEVELS } from './log-levels.ts'
 import { nearest } from './nearest.ts'
 
 const Certificates = z.strictObject({
@@ -80,20 +81,6 @@ const Config = z.strictObject({
   passwordFile: z.string().min(1).optional(),
   allowAnonymous: z.boolean().optional(),
 })
-
-/** What is in a file that has nothing wrong with it. */
-export interface ConfigFields {
-  readonly listeners?: readonly object[] | undefined
-  readonly data?: string | undefined
-  readonly drainSeconds?: number | undefined
-  readonly log?:
-    | { readonly level?: LogLevel | undefined; readonly format?: LogFormat | undefined }
-    | undefined
-  readonly passwordFile?: string | undefined
-  readonly allowAnonymous?: boolean | undefined
-  /** The rest is the broker's. */
-  readonly [option: string]: unknown
-}
 
 export interface Problem {
   /** Where the field is; the empty path is the whole file. */

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ListenOptions } from '@godwit/broker'
-import { EMPTY_CONFIG, parseConfig } from './config-file.ts'
+import { EMPTY_CONFIG } from './config.ts'
+import { parseConfig } from './config-file.ts'
 import { applyFlags, LIMIT_FLAGS, type ServeFlags } from './serve-flags.ts'
 
 const NONE = EMPTY_CONFIG.config

@@ -1,7 +1,7 @@
 // The flags of `godwit serve` and what they change in the configuration.
 
 import type { BrokerOptions, CertificateOptions, Limits, ListenOptions } from '@godwit/broker'
-import type { ServeConfig } from './config-file.ts'
+import type { ServeConfig } from './config.ts'
 import { storeOf } from './data-place.ts'
 import { usage } from './failure.ts'
 import { LOG_LEVELS, type LogLevel } from './log-levels.ts'

@@ -13,7 +13,7 @@ import {
   StoreError,
   VERSION,
 } from '@godwit/broker'
-import { EMPTY_CONFIG, type LoadedConfig, limitErrors, loadConfig, located } from './config-file.ts'
+import { EMPTY_CONFIG, type LoadedConfig, limitErrors, located } from './config.ts'
 import { CommandFailure, StoreExit } from './failure.ts'
 import { openLog } from './log.ts'
 import { applyFlags, type ReadyConfig, type ServeFlags } from './serve-flags.ts'
@@ -26,7 +26,7 @@ const DEFAULT_PORT = 1883
 
 /** Runs until the broker has closed. @returns the exit code */
 export async function serve(flags: ServeFlags): Promise<number> {
-  const loaded = flags.config === undefined ? EMPTY_CONFIG : loadConfig(flags.config)
+  const loaded = flags.config === undefined ? EMPTY_CONFIG : await load(flags.config)
   const config = applyFlags(loaded.config, flags)
   checkConfig(config, loaded)
   if (flags.check === true) {
@@ -73,6 +73,11 @@ export async function serve(flags: ServeFlags): Promise<number> {
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
   return stopped() && exitCode === FAILED ? 0 : exitCode
+}
+
+async function load(path: string): Promise<LoadedConfig> {
+  const { loadConfig } = await import('./config-file.ts')
+  return loadConfig(path)
 }
 
 function exitCodeOf(error: unknown): number {
