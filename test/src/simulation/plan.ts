@@ -109,7 +109,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
   // A client before MQTT 5.0 cannot be told that there is no room: it would try for ever.
   const isNew = clients.every(client => client.level === 5)
   const latencyMsMax = random.pick([0, 2, 5, 30, 100])
-  const crashMs = some(0.4, 2000, 15_000)
+  const crashMs = some(0.45, 1500, 12_000)
   const disk = hasDisk ? diskPlanOf(random.fork(), latencyMsMax, crashMs > 0) : null
   return {
     clients,

@@ -115,10 +115,8 @@ export class Groups {
     for (const group of groups) {
       const member = group.queue.length > 0 ? memberOf(group, session) : null
       if (member === null) group.refresh()
-      else {
-        group.hasRoom(member)
-        this.wake(group)
-      }
+      else group.hasRoom(member)
+      this.wake(group)
     }
   }
 

@@ -77,13 +77,27 @@ export class Faults {
     })
   }
 
-  /** Mostly while the disk is written, which is when there is something to lose. */
-  #crash(patience = this.#random.chance(0.7) ? CRASH_PATIENCE : 0): void {
-    if (!this.#node.isAlive || this.#isOver) return
-    if (patience > 0 && !this.#node.storage.isWriting) {
-      this.#schedule.after(1, () => this.#crash(patience - 1))
-      return
+  /** When there is most to lose: while the disk is written, or just after a promise was given. */
+  #crash(): void {
+    const moment = this.#random.pick(['now', 'writing', 'writing', 'promised', 'promised'])
+    if (moment === 'now') this.#die()
+    else if (moment === 'writing') this.#crashInWriting(CRASH_PATIENCE)
+    else {
+      const once = (): void => {
+        this.#node.promised = () => undefined
+        this.#schedule.after(this.#random.below(2), () => this.#die())
+      }
+      this.#node.promised = once
     }
+  }
+
+  #crashInWriting(patience: number): void {
+    if (patience === 0 || this.#node.storage.isWriting) this.#die()
+    else this.#schedule.after(1, () => this.#crashInWriting(patience - 1))
+  }
+
+  #die(): void {
+    if (!this.#node.isAlive || this.#isOver) return
     this.#node.crash()
     // Expiry and delays go on while it is down.
     const downMsMax = this.#random.chance(0.1) ? LONG_DOWN_MS : DOWN_MS

@@ -6,6 +6,7 @@ import { type Connection, ConnectionState } from '@godwit/broker/core/connection
 import type { LedgerEntry } from '@godwit/broker/core/ledger'
 import type { Limits, Paging } from '@godwit/broker/core/limits'
 import type { Clock, Random, Store, Trace } from '@godwit/broker/core/ports'
+import { PacketType } from '@godwit/packet'
 import type { GuardPlan } from '../plan.ts'
 import { LateGuard } from './late-guard.ts'
 import type { Link } from './link.ts'
@@ -73,6 +74,8 @@ export class BrokerNode {
   readonly storage: Storage
   broker: Broker | null = null
   wallOffsetMs: number = WALL_START_MS
+  /** Called when an acknowledgement was written. */
+  promised: () => void = ignore
   /** Until then the process does nothing. */
   stalledUntilMs = 0
   readonly #schedule: Schedule
@@ -243,7 +246,10 @@ export class BrokerNode {
   #open(broker: Broker, life: number, link: Link): void {
     const line = this.#lines.get(link)
     if (line === undefined) return
-    link.tap = pieces => this.#tell(() => this.#witness.outgoing(link, pieces))
+    link.tap = pieces => {
+      this.#tell(() => this.#witness.outgoing(link, pieces))
+      if (pieces.some(isPromise)) this.promised()
+    }
     link.broker = {
       bytes: chunk => this.#enter(life, () => this.#bytes(line, chunk)),
       drained: () => this.#enter(life, () => line.connection?.drained()),
@@ -393,4 +399,10 @@ export class BrokerNode {
       flapping: ignore,
     }
   }
+}
+
+/** PUBACK, PUBREC or SUBACK at the begin of a piece. */
+function isPromise(piece: Uint8Array): boolean {
+  const type = (piece[0] ?? 0) >> 4
+  return type === PacketType.PUBACK || type === PacketType.PUBREC || type === PacketType.SUBACK
 }
