@@ -350,6 +350,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${STORE}/state.ts`,
     find: '    this.statements.startWills.run([wallMs])\n',
     replace: '',
+    tests: ['packages/broker/dist/store/found-by-simulation.test.js'],
   },
   {
     name: 'recovery takes batches that the database has once more',

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type DiskStore, openDiskStore, type StoreLimits } from './disk.ts'
+import { Model, modelReader } from './testing/model.ts'
 import { MACHINE_DIRECTORY, SimulatedMachine } from './testing/simulated-machine.ts'
 
 const LIMITS: StoreLimits = {
@@ -75,6 +76,28 @@ test('a start on a full disk with nothing to replay gives up the ballast', async
   machine.fill(true)
   const reopened = await new Process(machine).open()
   assert.equal(reopened.full, true)
+  machine.crash(false)
+  machine.dispose()
+})
+
+test('the will of who was connected when the process died is due after its delay', async () => {
+  const machine = new SimulatedMachine(1, null)
+  const first = new Process(machine)
+  const store = await first.open()
+  const frame = new Uint8Array(4)
+  const message = { id: 1, frame, protocolLevel: 5, expiresAtMs: 0, publisher: 'c' } as const
+  store.putSession(SESSION)
+  store.putMessage(message)
+  store.putWill({ sessionId: 1, message, delaySeconds: 3, expirySeconds: -1, fireAtMs: 0 })
+  store.commit()
+  await first.until(() => first.durableBatch === 1)
+  machine.crash(false)
+  machine.wallMs = () => 1_800_000_000_000
+  const reopened = await new Process(machine).open()
+  const dueAtMs: number[] = []
+  const reader = modelReader(new Model())
+  reopened.load({ ...reader, will: (_sessionId, fireAtMs) => dueAtMs.push(fireAtMs) })
+  assert.deepEqual(dueAtMs, [1_800_000_003_000])
   machine.crash(false)
   machine.dispose()
 })
