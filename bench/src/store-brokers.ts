@@ -40,7 +40,7 @@ export const Subjects: readonly Subject[] = [
   },
   {
     name: 'nats, file store',
-    promise: 'written to a file, synced every 2 min',
+    promise: 'written to a file, synced by a timer of a minute or more',
     program: '/usr/sbin/nats-server',
     start: startNats,
   },
