@@ -82,7 +82,9 @@ function readJson(path: string): { compilerOptions?: { lib?: string[]; types?: s
 /** What git tracks, or every file where there is no git (an unpacked archive). */
 function trackedFiles(): string[] {
   if (!existsSync(join(ROOT, '.git'))) return filesBelow('')
-  const listed = execFileSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' })
+  // The clone may be another user's, which git asks to be told.
+  const args = ['-c', 'safe.directory=*', 'ls-files', '-z']
+  const listed = execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' })
   return listed.split('\0').filter(path => path !== '')
 }
 
