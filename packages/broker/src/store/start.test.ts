@@ -41,6 +41,9 @@ async function killed(t: TestContext, messages = 9): Promise<string> {
     })
     await commitAll(store, owner)
   }
+  // Three are prepared ahead; the kill comes when all of them are there.
+  const used = messages > 3 ? 3 : 1
+  while (segmentsIn(directory).length < used + 3) await new Promise(setImmediate)
   await store.terminate()
   return directory
 }
