@@ -1,6 +1,7 @@
 // One client, one scenario, one process: what a message costs it in processor time, or what ten
 // thousand clients cost in memory.
 
+import { connect as connectSocket, type Socket } from 'node:net'
 import { type Client, connect, type Dial, type Message } from '@godwit/client'
 import mqtt from 'mqtt'
 import {
@@ -190,6 +191,22 @@ const acceptingDial: Dial = handler => {
   }
 }
 
+const readBuffer = new Uint8Array(65_536)
+
+/** A socket of Node and nothing more, which reads as the client's do. */
+function openSocket(): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connectSocket({
+      host: '127.0.0.1',
+      port: task.port,
+      noDelay: true,
+      onread: { buffer: readBuffer, callback: () => true },
+    })
+    socket.once('connect', () => resolve(socket))
+    socket.on('error', reject)
+  })
+}
+
 /** Opens many clients, a few at a time. */
 async function openMany(open: () => Promise<unknown>): Promise<Outcome> {
   // What the first ones bring in is not the cost of each.
@@ -223,6 +240,7 @@ async function perform(): Promise<Outcome> {
   const isGodwit = task.library === 'godwit'
   if (task.scenario === 'many')
     return openMany(isGodwit ? () => connect(url, options) : connectMqtt)
+  if (task.scenario === 'many sockets') return openMany(openSocket)
   if (task.scenario === 'many in memory') {
     return openMany(() => connect({ dial: acceptingDial }, options))
   }

@@ -55,6 +55,7 @@ async function runMany(port: number): Promise<void> {
   console.log('|---|---:|---:|---:|')
   const rows: readonly (readonly [string, Task])[] = [
     ['@godwit/client without its socket', { library: 'godwit', scenario: 'many in memory', port }],
+    ['a socket of Node alone', { library: 'godwit', scenario: 'many sockets', port }],
     ['@godwit/client over TCP', { library: 'godwit', scenario: 'many', port }],
     ['mqtt over TCP', { library: 'mqtt', scenario: 'many', port }],
   ]

@@ -178,15 +178,20 @@ export function readOptions(options: ConnectOptions): {
     // MQTT 5.0 section 4.12; earlier versions have nothing of the kind.
     if (options.protocolVersion < 5) throw invalidArgument('an authenticator needs MQTT 5.0')
   }
-  return Object.freeze({
-    ...(own as typeof Defaults),
+  // Not by spreading: frozen, that would have a hidden class of its own for each client.
+  const settings = Object.assign(own as typeof Defaults, {
     cleanStart,
     given: options,
     will: options.will ?? null,
     reconnects: options.reconnect !== false,
-    reconnect: { ...ReconnectDefaults, ...reconnect },
-    offline: { ...OfflineDefaults, ...options.offline },
+    reconnect:
+      typeof options.reconnect === 'object'
+        ? { ...ReconnectDefaults, ...reconnect }
+        : ReconnectDefaults,
+    offline:
+      options.offline === undefined ? OfflineDefaults : { ...OfflineDefaults, ...options.offline },
   })
+  return Object.freeze(settings)
 }
 
 /** Whether a client with these options takes what only some clients need. */

@@ -103,7 +103,7 @@ export class Subscriptions implements SubscriptionHost {
   /** When what nobody wanted is given up. */
   dueMs: number = NEVER
   private readonly port: Port
-  private readonly signals = new Map<object, () => void>()
+  private signals: Map<object, () => void> | null = null
   private unclaimed: Unclaimed | null = null
   private nextIdentifier = 1
 
@@ -348,12 +348,13 @@ export class Subscriptions implements SubscriptionHost {
       subscription.end(aborted(signal), true)
     }
     signal.addEventListener('abort', onAbort, { once: true })
+    this.signals ??= new Map()
     this.signals.set(subscription, () => signal.removeEventListener('abort', onAbort))
   }
 
   private unwatch(subscription: object): void {
-    this.signals.get(subscription)?.()
-    this.signals.delete(subscription)
+    this.signals?.get(subscription)?.()
+    this.signals?.delete(subscription)
   }
 }
 
