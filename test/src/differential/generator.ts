@@ -291,14 +291,18 @@ class Generator {
     const chance = this.#chance
     if (actor.isConnected && actor.hasWill && this.#without.takenOverWill === true) return
     const before = this.#steps.length
-    const unsubscribed = [...actor.requests.keys()].slice(0, chance.below(3))
+    // What waits in a group may end with its last member, or be a session's already.
+    const known = [...actor.requests.keys()].filter(filter => !filter.startsWith('$share'))
+    const unsubscribed = known.slice(0, chance.below(3))
+    // Retained messages of QoS 0 that were not sent yet may be sent when it comes back.
+    const leaves = chance.happens(0.3)
     this.#connect(actor)
     if (unsubscribed.length > 0) {
       for (const filter of unsubscribed) actor.requests.delete(filter)
       this.#steps.push({ does: 'unsubscribe', client: actor.name, filters: unsubscribed })
     }
     for (let left = 1 + chance.below(4); left > 0; left--) {
-      if (chance.happens(0.5)) this.#subscribe(actor)
+      if (!leaves && chance.happens(0.5)) this.#subscribe(actor)
       else {
         // When QoS 2 is handed on is open, and so is whether a message that is retained comes
         // before one that is published behind the SUBSCRIBE.
@@ -309,7 +313,6 @@ class Generator {
     }
     const [first, ...rest] = this.#steps.splice(before)
     if (first?.does !== 'connect') throw new Error('a pipeline begins with CONNECT')
-    const leaves = chance.happens(0.3)
     if (leaves) actor.isConnected = false
     const parts = rest as Pipeline['parts']
     this.#steps.push({
