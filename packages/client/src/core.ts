@@ -334,7 +334,6 @@ function disconnectSize(reasonCode: number, properties: Properties): number {
 
 /** An identifier of 128 random bits, of a length and of characters that every server takes. */
 function randomId(platform: Platform): string {
-  // Joined, since a string that grows letter by letter takes ten times the memory.
   const bytes = platform.randomBytes(RANDOM_ID_LENGTH)
   return Array.from(bytes, byte => ALPHABET[byte % ALPHABET.length]).join('') // [MQTT-3.1.3-5]
 }

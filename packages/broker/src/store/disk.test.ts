@@ -74,6 +74,17 @@ test('a second opener is refused and told who has the directory', async t => {
   await (await new Opened().open({ directory })).close()
 })
 
+test('a holder that cannot be asked is not taken for a dead one', async t => {
+  const directory = temporaryDirectory(t)
+  fs.symlinkSync('lock', join(directory, 'lock'))
+  await assert.rejects(new Opened().open({ directory }), (error: unknown) => {
+    assert.ok(error instanceof StoreError && error.code === 'locked')
+    assert.match(error.message, /a process that cannot be asked \(ELOOP\)/)
+    return true
+  })
+  assert.equal(fs.readlinkSync(join(directory, 'lock')), 'lock', 'its lock is still there')
+})
+
 test('a directory with a path longer than a socket may have can be locked', async t => {
   const directory = join(temporaryDirectory(t), 'x'.repeat(120))
   const store = await new Opened().open({ directory })

@@ -11,6 +11,8 @@ import { StoreError, systemCode } from './errors.ts'
 const NAME = 'lock'
 const ANSWER_TIMEOUT_MS = 1000
 const ATTEMPTS = 5
+/** Nobody listens, or the name went away meanwhile; another error says nothing about the holder. */
+const IS_DEAD: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET'])
 /** The system's bound for the path of a socket; Linux has 108, others less. */
 const SOCKET_PATH_BYTES_MAX = 100
 
@@ -121,9 +123,10 @@ function ask(path: string): Promise<string | null> {
     socket.on('data', data => {
       answer += data.toString()
     })
-    socket.on('error', () => {
+    socket.on('error', error => {
       clearTimeout(timer)
-      resolve(null)
+      const code = systemCode(error)
+      resolve(IS_DEAD.has(code) ? null : `a process that cannot be asked (${code})`)
     })
     socket.on('end', () => {
       clearTimeout(timer)
