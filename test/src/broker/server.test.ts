@@ -352,7 +352,9 @@ test('little space on the disk of the store is an event and in the numbers', asy
   t.after(() => rmSync(directory, { recursive: true }))
   const lowSpace = '100%'
   await withBroker({ store: { directory, lowSpace } }, async broker => {
-    const { space, freeBytes } = await nextEvent(broker, 'space')
+    const told = nextEvent(broker, 'space')
+    await broker.listen({ port: 0 }) // Nothing else may keep the process until it is told.
+    const { space, freeBytes } = await told
     assert.equal(space, 'low')
     assert.equal(broker.stats().storeSpace, 'low')
     assert.equal(broker.stats().storeFreeBytes, freeBytes)
