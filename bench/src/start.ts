@@ -16,12 +16,14 @@ const Commands: Readonly<Record<string, readonly string[]>> = {
   // Nothing listens there: all but the network is done.
   'godwit pub, refused': [GODWIT, 'pub', '-p', '1', 'a', 'b'],
   'godwit sub, refused': [GODWIT, 'sub', '-p', '1', 'a'],
+  'godwit serve --check': [GODWIT, 'serve', '--check', '--data', 'none'],
+  'godwit bench load --help': [GODWIT, 'bench', 'load', '--help'],
   'godwit passwd --help': [GODWIT, 'passwd', '--help'],
 }
 
 export function run(): void {
   console.log(`${RUNS} runs each; wall time in ms; the goal is ${GOAL_MS}`)
-  console.log(`${'command'.padEnd(24)}${'least'.padStart(8)}${'median'.padStart(8)}`)
+  console.log(`${'command'.padEnd(26)}${'least'.padStart(8)}${'median'.padStart(8)}`)
   for (const [name, args] of Object.entries(Commands)) {
     const times: number[] = []
     for (let i = 0; i < RUNS; i++) {
@@ -32,6 +34,6 @@ export function run(): void {
     times.sort((a, b) => a - b)
     const [least = 0] = times
     const median = times[times.length >> 1] ?? 0
-    console.log(name.padEnd(24) + least.toFixed(0).padStart(8) + median.toFixed(0).padStart(8))
+    console.log(name.padEnd(26) + least.toFixed(0).padStart(8) + median.toFixed(0).padStart(8))
   }
 }
