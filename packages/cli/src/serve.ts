@@ -15,6 +15,7 @@ import {
 } from '@godwit/broker'
 import { EMPTY_CONFIG, type LoadedConfig, limitErrors, located } from './config.ts'
 import { CommandFailure, StoreExit } from './failure.ts'
+import { giveHeapRoom } from './heap.ts'
 import { openLog } from './log.ts'
 import { applyFlags, type ReadyConfig, type ServeFlags } from './serve-flags.ts'
 import { checkPasswords, openPasswords, reloadPasswords, tellPasswords } from './serve-passwords.ts'
@@ -69,7 +70,9 @@ export async function serve(flags: ServeFlags): Promise<number> {
   reloadOnHangup(broker, { passwords, hasCertificates }, log)
   // Whoever reads that it listens may send signals.
   greet(broker.addresses, config.broker, log)
+  const endOfRoom = giveHeapRoom()
   await broker.closed
+  endOfRoom()
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
   return stopped() && exitCode === FAILED ? 0 : exitCode
