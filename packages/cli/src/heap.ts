@@ -12,8 +12,9 @@ const DEFAULT_GROWTH_PERCENT = 0
 
 /**
  * Gives a small heap room. What sockets have read lies outside of the heap but counts against its
- * limit, and the limit of a heap of 9 MB is so near that V8 marks it every 70 ms under load: a third
- * of the processor time of QoS 0. A large heap has room enough, and there memory counts for more.
+ * limit, and the limit of a heap of 9 MB is so near that V8 marks it every 70 ms under load: a
+ * third of the processor time of QoS 0. A large heap has room enough, and there memory counts
+ * for more.
  * @returns what ends it
  */
 export function giveHeapRoom(): () => void {
