@@ -136,7 +136,7 @@ export class HooksGuard implements Guard {
     }
     return this.askVerdict('authenticate', ticket, () => {
       const answer = hooks.authenticate?.(client) ?? false
-      return answer instanceof Promise ? answer.then(verdictOf) : verdictOf(answer)
+      return isPromise(answer) ? Promise.resolve(answer).then(verdictOf) : verdictOf(answer)
     })
   }
 
@@ -184,8 +184,8 @@ export class HooksGuard implements Guard {
       hooks.subscribe?.(identity, filter, qos)
     const both = (): Later<PermissionAnswer | undefined> => {
       const answer = hooks.authorizeSubscribe?.(identity, filter, qos)
-      if (answer instanceof Promise) {
-        return answer.then(code => (codeOf(code) === 0 ? allowed() : code))
+      if (isPromise(answer)) {
+        return Promise.resolve(answer).then(code => (codeOf(code) === 0 ? allowed() : code))
       }
       return codeOf(answer) === 0 ? allowed() : answer
     }
@@ -197,7 +197,9 @@ export class HooksGuard implements Guard {
     if (hooks.authorizeReceive === undefined) return true
     this.asking = true
     try {
-      return hooks.authorizeReceive(identity, topic)
+      const answer: unknown = hooks.authorizeReceive(identity, topic)
+      if (typeof answer !== 'boolean') throw new TypeError(noBoolean(answer))
+      return answer
     } catch (error) {
       this.options.report('authorizeReceive', errorOf(error))
       return false
@@ -215,6 +217,10 @@ export class HooksGuard implements Guard {
       answer => replacementOf(answer, message),
       ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR,
     )
+  }
+
+  unusable(error: Error): void {
+    this.options.report('publish', error)
   }
 
   private askVerdict(
@@ -244,7 +250,7 @@ export class HooksGuard implements Guard {
     try {
       const answer = call()
       if (!isPromise(answer)) return read(answer)
-      this.await(hook, ticket, answer.then(read), broken)
+      this.await(hook, ticket, Promise.resolve(answer).then(read), broken)
       return LATER
     } catch (error) {
       this.options.report(hook, errorOf(error))
@@ -282,6 +288,7 @@ export class HooksGuard implements Guard {
   }
 }
 
+/** Those of other libraries count as well. */
 function isPromise<T>(value: Later<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && 'then' in value
 }
@@ -291,6 +298,12 @@ function verdictOf(answer: AuthenticationAnswer): AuthenticationVerdict {
     return { ...answer, reasonCode: refusalOrZero(answer.reasonCode) }
   }
   return { reasonCode: codeOf(answer) }
+}
+
+/** A promise would be taken for yes. */
+function noBoolean(answer: unknown): string {
+  const what = isPromise(answer) ? 'a promise' : String(answer)
+  return `the hook authorizeReceive returned ${what}, expected true or false`
 }
 
 /** Whatever a hook returns that is neither true, 0 nor nothing refuses. */

@@ -183,6 +183,8 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     const bytes = typeof payload === 'string' ? encodeUtf8(payload) : payload
     const message = { topic, payload: bytes, qos, retain, properties }
     if (this.hooks?.asking !== true) return core.publish(message)
+    // What is wrong with it is the hook's to hear.
+    core.check(message)
     queueMicrotask(() => core.publish(message))
     return ReasonCode.SUCCESS
   }

@@ -3,7 +3,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BrokerOptions, BrokerServer, Hooks } from '@godwit/broker'
+import type {
+  BrokerOptions,
+  BrokerServer,
+  Hooks,
+  PublishAnswer,
+  PublishedMessage,
+} from '@godwit/broker'
 import { PacketType } from '@godwit/packet'
 import { withBroker } from '../support/brokers.ts'
 import { publishPacket, RawClient } from '../support/raw-client.ts'
@@ -304,5 +310,80 @@ test('a hook may publish and disconnect while it is asked', async () => {
     publisher.send(publishPacket('forbidden', 'm'))
     assert.equal(await auditor.message(), 'audit p forbidden')
     assert.equal((await publisher.expect(PacketType.DISCONNECT)).reasonCode, 0x98)
+  })
+})
+
+for (const [what, replacement, text] of [
+  ['a topic with a wildcard', { topic: 'a/#' }, 'expected a topic without wildcards'],
+  ['a payload that is a string', { payload: 'text' }, 'expected a payload that is a Uint8Array'],
+  [
+    'an expiry that is no number',
+    { properties: { messageExpiryInterval: 'soon' } },
+    'expected a message expiry interval of 0 to 4294967295, got soon',
+  ],
+] as const) {
+  for (const isLate of [false, true]) {
+    const when = isLate ? 'later' : 'at once'
+    test(`a publish hook that makes ${what}, ${when}: only this message is refused`, async () => {
+      const answer = replacement as Partial<PublishedMessage>
+      const publishHook = (message: PublishedMessage): PublishAnswer | Promise<PublishAnswer> => {
+        if (message.topic === 'fine') return undefined
+        return isLate ? Promise.resolve(answer) : answer
+      }
+      await withHooks({ publish: publishHook }, async ({ errors, join }) => {
+        const client = await join('one')
+        assert.equal(await publish(client, 'changed'), 0x83)
+        assert.equal(await publish(client, 'fine'), 0x10)
+        assert.equal(errors.length, 1)
+        assert.match(errors[0] ?? '', new RegExp(text))
+      })
+    })
+  }
+}
+
+test('a reason code of a hook that a packet cannot have becomes 0x83 there [MQTT-3.4.2-1]', async () => {
+  const hooks = { authorizePublish: () => 0x82, authorizeSubscribe: () => 0x9d }
+  await withHooks(hooks, async ({ join }) => {
+    const client = await join('one')
+    assert.equal(await publish(client, 'topic'), 0x83)
+    client.send(publishPacket('topic', 'm', { qos: 2, packetId: 2 })) // [MQTT-3.5.2-1]
+    assert.equal((await client.expect(PacketType.PUBREC)).reasonCode, 0x83)
+    assert.deepEqual(await client.subscribe('filter'), [0x83]) // [MQTT-3.9.3-2]
+  })
+})
+
+test('an authorizeReceive that answers by a promise keeps the message back', async () => {
+  const authorizeReceive = (() => Promise.resolve(true)) as unknown as () => boolean
+  await withHooks({ authorizeReceive }, async ({ errors, join }) => {
+    const client = await join('one')
+    await client.subscribe('#')
+    assert.equal(await publish(client, 'topic'), 0x10)
+    await client.ping()
+    assert.match(errors[0] ?? '', /returned a promise, expected true or false/)
+  })
+})
+
+test('hooks may answer by whatever has a then', async () => {
+  // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+  const yes = { then: (answer: (value: boolean) => void) => answer(true) }
+  const later = (() => yes) as unknown as () => Promise<boolean>
+  const hooks = { authenticate: later, authorizeSubscribe: later, authorizePublish: later }
+  await withHooks(hooks, async ({ join }) => {
+    const client = await join('one')
+    assert.deepEqual(await client.subscribe('filter'), [2])
+    assert.equal(await publish(client, 'topic'), 0x10)
+  })
+})
+
+test('a hook that publishes to a topic which is none hears of it itself', async () => {
+  let own: BrokerServer | null = null
+  const publishHook = (): undefined => {
+    own?.publish('a/#', 'm')
+  }
+  await withHooks({ publish: publishHook }, async ({ broker, errors, join }) => {
+    own = broker
+    const client = await join('one')
+    assert.equal(await publish(client, 'topic'), 0x83)
+    assert.deepEqual(errors, ['the topic has a wildcard or is empty'])
   })
 })

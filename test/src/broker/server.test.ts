@@ -242,6 +242,22 @@ test('publish gives the code that a client would get, and refuses what is no top
   })
 })
 
+test('publish is refused with 0x97 where a queue is full and the policy is to refuse', async () => {
+  const limits = { queuedMessagesMax: 1, fullQueue: 'refuse' } as const
+  await withBroker({ limits }, async broker => {
+    const client = new RawClient(broker.connect())
+    await client.connect({ clientId: 'c', properties: { sessionExpiryInterval: 60 } })
+    await client.subscribe('t')
+    const gone = nextEvent(broker, 'clientDisconnected')
+    client.destroy()
+    await gone
+    const codes = [1, 2].map(() => broker.publish('t', 'm', { qos: 1 }))
+    assert.deepEqual(codes, [0, 0x97])
+    const [entry] = broker.losses()
+    assert.deepEqual([entry?.reason, entry?.clientId, entry?.count], ['queue-full', '', 1])
+  })
+})
+
 test('close says 0x8B to MQTT 5.0, nothing to 3.1.1, and where to go instead', async () => {
   const broker = createBroker({ statsIntervalSeconds: 0 })
   const { port } = await broker.listen({ port: 0 })

@@ -22,6 +22,7 @@ import { Forwarder } from './forward.ts'
 import { Groups } from './groups.ts'
 import { refuseConnect, refuseUnreadable } from './handlers/connect.ts'
 import { handleFrame } from './handlers/frame.ts'
+import { admits } from './handlers/publish.ts'
 import { expiryOf, ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
 import { DEFAULT_PAGING, type Limits, type Paging } from './limits.ts'
@@ -236,10 +237,26 @@ export class Broker implements ConnectionOwner {
     const route = this.router.findTopic(own.topic)
     const message = ownMessage(own, publisher, this.ports.clock.wallMs())
     this.forwarder.begin(message)
-    if (own.retain && !this.retainer.retain(own.topic, message)) return ReasonCode.QUOTA_EXCEEDED
+    if (own.qos > 0 && !admits(this, route, message)) {
+      this.lose('queue-full', publisher, own.topic, message.byteLength)
+      return ReasonCode.QUOTA_EXCEEDED
+    }
+    if (own.retain && !this.retainer.retain(own.topic, message)) {
+      this.lose('retained-full', publisher, own.topic, message.byteLength)
+      return ReasonCode.QUOTA_EXCEEDED
+    }
     const count = this.forwarder.toRoute(route, null)
     this.sender.requestTurn()
     return count === 0 ? ReasonCode.NO_MATCHING_SUBSCRIBERS : ReasonCode.SUCCESS
+  }
+
+  /**
+   * Whether `publish` would take it.
+   * @throws PacketError for an invalid topic or property
+   */
+  check(own: PublishOptions): void {
+    this.router.findTopic(own.topic)
+    ownMessage(own, '', this.ports.clock.wallMs())
   }
 
   /** Ends a client's connection. @returns false when it is not connected */

@@ -136,6 +136,15 @@ test('fullQueue refuse holds for a group: the publisher is told', () => {
   assert.equal(world.broker.ledger.totalOf('queue-full'), 2)
 })
 
+test('a message larger than queuedBytesMax is lost for a group and takes no other along', () => {
+  const { world, stuck, publisher } = full({ queuedBytesMax: 100 })
+  for (const payload of ['0', '1', 'x'.repeat(101), '2']) publish(publisher, payload)
+  assert.equal(world.broker.ledger.totalOf('queue-full'), 1)
+  const [first] = stuck.takePublishes()
+  const more = stuck.acknowledge(PacketType.PUBACK, first?.packetId ?? 0)
+  assert.deepEqual(texts(more), ['1'])
+})
+
 test('totalQueuedBytesMax holds for groups too', () => {
   const { world, publisher } = full({ totalQueuedBytesMax: 1000, packetBytesMax: 200 })
   const payload = 'x'.repeat(100)

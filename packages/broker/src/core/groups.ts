@@ -94,7 +94,9 @@ export class Groups {
       this.lose(group, 'total-queue-full', message)
       return
     }
-    if (limits.fullQueue === 'refuse' && this.isFull(group, message.byteLength)) {
+    const { byteLength } = message
+    const refuses = limits.fullQueue === 'refuse' || byteLength > limits.queuedBytesMax
+    if (refuses && this.isFull(group, byteLength)) {
       this.lose(group, 'queue-full', message)
       return
     }

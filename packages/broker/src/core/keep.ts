@@ -4,10 +4,12 @@
 import {
   decodeUtf8,
   encodePacket,
+  PacketError,
   PacketType,
   type Properties,
   PublishView,
   type QoS,
+  ReasonCode,
 } from '@godwit/packet'
 import { frameBytesMax, Message, NEVER_EXPIRES, type PublishForm, writePublish } from './message.ts'
 import { copyOfBytes, plainly } from './plain.ts'
@@ -116,6 +118,7 @@ export interface OwnMessage {
  */
 export function ownMessage(own: OwnMessage, publisher: string, wallMs: number): Message {
   const { messageExpiryInterval, topicAlias: _alias, ...properties } = own.properties
+  if (messageExpiryInterval !== undefined) checkExpiry(messageExpiryInterval)
   const packetId = own.qos === 0 ? 0 : 1
   const { topic, payload, qos, retain } = own
   const type = PacketType.PUBLISH
@@ -124,6 +127,12 @@ export function ownMessage(own: OwnMessage, publisher: string, wallMs: number): 
   kept.publisher = publisher
   kept.expiresAtMs = expiryOf(messageExpiryInterval ?? -1, wallMs)
   return kept
+}
+
+function checkExpiry(seconds: unknown): void {
+  if (typeof seconds === 'number' && seconds >= 0 && seconds >>> 0 === seconds) return
+  const text = `expected a message expiry interval of 0 to 4294967295, got ${String(seconds)}`
+  throw new PacketError('invalid-packet', ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR, text)
 }
 
 /** Gives back what was stored. */

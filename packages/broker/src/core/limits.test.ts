@@ -96,6 +96,31 @@ test('userPropertiesMax: a message with one more ends the connection', () => {
   assert.deepEqual(watcher.take(), [])
 })
 
+test('userPropertiesMax holds for QoS 0 however low it is', () => {
+  const world = limited({ userPropertiesMax: 1 })
+  const watcher = watch(world, 'a')
+  const publisher = world.connect({ clientId: 'p' })
+  const pair = ['name', 'value'] as const
+  publisher.publish('a', 'm', { properties: { userProperties: [pair] } })
+  assert.equal(watcher.takePublishes().length, 1)
+  publisher.publish('a', 'm', { properties: { userProperties: [pair, pair] } })
+  assert.deepEqual(typesOf(publisher.take()), [PacketType.DISCONNECT])
+  assert.deepEqual(watcher.take(), [])
+})
+
+test('a message larger than queuedBytesMax is lost itself and takes no other along', () => {
+  const world = limited({ queuedBytesMax: 1000, fullQueue: 'drop-oldest' })
+  const offline = connectKept(world, 's')
+  offline.subscribe('a', 1)
+  offline.cut()
+  for (const payload of ['one', 'x'.repeat(1001), 'two']) publishCode(world, 'a', payload)
+  const again = connectKept(world, 's')
+  const packets = [...again.early, ...again.take()]
+  const texts = packets.map(packet => packet.type === PacketType.PUBLISH && text(packet))
+  assert.deepEqual(texts, ['one', 'two'])
+  assert.equal(world.broker.ledger.totalOf('queue-full'), 1)
+})
+
 test('queuedMessagesMax with fullQueue drop-oldest: the newest are kept', () => {
   const world = limited({ queuedMessagesMax: 2, fullQueue: 'drop-oldest' })
   const offline = connectKept(world, 's')

@@ -138,6 +138,8 @@ export interface Guard {
   mayReceive(identity: Identity, topic: string): boolean
   /** The publish hook. @returns 0, a reason code, DISCARD, LATER, or a replacement */
   inspect(request: PublishRequest): number | PublishReplacement
+  /** A replacement cannot be published: its topic or properties are not valid. */
+  unusable(error: Error): void
 }
 
 /** A session as it is kept. */

@@ -54,6 +54,10 @@ export class Queues {
       this.lose('total-queue-full', session, delivery.message)
       return
     }
+    if (byteLength > limits.queuedBytesMax) {
+      this.lose('queue-full', session, delivery.message)
+      return
+    }
     while (this.isFull(session, byteLength)) {
       const oldest = limits.fullQueue === 'drop-oldest' ? session.queue?.shift() : null
       if (oldest === null || oldest === undefined) {

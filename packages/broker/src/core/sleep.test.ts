@@ -392,6 +392,19 @@ test('a full queue of a sleeping session drops its oldest, named in the ledger',
   assert.equal(entry?.count, 350)
 })
 
+test('a message larger than the whole queue of a sleeping session drops nothing but itself', () => {
+  const world = pagingWorld({ limits: { queuedBytesMax: 1000 } })
+  const first = connectKept(world, 's')
+  first.subscribe('t', 1)
+  first.cut()
+  const publisher = world.connect({ clientId: 'p' })
+  for (const payload of ['one', 'x'.repeat(1001), 'two'])
+    publisher.publish('t', payload, { qos: 1 })
+  world.settle()
+  assert.deepEqual(takeAll(connectKept(world, 's')), ['one', 'two'])
+  assert.equal(world.broker.ledger.totalOf('queue-full'), 1)
+})
+
 test('while the oldest are looked for a bounded number more comes in, the rest is lost', () => {
   const world = pagingWorld({ limits: { queuedMessagesMax: 100 } })
   const first = connectKept(world, 's')

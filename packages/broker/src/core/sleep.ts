@@ -422,7 +422,8 @@ export class Sleep {
    * @returns false when the message has to be lost instead
    */
   private makeRoom(slot: number, byteLength: number): boolean {
-    if (this.broker.limits.fullQueue !== 'drop-oldest') return false
+    const { limits } = this.broker
+    if (limits.fullQueue !== 'drop-oldest' || byteLength > limits.queuedBytesMax) return false
     // The page of one that wakes must not have what is dropped now.
     if (!this.wakings.has(slot)) {
       const head = this.headOf(slot)

@@ -23,6 +23,10 @@ export class OpenGuard implements Guard {
     // Nothing was begun.
   }
 
+  unusable(): void {
+    // It changes no message.
+  }
+
   mayPublish(): number {
     return 0
   }

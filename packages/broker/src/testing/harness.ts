@@ -50,6 +50,9 @@ export class OpenGuard implements Guard {
   abandon(_ticket: number): void {
     // Nothing was begun.
   }
+  unusable(_error: Error): void {
+    // What it makes of a message is right.
+  }
   mayPublish(..._question: Parameters<Guard['mayPublish']>): number {
     return 0
   }

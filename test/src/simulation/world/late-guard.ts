@@ -103,6 +103,10 @@ export class LateGuard implements Guard {
     this.#guard.abandon(ticket)
   }
 
+  unusable(error: Error): void {
+    this.#guard.unusable(error)
+  }
+
   mayPublish(identity: Identity, topic: string, qos: QoS, retain: boolean, ticket: number): number {
     const verdict = this.#guard.mayPublish(identity, topic, qos, retain, ticket)
     return this.#asked(ticket, 'publish', LATER, verdict)

@@ -20,6 +20,10 @@ export class OpenGuard implements Guard {
     // Nothing was begun.
   }
 
+  unusable(): void {
+    // It changes no message.
+  }
+
   mayPublish(): number {
     return 0
   }

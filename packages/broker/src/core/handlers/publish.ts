@@ -2,7 +2,14 @@
 // PUBLISH from a client: quota, topic or alias, permission, hook; then to its receivers, and its
 // acknowledgement when what it changed is durable. MQTT 5.0 sections 3.3, 4.3 and 4.9.
 
-import { PacketError, PacketType, type Properties, ReasonCode, readPacket } from '@godwit/packet'
+import {
+  isReasonCode,
+  PacketError,
+  PacketType,
+  type Properties,
+  ReasonCode,
+  readPacket,
+} from '@godwit/packet'
 import type { Broker } from '../broker.ts'
 import type { Connection } from '../connection.ts'
 import { expiryOf, ownMessage } from '../keep.ts'
@@ -15,8 +22,6 @@ import type { Session } from '../session.ts'
 
 /** PUBLISH with QoS 0 and neither DUP nor RETAIN. */
 const PLAIN_PUBLISH = 0x30
-/** Up to so many user properties no limit needs to be looked at. */
-const USER_PROPERTIES_MIN = 8
 const NO_SUBSCRIBER = ReasonCode.NO_MATCHING_SUBSCRIBERS
 
 export function handlePublish(broker: Broker, connection: Connection): void {
@@ -74,8 +79,8 @@ export function handlePublish(broker: Broker, connection: Connection): void {
 function passes(broker: Broker, connection: Connection, route: Route): boolean {
   const { view } = broker
   if (view.topicAlias !== 0 || route.special || route.groups.length > 0) return false
-  if (broker.ports.guard.checksPermissions || view.userPropertyCount > USER_PROPERTIES_MIN)
-    return false
+  if (broker.ports.guard.checksPermissions) return false
+  if (view.userPropertyCount > broker.limits.userPropertiesMax) return false
   const { decoder } = connection
   const start = decoder.end
   const count = broker.forwarder.pass(route, connection, view.payloadStart - decoder.bodyStart)
@@ -169,7 +174,11 @@ function refuse(
     acknowledgeReceived(broker, connection, packetId, 0, NO_BATCH)
     return
   }
-  broker.sender.acknowledge(connection, type, packetId, reasonCode, NO_BATCH)
+  // What a guard says may be none of this packet's [MQTT-3.4.2-1] [MQTT-3.5.2-1].
+  const code = isReasonCode(type, reasonCode, 5)
+    ? reasonCode
+    : ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
+  broker.sender.acknowledge(connection, type, packetId, code, NO_BATCH)
 }
 
 /** @returns false when the message came before: it is acknowledged again and not delivered */
@@ -389,13 +398,30 @@ function settleInspected(
     return
   }
   // The handshake is that of the QoS that came, whatever the hook made of the message.
-  const replacement = verdict as PublishReplacement
-  const changed = ownMessage(
-    { ...replacement, qos: kept.qos },
-    kept.publisher,
-    broker.ports.clock.wallMs(),
-  )
-  accept(broker, connection, broker.router.findTopic(replacement.topic), changed, packetId)
+  const replacement = { ...(verdict as PublishReplacement), qos: kept.qos }
+  const changed = replaced(broker, kept, replacement)
+  if (changed !== null) accept(broker, connection, changed.route, changed.message, packetId)
+  else {
+    const code = ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
+    refuse(broker, connection, kept, packetId, code, 'not-authorized')
+  }
+}
+
+/** @returns null when the hook, and not its client, is at fault */
+function replaced(
+  broker: Broker,
+  kept: Message,
+  replacement: PublishReplacement,
+): { route: Route; message: Message } | null {
+  try {
+    const wallMs = broker.ports.clock.wallMs()
+    const message = ownMessage(replacement, kept.publisher, wallMs)
+    return { route: broker.router.findTopic(replacement.topic), message }
+  } catch (error) {
+    if (!(error instanceof PacketError)) throw error
+    broker.ports.guard.unusable(error)
+    return null
+  }
 }
 
 function propertiesOf(kept: Message): Properties {
@@ -408,7 +434,7 @@ function propertiesOf(kept: Message): Properties {
 }
 
 /** Whether every queue that the message would enter has room, where the policy is to refuse. */
-function admits(broker: Broker, route: Route, message: Message): boolean {
+export function admits(broker: Broker, route: Route, message: Message): boolean {
   const queues = broker.queues
   const store = broker.ports.store
   if (broker.limits.fullQueue === 'drop-oldest' && !store.full && !queues.nearlyFull) return true

@@ -2,6 +2,7 @@
 
 import {
   encodePacket,
+  isReasonCode,
   NO_PROPERTIES,
   PacketType,
   parseSharedFilter,
@@ -69,7 +70,11 @@ function subscribeOne(
   request: SubscriptionRequest,
   verdict: number,
 ): number {
-  if (verdict !== 0) return verdict
+  if (verdict !== 0) {
+    // What a guard says may be none of SUBACK [MQTT-3.9.3-2].
+    const isKnown = isReasonCode(PacketType.SUBACK, verdict, 5)
+    return isKnown ? verdict : ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
+  }
   const { limits } = broker
   const known = session.subscription(request.filter)
   if (known === null) {
