@@ -165,14 +165,55 @@ test('an authenticator that throws ends the attempt, wherever it does', async ()
   const failure = (): never => {
     throw new Error('locked')
   }
-  for (const overrides of [{ start: failure }, { next: failure }]) {
+  for (const [overrides, code] of [
+    [{ start: failure }, 'connect-failed'],
+    [{ next: failure }, 'authentication-failed'],
+  ] as const) {
     const world = new World()
     const client = world.begin({ authenticator: echo(overrides) })
     await world.settle()
     if (world.peers.length > 0) world.peer.send(auth(0x18, 'x'))
     await world.settle()
-    await assert.rejects(client, { code: 'authentication-failed', message: /locked/ })
+    await assert.rejects(client, { code, message: /locked/ })
   }
+})
+
+test('an authenticator that cannot start is asked again at the next attempt', async () => {
+  const world = new World()
+  const tokens = { issued: 0 }
+  const start = async (): Promise<Uint8Array> => {
+    if (++tokens.issued === 2) throw new Error('no token today')
+    return encodeUtf8(`token ${tokens.issued}`)
+  }
+  const client = await world.connected({ authenticator: echo({ start }) }, Accepted)
+  await world.reconnected(Accepted)
+  assert.equal(tokens.issued, 3)
+  assert.equal(client.state, 'connected')
+})
+
+test('a re-authentication that cannot start fails alone: the connection stands', async () => {
+  const world = new World()
+  const state = { locked: false }
+  const start = (): Uint8Array => {
+    if (state.locked) throw new Error('locked')
+    return encodeUtf8('hello')
+  }
+  const client = await world.connected(
+    { authenticator: echo({ start }), keepAliveSeconds: 0, operationTimeoutMs: 5000 },
+    Accepted,
+  )
+  state.locked = true
+  const fails = { code: 'authentication-failed', message: /could not start: locked/ }
+  await assert.rejects(client.reauthenticate(), fails)
+  // No answer is waited for.
+  await world.advance(60_000)
+  assert.equal(client.state, 'connected')
+  assert.deepEqual(world.peer.takeShort(), [])
+  state.locked = false
+  const renewed = client.reauthenticate()
+  await world.settle()
+  world.peer.send(auth(0, 'proof'))
+  await renewed
 })
 
 test('steps have a limit: at it and one more', async () => {

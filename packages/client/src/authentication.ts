@@ -19,6 +19,8 @@ export interface AuthenticationPort extends Watched {
   readonly current: Connection | null
   /** The exchange cannot succeed. */
   authenticationFailed(error: MqttError): void
+  /** Nothing is waited for any more. */
+  answered(): void
   /** Changes with each attempt: an answer that took its time may belong to an older one. */
   readonly epoch: number
 }
@@ -39,14 +41,10 @@ export class Authentication {
     return this.renewal !== null
   }
 
-  /** @returns the data of CONNECT */
+  /** @returns the data of CONNECT; rejects with what the authenticator has thrown */
   async start(): Promise<Uint8Array | undefined> {
     this.steps = 0
-    try {
-      return await this.authenticator.start()
-    } catch (cause) {
-      throw failure('the authenticator could not start', cause)
-    }
+    return await this.authenticator.start()
   }
 
   /** @throws PacketError for an AUTH that cannot come here */
@@ -84,8 +82,11 @@ export class Authentication {
       data => {
         if (epoch === this.port.epoch) this.send(AGAIN, data)
       },
-      (error: MqttError) => {
-        if (epoch === this.port.epoch) this.port.authenticationFailed(error)
+      (cause: unknown) => {
+        // Nothing was sent: the connection stands as it did.
+        if (epoch !== this.port.epoch) return
+        this.cancel(failure('the authenticator could not start', cause))
+        this.port.answered()
       },
     )
     return this.renewed

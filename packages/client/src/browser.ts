@@ -1,4 +1,6 @@
 // The public surface of @godwit/client in browsers: index.ts without anything of Node.
+
+export type { AbortOptions } from './abort.ts'
 export {
   Client,
   type ClientState,

@@ -1,5 +1,6 @@
 // The public face of a client. It keeps nothing itself: what happens is in core.ts and behind it.
 
+import { type AbortOptions, orAborted } from './abort.ts'
 import type { ResolvedTarget, ResolveTarget } from './attempt.ts'
 import { ClientCore, type CloseInfo, type CloseOptions, type DrainOptions } from './core.ts'
 import { invalidArgument, type MqttError } from './errors.ts'
@@ -181,7 +182,8 @@ export class Client {
   ): Promise<void> {
     const { core } = this
     if (core.refuses !== null) throw core.refuses
-    await core.subscriptions.forget(typeof filters === 'string' ? [filters] : filters, options)
+    const all = typeof filters === 'string' ? [filters] : filters
+    await orAborted(() => core.subscriptions.forget(all, options), options)
   }
 
   /**
@@ -223,14 +225,22 @@ export class Client {
     }
   }
 
-  /** What happens to the client, from now on. The oldest give way when the reader is slow. */
-  events(): AsyncIterableIterator<ClientEvent> {
-    return this.core.openReader()
+  /**
+   * What happens to the client, from now on. The oldest give way when the reader is slow. The
+   * signal ends it.
+   */
+  events(options: AbortOptions = {}): AsyncIterableIterator<ClientEvent> {
+    return this.core.openReader(options)
   }
 
-  /** Authenticates anew on the connection that stands. MQTT 5.0 section 4.12.1. */
-  reauthenticate(): Promise<void> {
-    return this.core.engine.reauthenticate()
+  /**
+   * Authenticates anew on the connection that stands. MQTT 5.0 section 4.12.1. When the
+   * authenticator cannot even start, the connection stays as it is; a refusal ends it.
+   * @throws MqttError `authentication-failed`, `not-connected`, `not-supported`, `timeout`,
+   *   `aborted`
+   */
+  reauthenticate(options: AbortOptions = {}): Promise<void> {
+    return orAborted(() => this.core.engine.reauthenticate(), options)
   }
 
   /** Tries at once instead of waiting for the next attempt. Does nothing while connected. */

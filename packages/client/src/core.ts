@@ -9,6 +9,7 @@ import {
   Writer,
   writeDisconnect,
 } from '@godwit/packet'
+import { type AbortOptions, aborted } from './abort.ts'
 import type { ResolveTarget } from './attempt.ts'
 import { Engine } from './engine.ts'
 import type { EngineOwner } from './engine-owner.ts'
@@ -16,7 +17,7 @@ import { invalidArgument, MqttError } from './errors.ts'
 import { type ClientEvent, EventReader } from './events.ts'
 import type { Negotiated } from './handshake.ts'
 import type { Settings } from './options.ts'
-import { aborted, Publisher, type PublisherPort } from './publisher.ts'
+import { Publisher, type PublisherPort } from './publisher.ts'
 import type { Session } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { Platform } from './transport.ts'
@@ -111,10 +112,17 @@ export class ClientCore implements EngineOwner, PublisherPort {
     return this.end.promise
   }
 
-  openReader(): EventReader {
+  openReader({ signal }: AbortOptions): EventReader {
+    const onAbort = (): void => void reader.return()
     const reader = new EventReader(left => {
       this.readers = this.readers?.filter(other => other !== left) ?? null
+      signal?.removeEventListener('abort', onAbort)
     })
+    if (signal?.aborted === true) {
+      onAbort()
+      return reader
+    }
+    signal?.addEventListener('abort', onAbort)
     if (this.info !== null) {
       reader.push({ type: 'closed', error: this.info.error })
       return reader
@@ -240,9 +248,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
   }
 
   publishFailed(error: MqttError): void {
-    if (this.readers !== null || this.settings.given.onEvent !== undefined) {
-      this.event({ type: 'error', error })
-    }
+    this.event({ type: 'error', error })
   }
 
   watched(topic: string, qos: QoS): void {

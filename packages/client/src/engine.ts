@@ -359,10 +359,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.turnPending = false
     this.owner.turnEnded()
     const { subscribing } = this.session
-    if (this.session.connected && subscribing.isDirty) {
-      subscribing.flush()
-      if (subscribing.askedCount > 0) this.expectAnswer()
-    }
+    subscribing.flush()
+    if (subscribing.askedCount > 0) this.expectAnswer()
     this.outflow.flush()
   }
 
@@ -503,7 +501,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     if (!this.authentication.isRenewing) this.answered()
   }
 
-  private answered(): void {
+  answered(): void {
     this.answerDueMs = NEVER
     const asked = this.session.subscribing.askedCount > 0 || this.outflow.isUnread
     if (asked || this.authentication?.isRenewing === true) this.expectAnswer()

@@ -1,4 +1,6 @@
 // The public surface of @godwit/client in Node. browser.ts is the same without Node's transports.
+
+export type { AbortOptions } from './abort.ts'
 export {
   Client,
   type ClientState,

@@ -3,6 +3,7 @@
 // until there is room. Nothing waits without bound.
 
 import { NO_PROPERTIES, PacketError, type Properties, type QoS } from '@godwit/packet'
+import { aborted } from './abort.ts'
 import { invalidArgument, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
 import { checkNames, type OptionNames } from './option-names.ts'
@@ -140,6 +141,7 @@ export class Publisher {
   ): Promise<PublishResult> {
     const { port } = this
     const { session } = port
+    session.subscribing.flush()
     try {
       if (port.refuses !== null) return this.refused(port.refuses)
       checkNames('publish', options, PublishNames)
@@ -167,6 +169,7 @@ export class Publisher {
     const { session } = port
     checkNames('tryPublish', options, PublishNames)
     const qos = readQoS(options.qos)
+    session.subscribing.flush()
     if (port.refuses !== null || this.waiting.length > 0) return false
     if (qos === 0 ? !session.isClear : !session.hasRoom) return false
     try {
@@ -329,11 +332,6 @@ class Unwatched implements PublishDone {
   settled(error: MqttError | null): void {
     if (error !== null) this.port.publishFailed(error)
   }
-}
-
-/** The error of an aborted operation, with the signal's reason as its cause. */
-export function aborted(signal: AbortSignal | undefined): MqttError {
-  return new MqttError('aborted', 'the operation was aborted', { cause: signal?.reason })
 }
 
 /** @throws PacketError `invalid-packet`: now, and not when half of the packet is written */

@@ -49,6 +49,46 @@ test('subscriptions of one turn share a packet [MQTT-2.2.1-3]', async () => {
   assert.deepEqual(world.peer.takeShort(), ['SUBSCRIBE 1 a b c/#'])
 })
 
+test('what is subscribed and published in one turn leaves in the order of the calls', async () => {
+  const world = new World()
+  const client = await world.connected()
+  client.subscribe('a')
+  client.subscribe('b')
+  void client.publish('a', 'zero')
+  const left = client.subscribe('c')
+  client.tryPublish('b', 'one', { qos: 1 })
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), [
+    'SUBSCRIBE 1 a b',
+    'PUBLISH a zero',
+    'SUBSCRIBE 2 c',
+    'PUBLISH 3 b one',
+  ])
+  assert.equal(world.peer.writes.length, 2)
+  world.peer.suback(2, 1)
+  void left.unsubscribe()
+  client.tryPublish('c', 'two')
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['UNSUBSCRIBE 4 c', 'PUBLISH c two'])
+  // What was asked early has its time limit too.
+  await world.advance(30_000)
+  assert.equal(client.state, 'waiting')
+})
+
+test('subscriptions are restored before messages that waited in line are sent', async () => {
+  const world = new World()
+  const client = await world.connected()
+  world.peer.lose()
+  await world.settle()
+  void client.publish('a', 'late', { qos: 1 })
+  client.subscribe('a')
+  await world.advance(1000)
+  world.peer.take()
+  world.peer.accept()
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['SUBSCRIBE 1 a', 'PUBLISH 2 a late'])
+})
+
 test('what is granted is told, and what is refused is thrown', async () => {
   const world = new World()
   const client = await world.connected()

@@ -1,13 +1,13 @@
 // Request and response: one response topic per client, a correlation for each request, and the
 // answering side. MQTT 5.0 section 4.10.
 
+import { aborted } from './abort.ts'
 import type { ClientCore } from './core.ts'
 import { invalidArgument, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
 import type { Message } from './message.ts'
 import { checkNames, type OptionNames } from './option-names.ts'
 import type { MessageProperties, Payload } from './options.ts'
-import { aborted } from './publisher.ts'
 import type { Subscription } from './subscription.ts'
 
 const TIMEOUT_MS = 30_000

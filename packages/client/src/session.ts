@@ -254,6 +254,7 @@ export class Session implements AckPort {
     if (present) this.resumeOutgoing()
     else this.sessionLost()
     this.subscribing.connectionOpened(limits, present)
+    this.subscribing.flush()
     this.pump()
   }
 

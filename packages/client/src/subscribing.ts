@@ -185,10 +185,17 @@ export class Subscribing {
     }
   }
 
-  /** Asks for all that has changed in this turn. */
+  /**
+   * Asks for all that has changed: at the end of the turn, or before a message that is published
+   * after that.
+   */
   flush(): void {
+    if (this.isDirty) this.askAll()
+  }
+
+  private askAll(): void {
     const limits = this.limits
-    if (!this.dirty || limits === null || this.wanted === null) return
+    if (limits === null || this.wanted === null) return
     this.dirty = false
     const joining: Wanted[] = []
     const leaving: Wanted[] = []

@@ -8,6 +8,7 @@ import {
   type SubscriptionRequest,
   type UserProperty,
 } from '@godwit/packet'
+import { type AbortOptions, aborted } from './abort.ts'
 import type { Engine } from './engine.ts'
 import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
@@ -16,7 +17,6 @@ import type { Message } from './message.ts'
 import { checkNames, type OptionNames } from './option-names.ts'
 import { readQoS } from './options.ts'
 import { isWellFormed } from './publish-writer.ts'
-import { aborted } from './publisher.ts'
 import {
   type AckMode,
   type BufferOptions,
@@ -59,9 +59,9 @@ export interface SubscribeOptions<P = Readonly<Record<string, string>>> {
 }
 
 /** How messages that match no subscription are taken. */
-export type UnclaimedOptions = Pick<SubscribeOptions, 'ack' | 'buffer' | 'listener'>
+export type UnclaimedOptions = Pick<SubscribeOptions, 'ack' | 'buffer' | 'listener' | 'signal'>
 
-export interface UnsubscribeOptions {
+export interface UnsubscribeOptions extends AbortOptions {
   readonly userProperties?: readonly UserProperty[]
 }
 
@@ -140,10 +140,7 @@ export class Subscriptions implements SubscriptionHost {
       buffer,
       listener: options.listener ?? null,
     })
-    if (signal?.aborted === true) {
-      subscription.end(aborted(signal), true)
-      return subscription
-    }
+    if (endsAtOnce(subscription, signal)) return subscription
     this.enter(subscription, templates, options)
     if (signal !== undefined) this.watch(subscription, signal)
     this.unclaimed?.claim(subscription as Claimant, false)
@@ -158,7 +155,10 @@ export class Subscriptions implements SubscriptionHost {
       buffer: readBuffer(options.buffer ?? {}),
       listener: options.listener ?? null,
     })
+    const { signal } = options
+    if (endsAtOnce(subscription, signal)) return subscription
     this.all.set(subscription, [])
+    if (signal !== undefined) this.watch(subscription, signal)
     this.port.engine.router.fallback = subscription
     this.unclaimed?.claim(subscription as Claimant, true)
     this.unclaimed = null
@@ -356,6 +356,13 @@ export class Subscriptions implements SubscriptionHost {
     this.signals?.get(subscription)?.()
     this.signals?.delete(subscription)
   }
+}
+
+/** A signal that has fired asks the server nothing. */
+function endsAtOnce(subscription: AnySubscription, signal: AbortSignal | undefined): boolean {
+  if (signal?.aborted !== true) return false
+  subscription.end(aborted(signal), true)
+  return true
 }
 
 function requestOf(filter: string, options: SubscribeOptions): SubscriptionRequest {

@@ -19,7 +19,7 @@ import {
 import { type Client, openClient } from '../client.ts'
 import type { ConnectOptions } from '../options.ts'
 import { AllParts, type Parts } from '../parts.ts'
-import type { Dial, Platform, Transport, TransportHandler } from '../transport.ts'
+import type { Channels, Dial, Platform, Transport, TransportHandler } from '../transport.ts'
 
 const PACKET_BYTES_MAX = 300_000_000
 const { PUBLISH, CONNACK, SUBACK, UNSUBACK, PUBACK, PUBREC, PUBREL, PUBCOMP } = PacketType
@@ -40,8 +40,8 @@ export class World implements Platform {
   readonly urls: string[] = []
   /** Whether a new connection opens by itself. */
   opensAtOnce = true
-  readonly describe = null
-  readonly channels = null
+  describe: Platform['describe'] = null
+  channels: Channels | null = null
   private readonly controller = new AbortController()
   private readonly timers = new Set<Timer>()
   private turn: (() => void)[] = []
