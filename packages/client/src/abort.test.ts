@@ -85,7 +85,7 @@ for (const [name, operation] of Object.entries(Operations)) {
     await rejects
   })
 
-  test(`${name} fails at once when its signal has fired, and sends nothing of its own`, async () => {
+  test(`${name} fails at once when its signal has fired, and sends nothing`, async () => {
     const world = new World()
     const client = await connected(world)
     const rejects = assert.rejects(operation(client, AbortSignal.abort()), { code: 'aborted' })

@@ -16,7 +16,7 @@ function listen(context: TestContext, name: string): unknown[] {
   return heard
 }
 
-test('the channels of the guide are published, with the client that each is about', async context => {
+test('the channels of the guide are published, with the client of each', async context => {
   const events = listen(context, 'godwit:client:event')
   const published = listen(context, 'godwit:client:publish')
   const messages = listen(context, 'godwit:client:message')
