@@ -28,7 +28,9 @@ test('the guide of the broker has a row for each limit', () => {
 })
 
 test('the guide of the broker names each reason for which a message is lost', () => {
-  const reasons = declared('core/ledger.ts', 'export type DropReason =', '\n\n').match(/'[a-z-]+'/g)
+  const reasons = declared('core/ledger.ts', 'export const DROP_REASONS =', '\n\n').match(
+    /'[a-z-]+'/g,
+  )
   assert.ok(reasons !== null && reasons.length > 10)
   for (const reason of reasons) assert.ok(guide.includes(`\`${reason.slice(1, -1)}\``), reason)
 })

@@ -1,5 +1,7 @@
 // The public surface of @godwit/broker.
 
+export type { MetricsAddress } from './admin/http.ts'
+export type { MetricsText } from './admin/metrics.ts'
 export type { DropReason, LedgerEntry } from './core/ledger.ts'
 export { DEFAULT_LIMITS, type FullQueuePolicy, type Limits } from './core/limits.ts'
 export type {
@@ -28,6 +30,7 @@ export {
 } from './guard/password-hash.ts'
 export { type ScramKeys, type ScramLookup, scramKeys, scramKeysLater } from './guard/scram.ts'
 export type { ScramOptions, ScramUser } from './guard/scram-users.ts'
+export type { HistogramReading } from './histogram.ts'
 export type {
   AuthenticationAnswer,
   ConnectingClient,
@@ -36,7 +39,13 @@ export type {
   PublishAnswer,
   PublishedMessage,
 } from './hooks.ts'
-export { checkListen, type ListenOptions, type WebSocketChoice } from './listen.ts'
+export {
+  checkListen,
+  checkMetrics,
+  type ListenOptions,
+  type MetricsOptions,
+  type WebSocketChoice,
+} from './listen.ts'
 export type { CertificateOptions } from './listeners/certificates.ts'
 export type { ListeningAddress } from './listeners/listener.ts'
 export {
@@ -60,4 +69,5 @@ export { StoreError, type StoreErrorCode } from './store/errors.ts'
 export type { ExportOptions } from './store/export.ts'
 export type { ImportOptions } from './store/import.ts'
 export { exportStore, importStore } from './store/transfer.ts'
+export type { StoreReport } from './store-report.ts'
 export { VERSION } from './version.ts'

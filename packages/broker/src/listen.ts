@@ -50,6 +50,14 @@ export interface ListenOptions {
   readonly server?: NetServer
 }
 
+/** Where metrics and health are asked for. Without anything: http://127.0.0.1:9883. */
+export interface MetricsOptions {
+  /** Default: 127.0.0.1, which is this machine alone. Nobody is asked for a password. */
+  readonly host?: string
+  /** 0 takes a free one. Default: 9883. */
+  readonly port?: number
+}
+
 export interface WebSocketChoice {
   /** Default: `/mqtt`; `/` is always accepted too. */
   readonly path?: string
@@ -58,6 +66,7 @@ export interface WebSocketChoice {
 }
 
 const DEFAULT_HOST = '127.0.0.1'
+const DEFAULT_METRICS_PORT = 9883
 const DEFAULT_WEBSOCKET_PATH = '/mqtt'
 const DefaultPorts = { tcp: 1883, tls: 8883, ws: 8083, wss: 8084 } as const
 const PORT_MAX = 65_535
@@ -116,6 +125,27 @@ export async function openListener(
   return options.tls === undefined
     ? listenTcp(host, common)
     : listenTls(host, { ...common, tls: options.tls })
+}
+
+/**
+ * Checks options of `listenMetrics` without listening.
+ * @throws OptionError
+ */
+export function checkMetrics(options: MetricsOptions): void {
+  resolveMetrics(options)
+}
+
+/**
+ * The options of `listenMetrics` with their defaults.
+ * @throws OptionError
+ */
+export function resolveMetrics(options: MetricsOptions): Required<MetricsOptions> {
+  checkNames('metrics', options, ['host', 'port'])
+  const { host = DEFAULT_HOST, port = DEFAULT_METRICS_PORT } = options
+  check('metrics.host', host, 'string')
+  // Node takes it for every address there is.
+  if (host === '') throw new OptionError('metrics.host', 'expected an address, got ""')
+  return { host, port: within('metrics.port', port, 0, PORT_MAX) }
 }
 
 /**

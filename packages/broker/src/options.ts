@@ -9,6 +9,7 @@ import { nearestName } from './nearest-name.ts'
 import type { DiskStoreOptions } from './store/disk.ts'
 import { SEGMENT_BYTES_MIN } from './store/segments.ts'
 import { shareOf } from './store/space.ts'
+import type { StoreReport } from './store-report.ts'
 
 /** What a store tells the broker. */
 export interface StoreOwner {
@@ -23,6 +24,8 @@ export interface OpenedStore {
   readonly store: Store
   /** Resolves when all that was committed is kept. */
   close(): Promise<void>
+  /** What the metrics tell of it. */
+  report?(): StoreReport
 }
 
 /** Opens a store, after which the broker owns it. */

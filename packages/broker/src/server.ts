@@ -5,6 +5,9 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { encodeUtf8, NO_PROPERTIES, type Properties, type QoS, ReasonCode } from '@godwit/packet'
+import type { MetricsAddress } from './admin/http.ts'
+import type { MetricsText } from './admin/metrics.ts'
+import type { Readiness } from './admin/readings.ts'
 import { Broker as Core } from './core/broker.ts'
 import type { LedgerEntry } from './core/ledger.ts'
 import type { ClientView, Clock, Guard, Random, Store, Wire } from './core/ports.ts'
@@ -13,10 +16,11 @@ import { type BrokerEvents, EventTrace, type StoreSpace } from './events.ts'
 import { OpenGuard } from './guard/open.ts'
 import { ScramUsers } from './guard/scram-users.ts'
 import { HooksGuard } from './hooks.ts'
-import { type ListenOptions, openListener } from './listen.ts'
+import { type ListenOptions, type MetricsOptions, openListener, resolveMetrics } from './listen.ts'
 import { Linger } from './listeners/linger.ts'
 import type { Listener, ListenerHost, ListeningAddress } from './listeners/listener.ts'
 import { openMemoryConnection } from './memory-connection.ts'
+import type { Observer } from './observer.ts'
 import {
   type BrokerOptions,
   type OpenedStore,
@@ -111,6 +115,8 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   /** Nothing is taken any more: it would be in no store. */
   private ended = false
   private space: StoreSpace = 'enough'
+  /** Null: nobody has asked for metrics. */
+  private observer: Promise<Observer> | null = null
   private resolveClosed: () => void = () => undefined
 
   constructor(options: ResolvedOptions) {
@@ -155,6 +161,26 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     this.openListeners.push(listener)
     this.emit('listening', listener.address)
     return listener.address
+  }
+
+  /**
+   * Serves `/metrics`, `/healthz` and `/readyz` over HTTP on an address of its own, while the store
+   * is still being read, too.
+   * @throws OptionError, or the system's error when the address cannot be had
+   */
+  async listenMetrics(options: MetricsOptions = {}): Promise<MetricsAddress> {
+    const { host, port } = resolveMetrics(options)
+    const observer = await this.observe()
+    const address = await observer.listen(host, port)
+    if (!this.ended) return address
+    await observer.close()
+    throw new Error('the broker is closed')
+  }
+
+  /** What `/metrics` says, for a server of your own. */
+  async metrics(options: { readonly openMetrics?: boolean } = {}): Promise<MetricsText> {
+    const observer = await this.observe()
+    return observer.metrics(options.openMetrics ?? false)
   }
 
   /** Where it listens. */
@@ -276,7 +302,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     const { store, log } = this.options
     if (typeof store !== 'function') {
       const disk = await openDiskStore(store, owner, log)
-      this.run({ store: disk, close: () => disk.close() })
+      this.run({ store: disk, close: () => disk.close(), report: () => disk.report() })
       return
     }
     const opened = store(owner)
@@ -343,6 +369,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     if (this.tick !== null) clearInterval(this.tick)
     this.ended = true
     await this.store?.close()
+    await (await this.observer)?.close()
     this.emit('closed')
     this.resolveClosed()
   }
@@ -358,6 +385,29 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     const error = cause instanceof Error ? cause : new Error(String(cause))
     this.options.log.error({ err: error }, text)
     if (this.listenerCount('error') > 0) queueMicrotask(() => this.emit('error', error))
+  }
+
+  /** What it takes is loaded now. */
+  private observe(): Promise<Observer> {
+    if (this.ended) throw new Error('the broker is closed')
+    this.observer ??= import('./observer.ts').then(module => {
+      return new module.Observer({
+        core: () => this.core,
+        store: () => this.store,
+        readiness: () => this.readiness(),
+        failed: error => this.report('the metrics failed', error),
+      })
+    })
+    return this.observer
+  }
+
+  private readiness(): Readiness {
+    const { core } = this
+    const space = core === null ? 'enough' : spaceOf(core.ports.store)
+    if (this.startFailure !== null) return { reason: 'failed', space }
+    if (this.isClosing()) return { reason: 'draining', space }
+    if (core === null) return { reason: 'starting', space }
+    return { reason: space === 'full' ? 'full' : null, space }
   }
 
   private isClosing(): boolean {

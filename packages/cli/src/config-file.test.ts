@@ -45,6 +45,7 @@ responseTopicPrefix: responses
 dump: true
 drainSeconds: 2.5
 log: { level: debug, format: json }
+metrics: { port: 9883, host: '::1' }
 limits:
   packetBytesMax: 4096
   fullQueue: refuse
@@ -183,4 +184,14 @@ test('limits out of their range are named together with everything else', () => 
   const { config, source } = parseConfig('limits: {maximumQoS: 3, receiveMaximum: 0}\n', 'x')
   assert.equal(limitErrors(config.broker.limits, source).length, 2)
   assert.deepEqual(limitErrors({ maximumQoS: 1, inflightMax: 5 }, source), [])
+})
+
+test('metrics need a port, and have no other fields', () => {
+  assert.match(failure('metrics: {}\n'), /godwit\.yaml:1:1: metrics\.port: it is missing/)
+  assert.match(failure('metrics:\n  port: 70000\n'), /godwit\.yaml:2:3: metrics\.port: .*65535/)
+  assert.match(
+    failure('metrics:\n  port: 1\n  hst: a\n'),
+    /yaml:3:3: metrics\.hst: .*was host meant/,
+  )
+  assert.match(failure('metrics: 9883\n'), /metrics: expected an object, got 9883/)
 })

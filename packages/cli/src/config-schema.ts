@@ -60,6 +60,12 @@ const Limits = z.strictObject(
 const Config = z.strictObject({
   listeners: z.array(Listener).optional(),
   data: z.string().min(1).optional(),
+  metrics: z
+    .strictObject({
+      port: z.number().int().min(0).max(65_535),
+      host: z.string().min(1).optional(),
+    })
+    .optional(),
   statsIntervalSeconds: z.number().int().min(0).optional(),
   nodeName: z.string().min(1).optional(),
   responseTopicPrefix: z.string().min(1).optional(),

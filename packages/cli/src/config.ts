@@ -6,6 +6,7 @@ import {
   checkOptions,
   DEFAULT_LIMITS,
   type ListenOptions,
+  type MetricsOptions,
   OptionError,
 } from '@godwit/broker'
 import { storeOf } from './data-place.ts'
@@ -20,6 +21,8 @@ export interface ServeConfig {
   readonly broker: BrokerOptions
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
   readonly drainSeconds: number
+  /** Null: nobody can ask for metrics. */
+  readonly metrics: MetricsOptions | null
   /** Null: everybody may come in. */
   readonly passwords: PasswordChoice | null
 }
@@ -43,6 +46,7 @@ export interface ConfigFields {
   readonly log?:
     | { readonly level?: LogLevel | undefined; readonly format?: LogFormat | undefined }
     | undefined
+  readonly metrics?: object | undefined
   readonly passwordFile?: string | undefined
   readonly allowAnonymous?: boolean | undefined
   /** The rest is the broker's. */
@@ -86,13 +90,14 @@ export function located(error: unknown, source: ConfigSource): unknown {
 /** @param file what a file says, or nothing */
 export function toConfig(file: ConfigFields): ServeConfig {
   const { listeners = null, log, drainSeconds, data = DEFAULT_DATA, ...others } = file
-  const { passwordFile, allowAnonymous = false, ...broker } = others
+  const { passwordFile, allowAnonymous = false, metrics = null, ...broker } = others
   return {
     // Fields that are undefined are as absent to the broker as those that are not there.
     listeners: listeners as readonly ListenOptions[] | null,
     broker: { ...(broker as BrokerOptions), store: storeOf(data) },
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
     drainSeconds: drainSeconds ?? DEFAULT_DRAIN_SECONDS,
+    metrics: metrics as MetricsOptions | null,
     passwords: passwordFile === undefined ? null : { file: passwordFile, allowAnonymous },
   }
 }

@@ -92,6 +92,8 @@ for (const [flags, text] of [
   [{ wsOrigin: ['https://a'] }, '--ws-origin'],
   [{ logLevel: 'loud' }, '--log-level'],
   [{ drain: 'soon' }, '--drain'],
+  [{ metricsPort: '65536' }, '--metrics-port'],
+  [{ metricsHost: '::1' }, '--metrics-host needs --metrics-port'],
   [{ statsInterval: '-1' }, '--stats-interval'],
   [{ maxPacketSize: 'big' }, '--max-packet-size'],
   [{ maxInflight: '1.5' }, '--max-inflight'],
@@ -111,4 +113,13 @@ test('--low-space is a size or a share, of a directory of data only', () => {
   assert.throws(() => storeOf('101%'), /--low-space takes a size or up to 100%/)
   assert.throws(() => storeOf('much'), /--low-space takes a size/)
   assert.throws(() => applyFlags(NONE, { data: 'none', lowSpace: '1g' }), /--low-space needs a dir/)
+})
+
+test('metrics are where the flags say, else where the file does, else nowhere', () => {
+  const { config } = parseConfig('metrics:\n  port: 5\n  host: 10.0.0.1\n', 'x')
+  assert.equal(applyFlags(NONE, {}).metrics, null)
+  assert.deepEqual(applyFlags(NONE, { metricsPort: '0' }).metrics, { port: 0 })
+  assert.deepEqual(applyFlags(config, {}).metrics, { port: 5, host: '10.0.0.1' })
+  assert.deepEqual(applyFlags(config, { metricsPort: '6' }).metrics, { port: 6, host: '10.0.0.1' })
+  assert.deepEqual(applyFlags(config, { metricsHost: '::1' }).metrics, { port: 5, host: '::1' })
 })

@@ -1,6 +1,12 @@
 // The flags of `godwit serve` and what they change in the configuration.
 
-import type { BrokerOptions, CertificateOptions, Limits, ListenOptions } from '@godwit/broker'
+import type {
+  BrokerOptions,
+  CertificateOptions,
+  Limits,
+  ListenOptions,
+  MetricsOptions,
+} from '@godwit/broker'
 import type { ServeConfig } from './config.ts'
 import { storeOf } from './data-place.ts'
 import { usage } from './failure.ts'
@@ -35,6 +41,8 @@ export interface ServeFlags {
   readonly unix?: string
   readonly unixMode?: string
   readonly proxyProtocol?: boolean
+  readonly metricsPort?: string
+  readonly metricsHost?: string
   readonly data?: string
   readonly salvage?: boolean
   readonly lowSpace?: string
@@ -152,6 +160,20 @@ export function applyFlags(config: ServeConfig, flags: ServeFlags): ReadyConfig 
     drainSeconds:
       flags.drain === undefined ? config.drainSeconds : parseSeconds('--drain', flags.drain),
     passwords: passwordsOf(config.passwords, flags),
+    metrics: metricsOf(config.metrics, flags),
+  }
+}
+
+function metricsOf(
+  given: MetricsOptions | null,
+  { metricsPort, metricsHost }: ServeFlags,
+): MetricsOptions | null {
+  if (metricsPort === undefined && metricsHost === undefined) return given
+  if (metricsPort === undefined && given === null) usage('--metrics-host needs --metrics-port')
+  return {
+    ...given,
+    ...(metricsPort === undefined ? {} : { port: parsePort('--metrics-port', metricsPort) }),
+    ...(metricsHost === undefined ? {} : { host: metricsHost }),
   }
 }
 

@@ -5,10 +5,12 @@ import {
   type BrokerOptions,
   type BrokerServer,
   checkListen,
+  checkMetrics,
   checkOptions,
   createBroker,
   type ListeningAddress,
   type ListenOptions,
+  type MetricsOptions,
   type PasswordFile,
   StoreError,
   VERSION,
@@ -52,6 +54,11 @@ export async function serve(flags: ServeFlags): Promise<number> {
     exitCode = exitCodeOf(error)
   })
   logEvents(broker, log)
+  // Who waits for the store to be read can ask how far it is.
+  if (config.metrics !== null && !(await listenMetrics(broker, config.metrics, log))) {
+    await broker.close({ drainSeconds: 0 })
+    return FAILED
+  }
   try {
     await broker.ready
   } catch (error) {
@@ -96,6 +103,7 @@ function checkConfig(config: ReadyConfig, { source }: LoadedConfig): void {
   if (wrong.length > 0) throw new CommandFailure(wrong.join('\n'), 2)
   try {
     checkOptions(config.broker)
+    if (config.metrics !== null) checkMetrics(config.metrics)
   } catch (error) {
     throw located(error, source)
   }
@@ -124,6 +132,24 @@ async function listenAll(
     }
   }
   return true
+}
+
+async function listenMetrics(
+  broker: BrokerServer,
+  options: MetricsOptions,
+  log: Log,
+): Promise<boolean> {
+  try {
+    const { url, host } = await broker.listenMetrics(options)
+    const reach = isLoopback(host)
+      ? ' (this machine only; --metrics-host 0.0.0.0 opens them to the network)'
+      : ''
+    log.info(`metrics are on ${url}/metrics${reach}`)
+    return true
+  } catch (error) {
+    log.fatal(`metrics: ${explain(error, options)}`)
+    return false
+  }
 }
 
 function explain(error: unknown, listener: ListenOptions): string {

@@ -252,6 +252,46 @@ test('an address that is taken is said, with exit code 1', async () => {
   })
 })
 
+test('metrics and health are where --metrics-port says, and the log says where', async () => {
+  await withServed(['--port', '0', '--metrics-port', '0'], async served => {
+    const line = await served.line('metrics are on')
+    assert.match(line, /this machine only/)
+    const url = /http:\/\/127\.0\.0\.1:\d+\/metrics/.exec(line)?.[0] ?? ''
+    assert.match(await (await fetch(url)).text(), /^godwit_clients_connected 0$/m)
+    const ready = await fetch(url.replace('/metrics', '/readyz'))
+    assert.equal(ready.status, 200)
+    await ready.text()
+    assert.equal(await served.stop(), 0, 'who collects does not hold the end up')
+  })
+})
+
+test('a port for metrics that is taken is said, with exit code 1', async () => {
+  await withServed(['--port', '0'], async (_served, [port = 0]) => {
+    const where = ['--port', '0', '--metrics-port', String(port)]
+    const args = [GODWIT, 'serve', '--data', 'none', ...where]
+    const { code, output, errors } = await run(process.execPath, args)
+    assert.equal(code, 1)
+    assert.match(output + errors, new RegExp(`metrics: port ${port} is in use`))
+    assert.doesNotMatch(output + errors, /stack|at Server|listening on/)
+  })
+})
+
+test('metrics in the configuration file are checked and served, with all else', async () => {
+  await withFolder(async folder => {
+    const config = join(folder, 'godwit.yaml')
+    const check = [GODWIT, 'serve', '--config', config, '--check']
+    writeFileSync(config, "metrics:\n  port: 1\n  host: ''\n")
+    const wrong = await run(process.execPath, check)
+    assert.equal(wrong.code, 2)
+    assert.match(wrong.errors, /godwit\.yaml:3:3: metrics\.host: expected a text that is not empty/)
+    writeFileSync(config, 'listeners:\n  - port: 0\nmetrics:\n  port: 0\n')
+    assert.equal((await run(process.execPath, check)).code, 0)
+    await withServed(['--config', config], async served => {
+      assert.match(await served.line('metrics are on'), /http:\/\/127\.0\.0\.1/)
+    })
+  })
+})
+
 test('a directory that cannot hold a store is named, with exit code 74', async () => {
   const args = [GODWIT, 'serve', '--port', '0', '--data', GODWIT]
   const { code, output, errors } = await run(process.execPath, args)

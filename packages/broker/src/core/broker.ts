@@ -161,7 +161,7 @@ export class Broker implements ConnectionOwner {
   }
 
   private turnAway(connection: Connection, reasonCode: number, text: string): void {
-    this.counters.connectionsRefused++
+    this.counters.refused(reasonCode)
     this.ports.trace.refused(connection.wire.origin, '', reasonCode, text)
     connection.state = ConnectionState.ENDING
     connection.wire.destroy()

@@ -167,7 +167,7 @@ export class Forwarder {
     const end = this.ends[index] as number
     if (end - start > connection.sendBytesMax) return this.lose('packet-too-large', session)
     this.sender.outputOf(connection).append(this.buffers[index] as Uint8Array, start, end)
-    this.count(end - start)
+    this.count(end - start, 0)
     return true
   }
 
@@ -252,7 +252,7 @@ export class Forwarder {
         this.idAts[index] as number,
         packetId,
       )
-    this.count(end - start)
+    this.count(end - start, qos)
   }
 
   /**
@@ -281,7 +281,7 @@ export class Forwarder {
     const bytes = this.buffers[index] as Uint8Array
     if (qos === 0) output.append(bytes, start, end)
     else output.appendWithId(bytes, start, end, this.idAts[index] as number, packetId)
-    this.count(end - start)
+    this.count(end - start, qos)
     return true
   }
 
@@ -314,7 +314,7 @@ export class Forwarder {
       return this.lose('packet-too-large', session)
     }
     this.sender.outputOf(connection).append(arena.bytes, start, arena.at)
-    this.count(length)
+    this.count(length, qos)
     return true
   }
 
@@ -384,11 +384,13 @@ export class Forwarder {
     return Math.min(Math.max(left, 0), 0xffff_ffff)
   }
 
-  private count(byteCount: number): void {
+  private count(byteCount: number, qos: number): void {
     const counters = this.broker.counters
     counters.packetsSent++
     counters.publishSent++
     counters.publishBytesSent += byteCount
+    if (qos === 1) counters.publishSentQos1++
+    else if (qos === 2) counters.publishSentQos2++
   }
 
   private lose(reason: DropReason, session: Session): false {

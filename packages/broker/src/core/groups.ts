@@ -29,6 +29,10 @@ export class Groups {
     return this.byKey.size
   }
 
+  all(): Iterable<Group> {
+    return this.byKey.values()
+  }
+
   /** The group of this name and filter, made if there is none. */
   groupOf(shareName: string, filter: string): Group {
     const key = `${shareName}/${filter}`

@@ -1,22 +1,24 @@
 // The loss ledger: every message that is dropped is counted, by reason, client and topic.
 // It only counts; who wants to be told listens to the trace.
 
-/** Why a message was lost. */
-export type DropReason =
-  /** QoS 0 for a session whose client is not connected. */
-  | 'offline'
-  | 'outgoing-full'
-  | 'queue-full'
-  | 'total-queue-full'
-  | 'expired'
-  | 'packet-too-large'
-  | 'session-ended'
-  | 'not-authorized'
-  | 'refused-by-client'
-  | 'no-member-online'
-  | 'storage-full'
-  | 'retained-full'
-  | 'discarded-by-hook'
+/** Why a message was lost. `offline`: QoS 0 for a session whose client is not connected. */
+export const DROP_REASONS = [
+  'offline',
+  'outgoing-full',
+  'queue-full',
+  'total-queue-full',
+  'expired',
+  'packet-too-large',
+  'session-ended',
+  'not-authorized',
+  'refused-by-client',
+  'no-member-online',
+  'storage-full',
+  'retained-full',
+  'discarded-by-hook',
+] as const
+
+export type DropReason = (typeof DROP_REASONS)[number]
 
 export interface LedgerEntry {
   readonly reason: DropReason

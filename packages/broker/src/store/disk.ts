@@ -5,6 +5,7 @@
 
 import { dirname, join, resolve } from 'node:path'
 import type { Store, StoredPage, StoreReader } from '../core/ports.ts'
+import { StoreMeter, type StoreReport } from '../store-report.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { directoryError, StoreError, textOf } from './errors.ts'
 import type { DirectoryLock } from './lock.ts'
@@ -148,6 +149,7 @@ export class DiskStore extends RecordWriter implements Store {
   private readonly checkpointMs: number
   /** The batch that is on its way to the disk. */
   private readonly inFlight = new RecordWriter(FRAME_HEADER_BYTES)
+  private readonly meter = new StoreMeter()
   private writing = false
   private durableBatch = 0
   private fetches: Fetch[] = []
@@ -201,6 +203,7 @@ export class DiskStore extends RecordWriter implements Store {
         freeMax: Math.ceil(this.checkpointBytes / segmentBytes) + 1,
         reached: world.reached,
         rotated: () => void this.space.check(),
+        synced: durationMs => this.meter.syncSeconds.observe(durationMs / 1000),
         shortage: short => this.shortage(short),
         failed: cause => this.fail(cause),
       },
@@ -243,6 +246,30 @@ export class DiskStore extends RecordWriter implements Store {
     return (
       this.length > this.limits.openBatchBytesMax || this.uncheckedBytes > this.limits.logBytesMax
     )
+  }
+
+  /** What it tells about itself, for the metrics. */
+  report(): StoreReport {
+    const { meter, log } = this
+    const { commitRecords, commitBytes, commitSeconds, syncSeconds, checkpointSeconds } = meter
+    const { readyCount, retiredCount, freeCount } = log.segments
+    return {
+      logBytes: this.uncheckedBytes,
+      lagSeconds: meter.lagSeconds,
+      segments: {
+        current: log.segmentNumber === 0 ? 0 : 1,
+        ready: readyCount,
+        retired: retiredCount,
+        free: freeCount,
+      },
+      congested: this.congested,
+      commitRecords,
+      commitBytes,
+      commitSeconds,
+      syncSeconds,
+      checkpointSeconds,
+      checkpointFailures: meter.checkpointFailures,
+    }
   }
 
   /** Gets the log ready to take records. */
@@ -288,6 +315,7 @@ export class DiskStore extends RecordWriter implements Store {
     if (this.writing || this.count === 0 || this.failure !== null) return
     const batch = this.openBatch++
     this.writing = true
+    this.meter.commitBegins()
     this.handOver(this.inFlight)
     this.log.append(this.inFlight).then(
       () => this.written(batch),
@@ -333,6 +361,7 @@ export class DiskStore extends RecordWriter implements Store {
   private written(batch: number): void {
     if (this.failure !== null) return
     const byteCount = this.inFlight.length
+    this.meter.committed(this.inFlight.count, byteCount)
     this.untoldBytes += byteCount
     this.uncheckedBytes += byteCount
     this.writing = false
@@ -376,6 +405,7 @@ export class DiskStore extends RecordWriter implements Store {
   private flush(): void {
     if (this.flushing || this.failure !== null) return
     this.flushing = true
+    this.meter.checkpointBegins()
     this.flushingBytes = this.uncheckedBytes
     this.tell()
     this.checkpoint.flush()
@@ -387,6 +417,7 @@ export class DiskStore extends RecordWriter implements Store {
     this.setReserved(reserved)
     if (this.flushing) {
       this.flushing = false
+      this.meter.checkpointed(this.uncheckedBytes > this.flushingBytes)
       this.uncheckedBytes -= this.flushingBytes
       this.flushingBytes = 0
     }
@@ -398,6 +429,7 @@ export class DiskStore extends RecordWriter implements Store {
   private flushFailed(text: string): void {
     if (!this.databaseFull) this.messages.error({ cause: text }, 'the database cannot be written')
     this.databaseFull = true
+    this.meter.checkpointFailures++
     this.flushing = false
     this.flushingBytes = 0
     this.flushLater()

@@ -60,7 +60,9 @@ export class Log {
     sealFrame(records.bytes, byteCount, segment.seed, sequence, records.count)
     await this.write(segment, records.bytes.subarray(0, byteCount))
     this.options.reached('after_write')
+    const beforeMs = performance.now()
     await segment.file.sync()
+    this.options.synced(performance.now() - beforeMs)
     this.options.reached('after_fsync')
     this.lastSequence = sequence
     this.extendRange(segment, byteCount)

@@ -30,6 +30,8 @@ export interface SegmentOptions {
   readonly reached: (point: CrashPoint) => void
   /** Another segment is in use. */
   readonly rotated: () => void
+  /** A frame was synced, which took so long. */
+  readonly synced: (durationMs: number) => void
   /** There is no room for another segment, or there is again. */
   readonly shortage: (short: boolean) => void
   readonly failed: (cause: Error) => void
@@ -81,6 +83,10 @@ export class Segments {
 
   get retiredCount(): number {
     return this.retired.length
+  }
+
+  get freeCount(): number {
+    return this.free.length
   }
 
   /** Files of an earlier run whose records are all in the checkpoint, and half-made ones. */

@@ -398,7 +398,7 @@ export function refuseConnect(
   serverReference: string | null = null,
 ): void {
   const clientId = connection.identity?.clientId ?? ''
-  broker.counters.connectionsRefused++
+  broker.counters.refused(reasonCode)
   broker.ports.trace.refused(connection.wire.origin, clientId, reasonCode, text)
   // A client that has not said CONNECT is told nothing.
   if (connection.state === ConnectionState.AUTHENTICATING) {

@@ -59,6 +59,8 @@ export function handlePublish(broker: Broker, connection: Connection): void {
   }
   const packetId = view.packetId
   if (view.retain || view.qos > 0 || view.userPropertyCount > 0) {
+    if (view.qos === 1) counters.publishReceivedQos1++
+    else if (view.qos === 2) counters.publishReceivedQos2++
     checkLimits(broker, connection)
     if (view.qos > 0 && !beginAcknowledged(broker, connection, packetId)) return
   }

@@ -142,6 +142,7 @@ export class LogRig {
         freeMax: 2,
         reached: point => this.reached(point),
         rotated: () => undefined,
+        synced: () => undefined,
         shortage: short => {
           this.short = short
         },
