@@ -24,7 +24,7 @@ import { listenTcp } from './listeners/tcp.ts'
 import { listenTls } from './listeners/tls.ts'
 import { listenUnix } from './listeners/unix.ts'
 import { listenWebSocket, serveUpgrades } from './listeners/websocket.ts'
-import { check, checkNames, OptionError, within } from './options.ts'
+import { check, checkNames, checkObject, OptionError, within } from './options.ts'
 
 /** Where to listen. Without anything: MQTT on 127.0.0.1:1883. */
 export interface ListenOptions {
@@ -84,6 +84,21 @@ const LISTEN_NAMES: readonly (keyof ListenOptions)[] = [
   'backlog',
   'connectionsMax',
   'server',
+]
+
+const TLS_NAMES: readonly (keyof CertificateOptions)[] = [
+  'certFile',
+  'keyFile',
+  'cert',
+  'key',
+  'passphrase',
+  'caFile',
+  'ca',
+  'crlFile',
+  'crl',
+  'clientCertificate',
+  'minVersion',
+  'ciphers',
 ]
 
 /**
@@ -163,8 +178,9 @@ export function checkListen(options: ListenOptions): void {
 }
 
 function checkListenOptions(options: ListenOptions): void {
+  checkObject('listen', options)
   checkNames('listen', options, LISTEN_NAMES)
-  const { port, backlog, connectionsMax, unix, tls, ws, server } = options
+  const { port, backlog, connectionsMax, unix, tls, ws, server, proxyProtocol } = options
   if (options.name !== undefined) check('listen.name', options.name, 'string')
   if (options.host !== undefined) check('listen.host', options.host, 'string')
   if (port !== undefined) within('listen.port', port, 0, PORT_MAX)
@@ -172,8 +188,10 @@ function checkListenOptions(options: ListenOptions): void {
   if (connectionsMax !== undefined) {
     within('listen.connectionsMax', connectionsMax, 1, Number.MAX_SAFE_INTEGER)
   }
-  if (typeof unix === 'object' && unix.mode !== undefined) {
-    within('listen.unix.mode', unix.mode, 0, MODE_MAX)
+  if (unix !== undefined && typeof unix !== 'string') checkUnix(unix)
+  if (ws !== undefined && typeof ws !== 'boolean') checkWebSocket(ws)
+  if (proxyProtocol !== undefined && typeof proxyProtocol !== 'boolean') {
+    checkProxy(proxyProtocol)
   }
   if (unix !== undefined && (port !== undefined || tls !== undefined || ws !== undefined)) {
     throw new OptionError('listen.unix', 'a Unix socket has neither port nor TLS nor WebSocket')
@@ -184,7 +202,38 @@ function checkListenOptions(options: ListenOptions): void {
   }
 }
 
+function checkUnix(unix: { readonly path: string; readonly mode?: number }): void {
+  checkObject('listen.unix', unix)
+  checkNames('listen.unix', unix, ['path', 'mode'])
+  check('listen.unix.path', unix.path, 'string')
+  if (unix.mode !== undefined) within('listen.unix.mode', unix.mode, 0, MODE_MAX)
+}
+
+function checkWebSocket(ws: WebSocketChoice): void {
+  checkObject('listen.ws', ws)
+  checkNames('listen.ws', ws, ['path', 'origins'])
+  const { path, origins } = ws
+  if (path !== undefined && !(typeof path === 'string' && path.startsWith('/'))) {
+    throw new OptionError('listen.ws.path', `expected a text that begins with /, got ${path}`)
+  }
+  // A text would let in whoever has a part of it.
+  const isList = Array.isArray(origins) && origins.every(origin => typeof origin === 'string')
+  if (origins !== undefined && !isList) {
+    throw new OptionError('listen.ws.origins', 'expected a list of texts')
+  }
+}
+
+function checkProxy(proxy: Partial<ProxyProtocolOptions>): void {
+  checkObject('listen.proxyProtocol', proxy)
+  checkNames('listen.proxyProtocol', proxy, ['trustCertificate'])
+  if (proxy.trustCertificate !== undefined) {
+    check('listen.proxyProtocol.trustCertificate', proxy.trustCertificate, 'boolean')
+  }
+}
+
 function checkCertificates(tls: CertificateOptions): void {
+  checkObject('listen.tls', tls)
+  checkNames('listen.tls', tls, TLS_NAMES)
   if (tls.cert === undefined && tls.certFile === undefined) {
     throw new OptionError('listen.tls', 'a certificate is missing: give cert or certFile')
   }

@@ -196,7 +196,7 @@ export function resolveOptions(options: BrokerOptions = {}): ResolvedOptions {
       UINT32_MAX,
     ),
     dump: resolveDump(options.dump ?? false),
-    log: options.log ?? SILENT,
+    log: checkedLog(options.log ?? SILENT),
     nodeName,
     responseTopicPrefix,
     limits: resolveLimits(options.limits ?? {}),
@@ -295,7 +295,8 @@ function checkSpace(threshold: unknown): void {
   throw new OptionError('store.lowSpace', text)
 }
 
-function checkObject(option: string, value: unknown): void {
+/** @throws OptionError when it is not an object */
+export function checkObject(option: string, value: unknown): void {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return
   throw new OptionError(option, `expected an object, got ${show(value)}`)
 }
@@ -315,6 +316,14 @@ function resolveScram(scram: ScramOptions | undefined): ScramOptions | null {
     within('scram.iterations', scram.iterations, SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX)
   }
   return scram
+}
+
+function checkedLog(log: Log): Log {
+  checkObject('log', log)
+  for (const name of ['info', 'warn', 'error'] as const) {
+    check(`log.${name}`, log[name], 'function')
+  }
+  return log
 }
 
 function resolveDump(dump: boolean | ((line: string) => void)): ((line: string) => void) | null {

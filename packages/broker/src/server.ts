@@ -24,6 +24,7 @@ import type { Observer } from './observer.ts'
 import {
   type BrokerOptions,
   type OpenedStore,
+  OptionError,
   type ResolvedOptions,
   resolveOptions,
   type StoreOwner,
@@ -277,9 +278,10 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   /**
    * Stops: takes no more connections, sends DISCONNECT 0x8B to clients of MQTT 5.0, writes what is
    * to be written, ends what does not end by itself, and closes the store. Sessions stay in it.
+   * @throws OptionError
    */
   close(options: CloseOptions = {}): Promise<void> {
-    this.closing ??= this.shutDown(options)
+    this.closing ??= this.shutDown(drainMsOf(options), options.serverReference ?? null)
     return this.closing
   }
 
@@ -351,14 +353,13 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     })
   }
 
-  private async shutDown(options: CloseOptions): Promise<void> {
+  private async shutDown(drainMs: number, serverReference: string | null): Promise<void> {
     // Without a store nothing was opened.
     await this.ready.catch(() => undefined)
-    const drainMs = (options.drainSeconds ?? DEFAULT_DRAIN_SECONDS) * 1000
     for (const listener of this.openListeners) listener.close()
     const { core } = this
     if (core !== null) {
-      core.drain(ReasonCode.SERVER_SHUTTING_DOWN, options.serverReference ?? null)
+      core.drain(ReasonCode.SERVER_SHUTTING_DOWN, serverReference)
       // The turn ends first: whoever is told anything is told before it is cut off.
       await nextTurn()
       await until(() => core.counters.connectionsNow === 0, drainMs)
@@ -424,6 +425,11 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     if (this.startFailure !== null) throw this.startFailure
     throw new Error('the store is not open yet: await broker.ready first')
   }
+}
+
+function drainMsOf({ drainSeconds = DEFAULT_DRAIN_SECONDS }: CloseOptions): number {
+  if (typeof drainSeconds === 'number' && drainSeconds >= 0) return drainSeconds * 1000
+  throw new OptionError('drainSeconds', `expected a number of at least 0, got ${drainSeconds}`)
 }
 
 function spaceOf({ full, low }: Store): StoreSpace {

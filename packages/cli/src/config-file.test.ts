@@ -111,6 +111,7 @@ for (const [what, text, place, field] of [
   ['an indentation that is wrong', 'limits:\n  a: 1\n b: 2\n', 'godwit.yaml:3', ''],
   ['a bracket that is not closed', 'limits: {\n', 'godwit.yaml:', ''],
   ['a key that comes twice', 'dump: true\ndump: false\n', 'godwit.yaml:2:1', ''],
+  ['an alias that stands for nothing', 'log: *other\n', 'godwit.yaml', 'other'],
 ] as const) {
   test(`${what} is named with its place`, () => {
     const message = failure(text)

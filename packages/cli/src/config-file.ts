@@ -29,7 +29,7 @@ export function parseConfig(text: string, path: string): LoadedConfig {
     throw new CommandFailure(errors.join('\n'), USAGE)
   }
   const source: ConfigSource = { locate: field => locate(document, lines, path, field) }
-  const raw: unknown = document.toJS() ?? {}
+  const raw = plainOf(document, path)
   const { fields, problems } = readFields(raw)
   if (fields !== null) return { config: toConfig(fields), source }
   const errors = problems.map(({ path: at, text: what }) => {
@@ -38,6 +38,15 @@ export function parseConfig(text: string, path: string): LoadedConfig {
   })
   errors.push(...limitErrors((raw as { limits?: unknown } | null)?.limits, source))
   throw new CommandFailure(errors.join('\n'), USAGE)
+}
+
+/** @throws CommandFailure for an alias that stands for nothing, or for far too much */
+function plainOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS() ?? {}
+  } catch (error) {
+    throw new CommandFailure(`${path}: ${(error as Error).message}`, USAGE)
+  }
 }
 
 function fieldName(path: readonly (string | number)[]): string {

@@ -64,6 +64,13 @@ for (const [what, options, option] of [
   ['a port that is none', { port: 70_000 }, 'listen.port'],
   ['a Unix socket with a port', { unix: '/tmp/x', port: 1 }, 'listen.unix'],
   ['a server that is none', { server: {} }, 'listen.server'],
+  ['nothing at all', null, 'listen'],
+  ['an unknown option of WebSocket', { ws: { origin: [] } }, 'listen.ws.origin'],
+  ['a path without a slash', { ws: { path: 'mqtt' } }, 'listen.ws.path'],
+  ['one text for all origins', { ws: { origins: 'https://a.example' } }, 'listen.ws.origins'],
+  ['an unknown option of TLS', { tls: { cert: 'c', key: 'k', caCert: 'c' } }, 'listen.tls.caCert'],
+  ['an unknown option of PROXY', { proxyProtocol: { trust: true } }, 'listen.proxyProtocol.trust'],
+  ['an unknown option of Unix sockets', { unix: { file: '/tmp/x' } }, 'listen.unix.file'],
 ] as const) {
   test(`${what} is refused by its name`, async () => {
     await withBroker({}, async broker => {
@@ -84,6 +91,7 @@ for (const [what, options, option] of [
   ['too few iterations', { scram: { users: {}, iterations: 10 } }, 'scram.iterations'],
   ['a prefix with a wildcard', { responseTopicPrefix: 'a/#' }, 'responseTopicPrefix'],
   ['a store that is none', { store: 'disk' }, 'store'],
+  ['a log that cannot warn', { log: { info: () => undefined } }, 'log.warn'],
   ['more than all space', { store: { directory: 'd', lowSpace: '101%' } }, 'store.lowSpace'],
   ['less than no space', { store: { directory: 'd', lowSpace: -1 } }, 'store.lowSpace'],
 ] as const) {
@@ -91,6 +99,15 @@ for (const [what, options, option] of [
     assert.throws(() => createBroker(options as object), { name: 'OptionError', option })
   })
 }
+
+test('a time to drain that is none is refused, and the broker goes on', async () => {
+  await withBroker({}, async broker => {
+    for (const drainSeconds of [-1, Number.NaN, '5' as unknown as number]) {
+      assert.throws(() => broker.close({ drainSeconds }), { option: 'drainSeconds' })
+    }
+    await broker.listen({ port: 0 })
+  })
+})
 
 test('options are read once: what the caller changes later changes nothing', async () => {
   const limits = { packetBytesMax: 1000 }

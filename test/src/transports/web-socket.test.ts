@@ -1,12 +1,13 @@
 // MQTT over WebSocket, plain and over TLS: who may come in, and what ends a connection.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect as connectTcp } from 'node:net'
 import { test } from 'node:test'
 import type { WebSocketChoice } from '@godwit/broker'
 import { PacketType } from '@godwit/packet'
-import { type ClientOptions, WebSocket } from 'ws'
+import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import { nextEvent, untilEmpty, withBroker } from '../support/brokers.ts'
 import { Authority } from '../support/certificates.ts'
 import { connectPacket, publishPacket, RawClient } from '../support/raw-client.ts'
@@ -190,6 +191,17 @@ test('it serves an HTTP server that was brought along beside what else it does',
     await client.expect(PacketType.CONNACK)
     assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'mine')
     client.destroy()
+    const nobodys = new WebSocket(`ws://127.0.0.1:${port}/chat`, ['chat'])
+    const [refusal] = await once(nobodys, 'error')
+    assert.match(String(refusal), /404/)
+    const chat = new WebSocketServer({ noServer: true })
+    http.on('upgrade', (request, stream, head) => {
+      if (request.url === '/chat') chat.handleUpgrade(request, stream, head, own => own.send('hi'))
+    })
+    const other = new WebSocket(`ws://127.0.0.1:${port}/chat`, ['chat'])
+    const [message] = await once(other, 'message')
+    assert.equal(String(message), 'hi')
+    other.terminate()
   })
   assert.equal(http.listening, true, 'whoever brought it stops it')
   http.closeAllConnections()

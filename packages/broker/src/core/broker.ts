@@ -234,7 +234,7 @@ export class Broker implements ConnectionOwner {
    * @throws PacketError for an invalid topic or property
    */
   publish(own: PublishOptions, publisher = ''): number {
-    const route = this.router.findTopic(own.topic)
+    const route = this.router.findTopic(own.topic, !own.topic.startsWith('$SYS/'))
     const message = ownMessage(own, publisher, this.ports.clock.wallMs())
     this.forwarder.begin(message)
     if (own.qos > 0 && !admits(this, route, message)) {
@@ -303,13 +303,9 @@ export class Broker implements ConnectionOwner {
     if (this.isUnread(connection)) this.pause(connection)
   }
 
-  /** Counts to the present second; a connection over its rate is read again in the next one. */
+  /** Counts to the present second; a connection over its rate is read again in a later one. */
   countRate(connection: Connection, messageCount: number, byteCount: number): void {
-    if (connection.rateWindowAtMs !== this.rateWindowAtMs) {
-      connection.rateWindowAtMs = this.rateWindowAtMs
-      connection.rateMessages = 0
-      connection.rateBytes = 0
-    }
+    this.payRate(connection)
     connection.rateMessages += messageCount
     connection.rateBytes += byteCount
     if (this.isOverRate(connection)) this.pause(connection)
@@ -442,7 +438,7 @@ export class Broker implements ConnectionOwner {
     const message = will.message
     message.expiresAtMs = expiryOf(will.expirySeconds, this.ports.clock.wallMs())
     this.counters.willsPublished++
-    const route = this.router.findTopic(message.topic)
+    const route = this.router.findTopic(message.topic, false)
     this.forwarder.begin(message)
     // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
     if (message.retain && !this.retainer.retain(message.topic, message)) {
@@ -544,8 +540,18 @@ export class Broker implements ConnectionOwner {
     }
   }
 
+  /** What one read brought beyond the rate counts to the seconds after it. */
+  private payRate(connection: Connection): void {
+    if (connection.rateWindowAtMs === this.rateWindowAtMs) return
+    const seconds = (this.rateWindowAtMs - connection.rateWindowAtMs) / RATE_WINDOW_MS
+    const { bytesPerSecondMax, messagesPerSecondMax } = this.limits
+    connection.rateWindowAtMs = this.rateWindowAtMs
+    connection.rateMessages = Math.max(0, connection.rateMessages - seconds * messagesPerSecondMax)
+    connection.rateBytes = Math.max(0, connection.rateBytes - seconds * bytesPerSecondMax)
+  }
+
   private isOverRate(connection: Connection): boolean {
-    if (connection.rateWindowAtMs !== this.rateWindowAtMs) return false
+    this.payRate(connection)
     const { bytesPerSecondMax, messagesPerSecondMax } = this.limits
     if (bytesPerSecondMax > 0 && connection.rateBytes > bytesPerSecondMax) return true
     return messagesPerSecondMax > 0 && connection.rateMessages > messagesPerSecondMax

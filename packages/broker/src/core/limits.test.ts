@@ -6,6 +6,7 @@ import { PacketType, ReasonCode } from '@godwit/packet'
 import { only } from '../testing/bytes.ts'
 import { text, World } from '../testing/harness.ts'
 import { connectKept, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
+import { ownMessage } from './keep.ts'
 import type { Limits } from './limits.ts'
 
 function limited(limits: Partial<Limits>): World {
@@ -72,6 +73,26 @@ test('topicLevelsMax and topicBytesMax: a topic beyond them is refused', () => {
     const publisher = world.connect({ clientId: 'q' })
     const disconnect = only(publisher.publish(bad, 'm').take(), PacketType.DISCONNECT)
     assert.equal(disconnect.reasonCode, ReasonCode.TOPIC_NAME_INVALID)
+  }
+})
+
+test('topics of the broker itself and of wills from before have no limits', () => {
+  const core = { statsIntervalSeconds: 10 }
+  for (const limits of [{ topicLevelsMax: 1 }, { topicBytesMax: 1 }]) {
+    const world = new World({ limits, core })
+    const watcher = world.connect({ clientId: 'w' })
+    watcher.subscribe('#')
+    const client = connectKept(world, 's')
+    const message = ownMessage(
+      { topic: 'will/deep', payload: new Uint8Array(1), qos: 0, retain: false, properties: {} },
+      's',
+      0,
+    )
+    const session = world.broker.sessions.byClientId.get('s')
+    assert.ok(session)
+    session.will = { message, delaySeconds: 0, expirySeconds: -1, timer: null }
+    client.cut()
+    assert.equal(watcher.takePublishes().length, 1)
   }
 })
 
@@ -253,6 +274,30 @@ test('messagesPerSecondMax and bytesPerSecondMax: the client is read more slowly
     assert.equal(publisher.reading, false)
     world.advance(1200)
     assert.equal(publisher.reading, true)
+  }
+})
+
+test('messagesPerSecondMax: what one read brought beyond it counts to the seconds after', () => {
+  const world = limited({ messagesPerSecondMax: 2 })
+  world.advance(2000)
+  const publisher = world.connect({ clientId: 'p' })
+  world.advance(2000)
+  for (let i = 0; i < 8; i++) publisher.publish('a', 'x')
+  for (let second = 1; second <= 2; second++) {
+    world.advance(1100)
+    assert.equal(publisher.reading, false, `after ${second} s`)
+  }
+  world.advance(1100)
+  assert.equal(publisher.reading, true)
+})
+
+test('retainedMessagesMax and retainedBytesMax leave out the topics of the broker itself', () => {
+  for (const limits of [{ retainedMessagesMax: 1 }, { retainedBytesMax: 100 }]) {
+    const world = new World({ limits, core: { statsIntervalSeconds: 10 } })
+    assert.equal(publishCode(world, 'a', 'x'.repeat(60), true), 0x10)
+    assert.equal(publishCode(world, 'b', 'x'.repeat(60), true), ReasonCode.QUOTA_EXCEEDED)
+    world.advance(21_000)
+    assert.equal(publishCode(world, 'a', 'y'.repeat(60), true), 0x10)
   }
 })
 

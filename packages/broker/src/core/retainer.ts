@@ -16,6 +16,9 @@ const MESSAGES_PER_TURN = 1000
 
 export class Retainer {
   readonly messages: RetainedMessages = new RetainedMessages()
+  /** Of the broker's own topics, which no client can fill. */
+  private ownCount = 0
+  private ownBytes = 0
   private readonly broker: Broker
   private sweep: RetainedWalk | null = null
 
@@ -36,7 +39,10 @@ export class Retainer {
     if (!own && !this.hasRoom(topic, message)) return false
     const kept = this.broker.forwarder.keep()
     const before = this.messages.set(topic, kept)
-    if (own) return true
+    if (own) {
+      this.countOwn(before, kept)
+      return true
+    }
     const store = this.broker.ports.store
     this.broker.storeMessage(kept)
     store.putRetained(topic, kept.id)
@@ -49,11 +55,20 @@ export class Retainer {
 
   remove(topic: string): void {
     const before = this.messages.remove(topic)
-    if (before === null || topic.startsWith('$SYS/')) return
+    if (before === null) return
+    if (topic.startsWith('$SYS/')) {
+      this.countOwn(before, null)
+      return
+    }
     this.broker.ports.store.removeRetained(topic)
     this.broker.forwarder.stored = true
     this.broker.releaseMessage(before)
     this.broker.sender.requestTurn()
+  }
+
+  private countOwn(before: Message | null, after: Message | null): void {
+    this.ownCount += (after === null ? 0 : 1) - (before === null ? 0 : 1)
+    this.ownBytes += (after?.byteLength ?? 0) - (before?.byteLength ?? 0)
   }
 
   /** What was stored comes back. */
@@ -159,13 +174,9 @@ export class Retainer {
     if (this.broker.ports.store.full) return false
     const limits = this.broker.limits
     const before = this.messages.get(topic)
-    if (
-      this.messages.bytes - (before?.byteLength ?? 0) + message.byteLength >
-      limits.retainedBytesMax
-    ) {
-      return false
-    }
-    return before !== null || this.messages.count < limits.retainedMessagesMax
+    const bytes = this.messages.bytes - this.ownBytes - (before?.byteLength ?? 0)
+    if (bytes + message.byteLength > limits.retainedBytesMax) return false
+    return before !== null || this.messages.count - this.ownCount < limits.retainedMessagesMax
   }
 }
 

@@ -109,9 +109,10 @@ export class Router {
 
   /**
    * The route of the topic `bytes[start, end)`, fresh.
+   * @param isLimited false where it was let in before, maybe under other limits
    * @throws PacketError `malformed-packet` or `topic-name-invalid`
    */
-  find(bytes: Uint8Array, start: number, end: number): Route {
+  find(bytes: Uint8Array, start: number, end: number, isLimited = true): Route {
     let hash = 0x811c9dc5
     for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
     hash ^= hash >>> 15
@@ -123,13 +124,13 @@ export class Router {
         return route
       }
     }
-    return this.remember(copyOfBytes(bytes, start, end), hash, set)
+    return this.remember(copyOfBytes(bytes, start, end), hash, set, isLimited)
   }
 
   /** @throws PacketError `topic-name-invalid` */
-  findTopic(topic: string): Route {
+  findTopic(topic: string, isLimited = true): Route {
     const bytes = encodeUtf8(topic)
-    return this.find(bytes, 0, bytes.length)
+    return this.find(bytes, 0, bytes.length, isLimited)
   }
 
   /** Matches anew. */
@@ -163,9 +164,9 @@ export class Router {
     }
   }
 
-  private remember(topicBytes: Uint8Array, hash: number, set: number): Route {
+  private remember(topicBytes: Uint8Array, hash: number, set: number, isLimited: boolean): Route {
     const topic = decodeUtf8(topicBytes, 0, topicBytes.length) // [MQTT-1.5.4-1] [MQTT-4.7.3-2]
-    this.checkTopic(topic, topicBytes.length)
+    this.checkTopic(topic, topicBytes.length, isLimited)
     let slot = set
     if (this.routes[slot] !== undefined) slot = set + 1
     if (this.routes[slot] !== undefined) {
@@ -181,10 +182,11 @@ export class Router {
     return route
   }
 
-  private checkTopic(topic: string, topicBytes: number): void {
+  private checkTopic(topic: string, topicBytes: number, isLimited: boolean): void {
     if (!isTopicName(topic)) {
       refuseTopic('has a wildcard or is empty') // [MQTT-3.3.2-2] [MQTT-4.7.0-1] [MQTT-4.7.3-1]
     }
+    if (!isLimited) return
     if (topicBytes > this.topicBytesMax) {
       refuseTopic(`has ${topicBytes} bytes, the limit is ${this.topicBytesMax}`)
     }

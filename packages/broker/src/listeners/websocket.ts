@@ -89,6 +89,8 @@ export function serveUpgrades(
   })
   const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
     const socket = stream as Socket
+    // Another one of a server that was brought along may be there for it.
+    if (!isAt(request, options.path) && server.listenerCount('upgrade') > 1) return
     const refusal = judge(request, options)
     if (refusal !== null) {
       refuse(socket, refusal.status)
@@ -125,14 +127,22 @@ function answerPlainRequest(_request: IncomingMessage, response: ServerResponse)
   response.end('This is an MQTT broker: connect with a WebSocket and the subprotocol "mqtt".\n')
 }
 
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0] ?? ''
+}
+
+function isAt(request: IncomingMessage, path: string): boolean {
+  const asked = pathOf(request)
+  return asked === path || asked === '/'
+}
+
 /** @returns null when the request may become a connection */
 function judge(
   request: IncomingMessage,
   options: Pick<WebSocketOptions, 'path' | 'origins'>,
 ): { status: string; text: string } | null {
-  const path = (request.url ?? '').split('?', 1)[0]
-  if (path !== options.path && path !== '/') {
-    return { status: '404 Not Found', text: `nothing is at ${path}` }
+  if (!isAt(request, options.path)) {
+    return { status: '404 Not Found', text: `nothing is at ${pathOf(request)}` }
   }
   const { origin } = request.headers
   if (options.origins !== null && origin !== undefined && !options.origins.includes(origin)) {

@@ -36,6 +36,8 @@ export async function publish(choice: ClientChoice): Promise<number> {
     await link.close()
     return code
   } catch (error) {
+    // What came before a line that is none has been taken: it goes out.
+    await link.close()
     return report(error, choice, say)
   }
 }
