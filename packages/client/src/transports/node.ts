@@ -5,12 +5,14 @@ import { channel } from 'node:diagnostics_channel'
 import { describePacket } from '@godwit/packet'
 import { type Client, type ConnectTarget, openClient } from '../client.ts'
 import { invalidArgument } from '../errors.ts'
+import { decodeWith } from '../message.ts'
 import { nearestName } from '../nearest.ts'
 import { checkNames, guessWith, type OptionNames } from '../option-names.ts'
 import type { ConnectOptions } from '../options.ts'
 import { AllParts } from '../parts.ts'
 import type { Dial, DialOptions, Platform, TlsOptions } from '../transport.ts'
 import { openTcp, openTls } from './tcp.ts'
+import { bufferText } from './text.ts'
 import { openWebSocket } from './websocket.ts'
 
 const PORT = 1883
@@ -30,6 +32,7 @@ const TlsNames: OptionNames<TlsOptions> = {
 }
 
 guessWith(nearestName)
+decodeWith(bufferText)
 
 /** Node. */
 export const NodePlatform: Platform = {
