@@ -69,12 +69,9 @@ export class ConnectionRefusedError extends MqttError {
 
   constructor(sent: number, level: number, details: MqttErrorDetails = {}) {
     const reasonCode = level === 5 ? sent : (ReturnCodeReasons[sent] ?? UNSPECIFIED)
-    const text = level === 5 ? ReasonTexts[sent] : ReturnTexts[sent]
+    const text = level === 5 ? reasonText(sent) : ReturnTexts[sent]
     const more = details.reasonString ? `: ${details.reasonString}` : ''
-    super('connection-refused', `connection refused: ${text ?? `reason code ${sent}`}${more}`, {
-      ...details,
-      reasonCode,
-    })
+    super('connection-refused', `connection refused: ${text}${more}`, { ...details, reasonCode })
     this.returnCode = level === 5 ? -1 : sent
   }
 }
@@ -106,47 +103,50 @@ const ReturnTexts: readonly string[] = [
 
 /** The name of a reason code, e.g. `not authorized`. MQTT 5.0 section 2.4. */
 export function reasonText(reasonCode: number): string {
-  return ReasonTexts[reasonCode] ?? `reason code ${reasonCode}`
+  const text = reasonCode < UNSPECIFIED ? Answers[reasonCode] : Refusals[reasonCode - UNSPECIFIED]
+  return text ?? `reason code ${reasonCode}`
 }
 
-const ReasonTexts: { readonly [code: number]: string } = {
+const Answers: { readonly [code: number]: string } = {
   0: 'success',
   4: 'disconnect with will message',
   16: 'no matching subscribers',
   17: 'no subscription existed',
-  128: 'unspecified error',
-  129: 'malformed packet',
-  130: 'protocol error',
-  131: 'implementation specific error',
-  132: 'unsupported protocol version',
-  133: 'client identifier not valid',
-  134: 'bad user name or password',
-  135: 'not authorized',
-  136: 'server unavailable',
-  137: 'server busy',
-  138: 'banned',
-  139: 'server shutting down',
-  140: 'bad authentication method',
-  141: 'keep alive timeout',
-  142: 'session taken over',
-  143: 'topic filter invalid',
-  144: 'topic name invalid',
-  145: 'packet identifier in use',
-  146: 'packet identifier not found',
-  147: 'receive maximum exceeded',
-  148: 'topic alias invalid',
-  149: 'packet too large',
-  150: 'message rate too high',
-  151: 'quota exceeded',
-  152: 'administrative action',
-  153: 'payload format invalid',
-  154: 'retain not supported',
-  155: 'QoS not supported',
-  156: 'use another server',
-  157: 'server moved',
-  158: 'shared subscriptions not supported',
-  159: 'connection rate exceeded',
-  160: 'maximum connect time',
-  161: 'subscription identifiers not supported',
-  162: 'wildcard subscriptions not supported',
 }
+
+/** From 0x80 on, without a gap. */
+const Refusals: readonly string[] = `unspecified error
+malformed packet
+protocol error
+implementation specific error
+unsupported protocol version
+client identifier not valid
+bad user name or password
+not authorized
+server unavailable
+server busy
+banned
+server shutting down
+bad authentication method
+keep alive timeout
+session taken over
+topic filter invalid
+topic name invalid
+packet identifier in use
+packet identifier not found
+receive maximum exceeded
+topic alias invalid
+packet too large
+message rate too high
+quota exceeded
+administrative action
+payload format invalid
+retain not supported
+QoS not supported
+use another server
+server moved
+shared subscriptions not supported
+connection rate exceeded
+maximum connect time
+subscription identifiers not supported
+wildcard subscriptions not supported`.split('\n')
