@@ -359,6 +359,9 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     for (const listener of this.openListeners) listener.close()
     const { core } = this
     if (core !== null) {
+      core.stopReading()
+      await nextTurn()
+      await until(() => core.answered, drainMs)
       core.drain(ReasonCode.SERVER_SHUTTING_DOWN, serverReference)
       // The turn ends first: whoever is told anything is told before it is cut off.
       await nextTurn()

@@ -275,6 +275,30 @@ test('publish is refused with 0x97 where a queue is full and the policy is to re
   })
 })
 
+test('close answers what has come, when it is on disk, before it says goodbye', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'godwit-close-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  await withBroker({ store: { directory } }, async broker => {
+    await broker.listen({ port: 0 })
+    const kept = new RawClient(broker.connect())
+    await kept.connect({ clientId: 'kept', properties: { sessionExpiryInterval: 60 } })
+    await kept.subscribe('t')
+    const gone = nextEvent(broker, 'clientDisconnected')
+    kept.destroy()
+    await gone
+    const publisher = new RawClient(broker.connect())
+    await publisher.connect({ clientId: 'p' })
+    const published = nextEvent(broker, 'published')
+    publisher.send(publishPacket('t', 'm', { qos: 1, packetId: 1 }))
+    await published
+    const closed = broker.close()
+    assert.equal((await publisher.expect(PacketType.PUBACK)).reasonCode, 0)
+    assert.equal((await publisher.expect(PacketType.DISCONNECT)).reasonCode, 0x8b)
+    publisher.destroy()
+    await closed
+  })
+})
+
 test('close says 0x8B to MQTT 5.0, nothing to 3.1.1, and where to go instead', async () => {
   const broker = createBroker({ statsIntervalSeconds: 0 })
   const { port } = await broker.listen({ port: 0 })

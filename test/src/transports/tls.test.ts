@@ -93,18 +93,24 @@ test('the alternative names of a certificate reach the hook', async () => {
   assert.deepEqual(names, ['a.example', '192.0.2.1'])
 })
 
-for (const [who, identity] of [
-  ['without a certificate', async () => ({})],
-  ['with a certificate of a stranger', () => stranger.issue({ commonName: 'device-7' })],
+for (const [who, identity, why] of [
+  ['without a certificate', async () => ({}), /DID_NOT_RETURN_A_CERTIFICATE/],
+  [
+    'with a certificate of a stranger',
+    () => stranger.issue({ commonName: 'device-7' }),
+    /UNABLE_TO_|SELF_SIGNED/,
+  ],
   [
     'with a certificate whose time is over',
     () => authority.issue({ commonName: 'device-7', expired: true }),
+    /CERT_HAS_EXPIRED/,
   ],
 ] as const) {
   test(`mutual TLS lets nobody in ${who}`, async () => {
     const { connack, refused } = await attempt(MUTUAL, await identity())
     assert.equal(connack, null)
     assert.match(refused ?? '', /handshake failed/)
+    assert.match(refused ?? '', why)
   })
 
   test(`where a certificate is optional, one ${who} comes in without a name`, async () => {

@@ -89,6 +89,7 @@ export class Broker implements ConnectionOwner {
   subscriptionCount = 0
   /** New clients are refused with this code; 0: they are let in. */
   refusing = 0
+  private stopping = false
   private readonly passes: boolean
   private readonly system: SysTopics
   private readonly tickets = new Map<number, Connection>()
@@ -264,6 +265,18 @@ export class Broker implements ConnectionOwner {
     const connection = this.sessions.byClientId.get(clientId)?.connection ?? null
     if (connection === null) return false
     this.close(connection, reasonCode, text)
+    return true
+  }
+
+  /** Reads nothing more: what has come is answered, before `drain`. */
+  stopReading(): void {
+    this.stopping = true
+    for (const connection of this.connections) this.pause(connection)
+  }
+
+  /** Whether no answer waits for the store. */
+  get answered(): boolean {
+    for (const connection of this.connections) if (connection.heldCount > 0) return false
     return true
   }
 
@@ -526,7 +539,7 @@ export class Broker implements ConnectionOwner {
   }
 
   private resumePaused(): void {
-    if (this.ports.store.congested) return
+    if (this.ports.store.congested || this.stopping) return
     const paused = this.paused
     this.paused = []
     for (const connection of paused) {

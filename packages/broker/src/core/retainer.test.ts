@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { encodePacket } from '@godwit/packet'
 import { texts } from '../testing/bytes.ts'
 import { World } from '../testing/harness.ts'
-import { subscribePacket, unsubscribePacket } from '../testing/v5.ts'
+import { subscribePacket, typesOf, unsubscribePacket } from '../testing/v5.ts'
 
 function retaining(count: number): World {
   const world = new World({ limits: { outgoingBytesMax: 4096 } })
@@ -60,3 +60,17 @@ test('a slow receiver gets all of them, as it reads', () => {
 function encoded(...filters: string[]): Uint8Array {
   return encodePacket(subscribePacket(1, filters), 5)
 }
+
+test('who removes what another has just removed is told when that is durable', () => {
+  const world = new World()
+  const [first, second] = [world.connect({ clientId: 'a' }), world.connect({ clientId: 'b' })]
+  first.publish('t', 'm', { retain: true })
+  world.store.slow = true
+  first.publish('t', '', { qos: 1, retain: true })
+  assert.deepEqual(first.take(), [])
+  assert.deepEqual(second.publish('t', '', { qos: 1, retain: true }).take(), [])
+  world.store.finish()
+  world.settle()
+  assert.deepEqual([...typesOf(first.take()), ...typesOf(second.take())], [4, 4])
+  assert.deepEqual(typesOf(second.publish('t', '', { qos: 1, retain: true }).take()), [4])
+})

@@ -19,6 +19,8 @@ export class Retainer {
   /** Of the broker's own topics, which no client can fill. */
   private ownCount = 0
   private ownBytes = 0
+  /** The batch with the last removal. */
+  private removedIn = 0
   private readonly broker: Broker
   private sweep: RetainedWalk | null = null
 
@@ -55,14 +57,17 @@ export class Retainer {
 
   remove(topic: string): void {
     const before = this.messages.remove(topic)
-    if (before === null) return
+    const { store } = this.broker.ports
     if (topic.startsWith('$SYS/')) {
-      this.countOwn(before, null)
+      if (before !== null) this.countOwn(before, null)
       return
     }
-    this.broker.ports.store.removeRetained(topic)
+    // Who removes what another has just removed is told when that is durable, not before.
+    if (before === null && this.removedIn <= this.broker.sender.durableBatch) return
+    store.removeRetained(topic)
+    this.removedIn = store.openBatch
     this.broker.forwarder.stored = true
-    this.broker.releaseMessage(before)
+    if (before !== null) this.broker.releaseMessage(before)
     this.broker.sender.requestTurn()
   }
 

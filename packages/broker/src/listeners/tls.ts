@@ -94,7 +94,9 @@ export function watchHandshakes(
     socket.on('close', onClose)
   })
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    const text = `the TLS handshake failed: ${error.code ?? error.message}`
+    // Of a certificate that is refused Node's error says only that the connection is gone.
+    const cause: unknown = socket.authorizationError ?? error.code ?? error.message
+    const text = `the TLS handshake failed: ${String(cause)}`
     host.refused(originOf(socket, 'tls', name, null), text)
     socket.destroy()
   })
