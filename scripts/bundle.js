@@ -1,35 +1,171 @@
-// Bundles what the command starts with: all but the testers read a file or two instead of
-// a hundred, which is a third of their start. The broker, the testers and third-party packages stay
-// outside. bin/godwit.js takes the bundle only while nothing was compiled after it.
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+// Bundles the command: each start reads two to four files instead of a hundred and more, and each
+// file holds what one kind of command needs. They are CommonJS, since the ways of ES modules
+// cost Node 20 more than modules do. bin/godwit.js takes them while nothing was compiled later.
+//
+// What few starts need stays outside and is loaded on demand. So does `ws`: what faces the network
+// is to be what npm has installed.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
 import { build } from 'esbuild'
 import { ROOT } from './sources.js'
 
 const FOLDER = join(ROOT, 'packages/cli/dist')
+const BUNDLE = join(FOLDER, 'bundle')
+
+/**
+ * The modules of each file. Who imports one of them on demand gets the file. What else is imported
+ * on demand is in the file of who does, and makes it slower: names there are set when it is used.
+ * @type {Record<string, string[]>}
+ */
+const Files = {
+  start: ['start.js'],
+  clients: [
+    'options/parse.js',
+    'commands/client-help.js',
+    'commands/pub.js',
+    'commands/sub.js',
+    'commands/rr.js',
+    'commands/check.js',
+    'commands/ticktock.js',
+    'output/watch.js',
+  ],
+  program: ['main.js', 'commands/passwd.js', 'commands/completion.js'],
+  // Together, as the testers are, since what one throws another recognizes by its class.
+  transfer: [
+    'commands/transfer.js',
+    '../../broker/dist/store/export.js',
+    '../../broker/dist/store/import.js',
+  ],
+  serve: ['serve.js'],
+  // Under the name by which the broker starts it.
+  'checkpoint-worker': ['../../broker/dist/store/checkpoint-worker.js'],
+  observer: ['../../broker/dist/observer.js'],
+  config: ['config-file.js'],
+  'log-pretty': ['log-pretty.js'],
+  bench: ['bench/command.js'],
+  testers: [
+    'bench/compare-brokers.js',
+    'bench/compare-command.js',
+    'bench/coordinator.js',
+    'bench/many.js',
+    'bench/options.js',
+    'bench/output-files.js',
+    'bench/progress.js',
+    'bench/quantities.js',
+    'bench/run.js',
+    'bench/slo.js',
+  ],
+  // The testers' other processes.
+  worker: ['bench/worker.js'],
+}
+
+const Outside = ['hash-wasm', 'node-sqlite3-wasm', 'uplot', 'ws']
+
+const OWN_URL = "const ownUrl = require('node:url').pathToFileURL(__filename).href;"
+
+const LICENSE = /^licen[cs]e/i
+
+/** @typedef {import('esbuild').Plugin} Plugin */
 
 /** @returns {Promise<void>} */
 export async function bundleCommand() {
-  rmSync(join(FOLDER, 'bundle'), { recursive: true, force: true })
-  await build({
-    entryPoints: { godwit: join(FOLDER, 'start.js') },
-    outdir: FOLDER,
-    chunkNames: 'bundle/[name]-[hash]',
+  rmSync(BUNDLE, { recursive: true, force: true })
+  const { metafile } = await build({
+    entryPoints: Object.entries(Files).map(([out, modules]) => ({
+      in: entryOf(out, modules),
+      out,
+    })),
+    outdir: BUNDLE,
     bundle: true,
-    splitting: true,
-    format: 'esm',
+    format: 'cjs',
     platform: 'node',
     target: 'node20',
-    external: [
-      './bench/*',
-      '@godwit/broker',
-      'commander',
-      'picocolors',
-      'pino',
-      'pino-pretty',
-      'yaml',
-      'zod',
-    ],
+    // What is imported on demand is required: `import()` would start the loader of ES modules.
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': 'ownUrl' },
+    banner: { js: OWN_URL },
+    external: Outside,
+    plugins: [Parted],
+    absWorkingDir: ROOT,
+    metafile: true,
     logLevel: 'warning',
   })
+  writeFileSync(join(BUNDLE, 'package.json'), '{ "type": "commonjs" }\n')
+  writeFileSync(join(BUNDLE, 'LICENSES.txt'), licenses(Object.keys(metafile.inputs)))
+}
+
+/**
+ * Makes the files, which export all that their modules do, and the ways from one to the other.
+ * @type {Plugin}
+ */
+const Parted = {
+  name: 'parted',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^file:/ }, ({ path }) => ({ path: path.slice(5), namespace: 'bundle' }))
+    onLoad({ filter: /./, namespace: 'bundle' }, ({ path }) => ({
+      contents: modulesOf(path)
+        .map(module => `export * from './${module}'`)
+        .join('\n'),
+      resolveDir: FOLDER,
+    }))
+    onResolve({ filter: /^\./ }, ({ path, kind, resolveDir }) => {
+      if (kind !== 'dynamic-import') return null
+      const module = slashed(relative(FOLDER, join(resolveDir, path)))
+      const file = Object.keys(Files).find(name => modulesOf(name).includes(module))
+      return file === undefined ? null : { path: `./${file}.js`, external: true }
+    })
+  },
+}
+
+/**
+ * One module is its own entry: all that it does belongs to it. Of several the exports do.
+ * @param {string} file
+ * @param {string[]} modules
+ * @returns {string}
+ */
+function entryOf(file, modules) {
+  const [first = ''] = modules
+  return modules.length === 1 ? join(FOLDER, first) : `file:${file}`
+}
+
+/**
+ * @param {string} file
+ * @returns {string[]}
+ */
+function modulesOf(file) {
+  return Files[file] ?? []
+}
+
+/**
+ * The licenses of what others have written, which have to go with it.
+ * @param {string[]} inputs paths below the root
+ * @returns {string}
+ */
+function licenses(inputs) {
+  const folders = inputs.flatMap(
+    path => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [],
+  )
+  return [...new Set(folders)]
+    .sort()
+    .map(folder => licenseIn(join(ROOT, folder)))
+    .join(`\n${'-'.repeat(72)}\n\n`)
+}
+
+/**
+ * @param {string} folder of a package
+ * @returns {string}
+ */
+function licenseIn(folder) {
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const file = readdirSync(folder).find(each => LICENSE.test(each))
+  const text = file === undefined ? '' : `\n${readFileSync(join(folder, file), 'utf8').trim()}\n`
+  return `${name} ${version}: ${license}\n${text}`
+}
+
+/**
+ * @param {string} path
+ * @returns {string} with slashes on every system
+ */
+function slashed(path) {
+  return path.replaceAll(sep, '/')
 }

@@ -261,12 +261,16 @@ function choiceOf(ws: ListenOptions['ws']): {
 }
 
 /** Serves a server that somebody else has made: it is neither started nor stopped here. */
-function attach(host: ListenerHost, options: ListenOptions, server: NetServer): Listener {
+async function attach(
+  host: ListenerHost,
+  options: ListenOptions,
+  server: NetServer,
+): Promise<Listener> {
   if (server instanceof HttpServer || server instanceof HttpsServer) {
     const secure = server instanceof HttpsServer
     const name = options.name ?? (secure ? 'wss' : 'ws')
     const choice = { name, ...choiceOf(options.ws ?? true) }
-    const stop = serveUpgrades(server, host, choice, socket =>
+    const stop = await serveUpgrades(server, host, choice, socket =>
       attachedOrigin(socket, secure ? 'wss' : 'ws', name),
     )
     return attached(server, name, secure ? 'wss' : 'ws', choice.path, stop)

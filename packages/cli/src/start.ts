@@ -74,7 +74,11 @@ async function fail(error: unknown): Promise<number> {
   return error.exitCode
 }
 
-// What was written to a pipe goes out before the end; whatever else still runs does not matter.
-process.exitCode = await main().catch(fail)
-if (process.stdout.writableLength === 0) process.exit()
-process.stdout.once('drain', () => process.exit())
+/** What was written to a pipe goes out before the end; whatever else still runs does not matter. */
+function end(exitCode: number): void {
+  process.exitCode = exitCode
+  if (process.stdout.writableLength === 0) process.exit()
+  process.stdout.once('drain', () => process.exit())
+}
+
+void main().catch(fail).then(end)

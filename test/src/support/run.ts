@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly input?: string
   readonly cwd?: string
   readonly limitMs?: number
+  /** Default: that of this process. */
+  readonly env?: NodeJS.ProcessEnv
 }
 
 export function run(
@@ -27,6 +29,7 @@ export function run(
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: options.limitMs ?? LIMIT_MS,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.env === undefined ? {} : { env: options.env }),
     })
     let output = ''
     let errors = ''

@@ -5,7 +5,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { type WebSocket, WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
 import type { Origin, Wire } from '../core/ports.ts'
 import { type CertificateOptions, readSecureContext, tlsServerOptions } from './certificates.ts'
 import type { Linger } from './linger.ts'
@@ -51,7 +51,9 @@ export async function listenWebSocket(
     options.proxyProtocol === null ? null : new ProxyFront(host, name, options.proxyProtocol)
   const http = createHttpServer(host, tls)
   const sockets = 'setSecureContext' in http ? watchHandshakes(http, name, host) : []
-  serveUpgrades(http, host, options, socket => originOfUpgrade(socket, transport, name, proxy))
+  await serveUpgrades(http, host, options, socket =>
+    originOfUpgrade(socket, transport, name, proxy),
+  )
   const front = proxy === null ? http : frontOf(http, proxy)
   watch(front, name, host, options)
   await startListening(front, options)
@@ -73,12 +75,14 @@ export async function listenWebSocket(
  * Answers the upgrade requests of a server, one's own or one that was brought along.
  * @returns how to stop it
  */
-export function serveUpgrades(
+export async function serveUpgrades(
   server: Server | SecureServer,
   host: ListenerHost,
   options: Pick<WebSocketOptions, 'name' | 'path' | 'origins'>,
   originOf: (socket: Socket) => Origin,
-): () => void {
+): Promise<() => void> {
+  // Not before there is a listener for WebSockets: a start without one is a tenth shorter.
+  const { WebSocketServer } = await import('ws')
   const upgrader = new WebSocketServer({
     noServer: true,
     clientTracking: false,

@@ -92,3 +92,21 @@ test('a connection that is lost ends it, and no further message is taken', async
 test('nothing to publish is published at once', async () => {
   assert.equal(await sendAll(new SlowLink(), counted(0).messages, silent), 0)
 })
+
+test('what came before a wrong line is acknowledged before the mistake is told', async () => {
+  const link = new SlowLink()
+  async function* wrong(): AsyncGenerator<OutgoingMessage> {
+    yield* counted(2).messages
+    throw new Error('line 3 is wrong')
+  }
+  let told = ''
+  const sending = sendAll(link, wrong(), silent).catch((error: Error) => {
+    told = error.message
+  })
+  await quiet()
+  assert.equal(told, '')
+  for (const one of link.waiting) one.acknowledge(0)
+  await sending
+  assert.equal(told, 'line 3 is wrong')
+  assert.equal(link.waiting.length, 2)
+})

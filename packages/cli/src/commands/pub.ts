@@ -105,7 +105,8 @@ async function* repeated(
 }
 
 /**
- * Takes the next message when there is room for it, and waits for the last acknowledgement.
+ * Takes the next message when there is room for it, and waits for the last acknowledgement, also
+ * when the messages end with an error.
  * @returns 0, or the last refusal's reason code
  */
 export async function sendAll(
@@ -126,27 +127,29 @@ export async function sendAll(
       })
     }
   }
-  let number = 0
-  for await (const message of messages) {
-    const mine = ++number
-    state.under++
-    link.publish(message).then(
-      code => {
-        if (code >= FAILURE_CODE) {
-          state.worst = code
-          say(`Warning: Publish ${mine} failed: ${reasonText(code)}.`)
-        }
-        settled()
-      },
-      (error: unknown) => {
-        state.failure ??= error
-        settled()
-      },
-    )
-    await below(AHEAD - 1)
-    if (state.failure !== null) break
+  const taken = async (): Promise<void> => {
+    let number = 0
+    for await (const message of messages) {
+      const mine = ++number
+      state.under++
+      link.publish(message).then(
+        code => {
+          if (code >= FAILURE_CODE) {
+            state.worst = code
+            say(`Warning: Publish ${mine} failed: ${reasonText(code)}.`)
+          }
+          settled()
+        },
+        (error: unknown) => {
+          state.failure ??= error
+          settled()
+        },
+      )
+      await below(AHEAD - 1)
+      if (state.failure !== null) break
+    }
   }
-  await below(0)
+  await taken().finally(() => below(0))
   if (state.failure !== null) throw state.failure
   return state.worst
 }

@@ -1,0 +1,73 @@
+// What the command loads when it starts. How long that takes depends on the machine
+// (`npm run bench -- start`), which files are read does not.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { run } from '../support/run.ts'
+import { GODWIT } from '../support/served.ts'
+
+/** Tells at the end which files were loaded, after the command itself. */
+const WITNESS = `
+const { writeFileSync } = require('node:fs')
+process.on('exit', () => {
+  const files = Object.keys(require.cache).filter(path => path !== __filename)
+  writeFileSync(process.env.GODWIT_LOADED, files.join('\\n'))
+})
+`
+let folder = ''
+
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'godwit-start-'))
+  writeFileSync(join(folder, 'witness.cjs'), WITNESS)
+  writeFileSync(join(folder, 'godwit.yaml'), 'data: none\n')
+})
+
+after(() => rmSync(folder, { recursive: true }))
+
+async function loadedBy(args: readonly string[], code: number): Promise<string[]> {
+  const list = join(folder, 'loaded')
+  const words = ['--require', join(folder, 'witness.cjs'), GODWIT, ...args]
+  const env = { ...process.env, GODWIT_LOADED: list }
+  const { code: was, errors } = await run(process.execPath, words, { cwd: folder, env })
+  assert.equal(was, code, errors)
+  return readFileSync(list, 'utf8').split('\n')
+}
+
+const BIN = 'godwit.js'
+
+for (const [words, code, expected] of [
+  ['--version', 0, ['start.js']],
+  ['--help', 0, ['start.js', 'program.js']],
+  ['pub --help', 0, ['start.js', 'clients.js']],
+  ['pub -p 1 a b', 1, ['start.js', 'clients.js']],
+  ['sub -p 1 a', 1, ['start.js', 'clients.js']],
+  ['rr -p 1 -t a -e b -m c', 1, ['start.js', 'clients.js']],
+  ['check -p 1', 1, ['start.js', 'clients.js']],
+  ['ticktock -host localhost:1', 1, ['start.js', 'program.js', 'clients.js']],
+  ['passwd -c -b passwords joe secret', 0, ['start.js', 'program.js']],
+  ['completion bash', 0, ['start.js', 'program.js']],
+  ['completion zsh', 0, ['start.js', 'program.js']],
+  ['serve --check', 0, ['start.js', 'program.js', 'serve.js']],
+  ['serve --check --config godwit.yaml', 0, ['start.js', 'program.js', 'serve.js', 'config.js']],
+  ['bench load --help', 0, ['start.js', 'bench.js']],
+  ['bench load -p 1', 3, ['start.js', 'bench.js', 'testers.js']],
+  ['bench many -p 1', 3, ['start.js', 'bench.js', 'testers.js']],
+  ['bench compare-brokers --list', 0, ['start.js', 'bench.js', 'testers.js']],
+] as const) {
+  test(`a start reads what it needs and no more: ${words}`, async () => {
+    const loaded = await loadedBy(words.split(' '), code)
+    const names = loaded.map(path => basename(path)).sort()
+    assert.deepEqual(names, [BIN, ...expected].sort(), loaded.join('\n'))
+  })
+}
+
+for (const name of ['serve', 'testers', 'worker']) {
+  test(`what has to be fast is bundled as it would be loaded: ${name}`, () => {
+    const file = join(dirname(GODWIT), '..', 'dist', 'bundle', `${name}.js`)
+    // What is imported on demand within one file makes variables of all that it shares with others.
+    assert.doesNotMatch(readFileSync(file, 'utf8'), /= __esm\(/)
+  })
+}
