@@ -29,6 +29,7 @@ export type MqttErrorCode =
   | 'timeout'
   | 'aborted'
   | 'closed'
+  | 'invalid-payload'
   | 'invalid-argument'
 
 /** What an error carries besides its code and text. */

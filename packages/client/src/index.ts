@@ -11,6 +11,14 @@ export {
 } from './client.ts'
 export type { CloseInfo, CloseOptions, DrainOptions } from './core.ts'
 export {
+  DecodedMessage,
+  type DecodedOptions,
+  decoded,
+  json,
+  type PayloadDecoder,
+  type PayloadSchema,
+} from './decoded.ts'
+export {
   ConnectionRefusedError,
   MqttError,
   type MqttErrorCode,

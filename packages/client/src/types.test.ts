@@ -91,6 +91,7 @@ function advice(code: MqttErrorCode): 'wait' | 'change' | 'give up' {
       return 'change'
     case 'protocol-error':
     case 'session-lost':
+    case 'invalid-payload':
     case 'store-failed':
     case 'aborted':
     case 'closed':
