@@ -258,7 +258,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'own retained messages come in spite of No Local',
     file: `${CORE}/retainer.ts`,
-    find: 'if (subscription.noLocal && message.publisher === session.clientId) return',
+    find: 'if (job.noLocal && message.publisher === session.clientId) return',
     replace: 'void session',
   },
   {

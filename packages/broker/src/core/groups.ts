@@ -222,7 +222,6 @@ export class Groups {
   private pump(group: Group): void {
     const durable = this.broker.sender.durableBatch
     const ready = (member: Subscription): boolean => this.isReady(member)
-    const { checksPermissions } = this.broker.ports.guard
     for (;;) {
       const next = group.queue.first
       if (next === null) {
@@ -238,18 +237,23 @@ export class Groups {
         this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
         continue
       }
-      const member = checksPermissions
-        ? group.next(this.admitting(ready, next.message.topic))
-        : group.nextWithRoom(ready)
-      if (member === null && (!checksPermissions || group.next(ready) === null)) {
+      const first = group.nextWithRoom(ready)
+      if (first === null) {
         group.exhaust()
         return
       }
+      const member = this.permitted(group, first, next.message.topic)
       group.queue.shift()
       // Those that have room may not have it: nobody waits behind it.
       if (member === null) this.drop(group, next, 'not-authorized')
       else this.giveFirst(group, member, next)
     }
+  }
+
+  /** The member that has room, or another one: the whole group is asked only if that may not. */
+  private permitted(group: Group, member: Subscription, topic: string): Subscription | null {
+    if (this.broker.mayReceive(member.session, topic)) return member
+    return group.next(this.admitting(ready => this.isReady(ready), topic))
   }
 
   /** Members for which `ready` holds and that may have messages of the topic. */

@@ -167,6 +167,31 @@ test('a member of a group that may not have a message leaves it to one that may'
   assert.deepEqual(texts(free.take()).sort(), ['1', '2', '3', '4'])
 })
 
+test('a group is asked as a whole only when the member in turn may not have a message', () => {
+  const guard = new AskedGuard()
+  const world = new World({ guard })
+  let asked = 0
+  guard.receives = ({ clientId }) => {
+    asked++
+    return clientId !== 'm0'
+  }
+  const members = Array.from({ length: 20 }, (_, i) => {
+    const client = world.connect({ clientId: `m${i}`, properties: { receiveMaximum: 1 } })
+    client.subscribe('$share/g/t', 1)
+    return client
+  })
+  const publisher = world.connect({ clientId: 'p' })
+  for (let i = 1; i <= 19; i++) publisher.publish('t', `${i}`, { qos: 1, packetId: i })
+  const got = members.flatMap(client => texts(client.take()))
+  assert.equal(got.length, 19)
+  // m0 leaves its turn to another, and each message is asked about at its member.
+  assert.ok(asked < 60, `${asked} questions`)
+  members[0]?.cut()
+  asked = 0
+  for (let i = 20; i <= 100; i++) publisher.publish('t', `${i}`, { qos: 1, packetId: i })
+  assert.equal(asked, 0, 'nobody has room, nobody is asked')
+})
+
 test('a group whose members may not have a message does not wait with it', () => {
   const guard = new AskedGuard()
   guard.receives = (_identity, topic) => topic !== 'a/secret'

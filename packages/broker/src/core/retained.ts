@@ -168,10 +168,15 @@ export class RetainedWalk {
 /** The retained messages that one new subscription still has to get. */
 export interface RetainedJob {
   readonly subscription: Subscription
+  /** As it was asked for: the subscription may have other options by now. */
+  readonly qos: 0 | 1 | 2
+  readonly noLocal: boolean
   /** The last message that was retained before it subscribed: later ones came live. */
   readonly serialMax: number
   /** null until it is this job's turn. */
   walk: RetainedWalk | null
   /** Found, and waiting for room. */
   waiting: Message | null
+  /** What the same subscription has asked for after it, with other options. */
+  again: RetainedJob | null
 }

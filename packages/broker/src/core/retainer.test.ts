@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodePacket } from '@godwit/packet'
-import { texts } from '../testing/bytes.ts'
+import { encodePacket, PacketType } from '@godwit/packet'
+import { publishesOf, texts } from '../testing/bytes.ts'
 import { World } from '../testing/harness.ts'
 import { subscribePacket, typesOf, unsubscribePacket } from '../testing/v5.ts'
 
@@ -30,6 +30,39 @@ test('subscribing again begins anew, behind what was asked for before', () => {
   client.connection.bytes(encoded('r/0', 'r/1'))
   client.connection.bytes(encoded('r/0'))
   assert.deepEqual(texts(client.take()), ['m1', 'm0'])
+})
+
+test('a filter that is twice in one SUBSCRIBE is served as by two [MQTT-3.8.4-5]', () => {
+  for (const [first, second, expected] of [
+    [{ qos: 1 }, { qos: 0 }, [1, 0]],
+    [{ qos: 0 }, { qos: 2 }, [0, 1]],
+    [{ qos: 1 }, { qos: 1, noLocal: true }, [1]],
+  ] as const) {
+    const world = new World()
+    const client = world.connect({ clientId: 'c' })
+    client.publish('r', 'own', { qos: 1, retain: true }).take()
+    const requests = [
+      { filter: 'r', ...first },
+      { filter: 'r', ...second },
+    ]
+    client.send(subscribePacket(1, requests))
+    const [suback, ...rest] = client.take()
+    assert.ok(suback?.type === PacketType.SUBACK)
+    assert.deepEqual(suback.reasonCodes, [first.qos, second.qos])
+    const received = publishesOf(rest).map(({ qos }) => qos)
+    assert.deepEqual(received, expected)
+    assert.equal(client.connection.session?.retainedJobs, null)
+  }
+})
+
+test('each QoS of a filter waits once, and the last one asked for comes last', () => {
+  const world = retaining(1)
+  const client = world.connect({ clientId: 'c' })
+  const all = ([0, 1, 0, 2, 1] as const).map(qos => ({ filter: 'r/0', qos }))
+  client.send(subscribePacket(1, all))
+  client.publish('r/0', 'live', { qos: 1 })
+  const got = client.take()
+  assert.deepEqual(texts(got), ['m0', 'm0', 'm0', 'live'])
 })
 
 test('a subscription that goes gets no more, the others do', () => {

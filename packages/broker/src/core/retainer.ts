@@ -82,14 +82,21 @@ export class Retainer {
     message.holders++
   }
 
-  /** A new subscription gets what matches it, after what was asked for before. */
+  /**
+   * A new subscription gets what matches it, after what was asked for before. Who asks again and
+   * again and does not read adds nothing: each QoS is waited for once, with and without No Local.
+   * A filter that is twice in one SUBSCRIBE is served twice where that differs [MQTT-3.8.4-5].
+   */
   serveLater(session: Session, subscription: Subscription): void {
     const jobs = session.retainedJobs ?? new Map<Subscription, RetainedJob>()
     session.retainedJobs = jobs
+    const { qos, noLocal } = subscription
     const serialMax = this.messages.serial
-    // One per subscription: who subscribes again and again and does not read adds nothing.
-    jobs.delete(subscription)
-    jobs.set(subscription, { subscription, serialMax, walk: null, waiting: null })
+    const job = { subscription, qos, noLocal, serialMax, walk: null, waiting: null, again: null }
+    const before = jobs.get(subscription) ?? null
+    const head = withLast(before, job)
+    if (head !== before) jobs.delete(subscription)
+    jobs.set(subscription, head)
     this.broker.queues.wake(session)
   }
 
@@ -112,7 +119,7 @@ export class Retainer {
       const message = this.waiting(job) ?? this.next(job)
       if (message === MORE) break
       if (message === null) {
-        this.cancel(session, job.subscription)
+        this.finish(session, job)
         continue
       }
       job.waiting = message
@@ -122,7 +129,7 @@ export class Retainer {
         return
       }
       job.waiting = null
-      this.send(session, job.subscription, message)
+      this.send(session, job, message)
     }
     this.broker.queues.wake(session)
   }
@@ -135,13 +142,21 @@ export class Retainer {
     else if (found !== MORE) this.dropIfExpired(found)
   }
 
-  private send(session: Session, subscription: Subscription, message: Message): void {
+  private finish(session: Session, job: RetainedJob): void {
+    this.cancel(session, job.subscription)
+    if (job.again === null) return
+    session.retainedJobs ??= new Map()
+    session.retainedJobs.set(job.subscription, job.again)
+  }
+
+  private send(session: Session, job: RetainedJob, message: Message): void {
     const broker = this.broker
+    const { subscription } = job
     if (this.dropIfExpired(message)) return
-    if (subscription.noLocal && message.publisher === session.clientId) return // [MQTT-3.8.3-3]
+    if (job.noLocal && message.publisher === session.clientId) return // [MQTT-3.8.3-3]
     if (!broker.mayReceive(session, message.topic)) return
     const identifiers = subscription.identifier === 0 ? null : [subscription.identifier]
-    const qos = message.qos < subscription.qos ? message.qos : subscription.qos
+    const qos = message.qos < job.qos ? message.qos : job.qos
     broker.forwarder.begin(message)
     if (qos === 0) broker.forwarder.once(session, identifiers, true)
     else broker.queues.add(session, new Delivery(message, qos, true, identifiers))
@@ -190,4 +205,19 @@ function first(jobs: ReadonlyMap<Subscription, RetainedJob> | null): RetainedJob
   if (jobs === null) return null
   for (const job of jobs.values()) return job
   return null
+}
+
+/** The jobs of one subscription with one more at the end, in the place of one that is alike. */
+function withLast(first: RetainedJob | null, last: RetainedJob): RetainedJob {
+  let head: RetainedJob | null = null
+  let end: RetainedJob | null = null
+  for (let job = first; job !== null; job = job.again) {
+    if (job.qos === last.qos && job.noLocal === last.noLocal) continue
+    if (end === null) head = job
+    else end.again = job
+    end = job
+  }
+  if (end === null) return last
+  end.again = last
+  return head ?? last
 }

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PacketType, ReasonCode } from '@godwit/packet'
 import { only, publishesOf } from '../testing/bytes.ts'
-import { type TestClient, text, World } from '../testing/harness.ts'
-import { connectKept, watch } from '../testing/v5.ts'
+import { connectPacket, type TestClient, text, World } from '../testing/harness.ts'
+import { connectKept, watch, willOf } from '../testing/v5.ts'
 
 const ORIGIN = [
   'clients/active',
@@ -155,6 +155,34 @@ test('no client may publish there, nor leave a will for it', () => {
   const answer = client.publish('$SYS/broker/version', 'mine', { qos: 1 }).take()
   assert.equal(only(answer, PacketType.PUBACK).reasonCode, ReasonCode.NOT_AUTHORIZED)
   assert.match(report(world).get('version') ?? '', /1\.2\.3/)
+})
+
+test('clients cannot use $SYS and $share to exchange messages, and the ledger has them', () => {
+  const world = new World()
+  const watcher = watch(world, '$SYS/#')
+  only(watcher.subscribe('$share/g/$share/#'), PacketType.SUBACK)
+  const topics = ['$SYS', '$SYS/own', '$share', '$share/g/t']
+  const client = world.connect({ clientId: 'c' })
+  for (const topic of topics) {
+    const answer = client.publish(topic, 'x', { qos: 1, retain: true }).take()
+    assert.equal(only(answer, PacketType.PUBACK).reasonCode, ReasonCode.NOT_AUTHORIZED, topic)
+    const will = willOf(topic, 'gone')
+    const connack = only(world.open().ask(connectPacket({ will })), PacketType.CONNACK)
+    assert.equal(connack.reasonCode, ReasonCode.NOT_AUTHORIZED, topic)
+  }
+  client.publish('$SYS', 'x')
+  assert.deepEqual(watcher.take(), [])
+  assert.equal(world.broker.retainer.messages.count, 0)
+  assert.equal(world.broker.ledger.totalOf('not-authorized'), topics.length + 1)
+})
+
+test('topics that only begin like those of the server are free', () => {
+  for (const topic of ['$SYSTEM', '$SYS2/x', '$shared/t', '$x', 'a/$SYS']) {
+    const world = new World()
+    const watcher = watch(world, topic)
+    world.connect({ clientId: 'c' }).publish(topic, 'x')
+    assert.deepEqual(watcher.takePublishes().map(text), ['x'], topic)
+  }
 })
 
 test('an interval of 0 leaves them out', () => {

@@ -5,6 +5,7 @@ import { encodeUtf8, NO_PROPERTIES } from '@godwit/packet'
 import type { Broker } from './broker.ts'
 
 const ROOT = '$SYS/broker'
+const SERVER_LEVELS: readonly string[] = ['$SYS', '$share']
 const LOAD_MINUTES = [1, 5, 15] as const
 
 /** Counters whose load is published, by Mosquitto's name. */
@@ -18,6 +19,17 @@ type LoadName =
   | 'bytes/sent'
   | 'sockets'
   | 'connections'
+
+/**
+ * Topics that are the server's own or stand for no topic at all: clients publish nothing on them.
+ * MQTT 5.0 sections 4.7.2 and 4.8.2.
+ */
+export function isOfServer(topic: string): boolean {
+  return SERVER_LEVELS.some(
+    level =>
+      topic.startsWith(level) && (topic.length === level.length || topic[level.length] === '/'),
+  )
+}
 
 export class SysTopics {
   private readonly broker: Broker

@@ -20,6 +20,7 @@ import { explained } from '../explained.ts'
 import { ownMessage } from '../keep.ts'
 import { type AuthenticationVerdict, type Identity, LATER } from '../ports.ts'
 import { NO_BATCH } from '../sender.ts'
+import { isOfServer } from '../sys-topics.ts'
 import type { PendingWill } from '../wills.ts'
 import { sendAuth } from './auth-packet.ts'
 
@@ -99,7 +100,7 @@ function checkConnect(
     const text = 'the will is retained, retained messages are not supported'
     return { reasonCode: ReasonCode.RETAIN_NOT_SUPPORTED, text } // [MQTT-3.2.2-13]
   }
-  if (will?.topic.startsWith('$SYS/')) {
+  if (will !== null && isOfServer(will.topic)) {
     return { reasonCode: ReasonCode.NOT_AUTHORIZED, text: 'the will is for a topic of the server' }
   }
   const pairs =

@@ -19,6 +19,7 @@ import { DISCARD, type Identity, LATER, type PublishReplacement } from '../ports
 import type { Route } from '../router.ts'
 import { NO_BATCH } from '../sender.ts'
 import type { Session } from '../session.ts'
+import { isOfServer } from '../sys-topics.ts'
 
 /** PUBLISH with QoS 0 and neither DUP nor RETAIN. */
 const PLAIN_PUBLISH = 0x30
@@ -297,7 +298,7 @@ function permission(
   route: Route,
   message: Message,
 ): number {
-  if (route.topic.startsWith('$SYS/')) return ReasonCode.NOT_AUTHORIZED
+  if (isOfServer(route.topic)) return ReasonCode.NOT_AUTHORIZED
   const { guard } = broker.ports
   const identity = connection.identity
   if (!guard.checksPermissions || identity === null) return 0
