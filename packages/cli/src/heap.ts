@@ -10,6 +10,24 @@ const SMALL_GROWTH_PERCENT = 400
 /** V8's own choice. */
 const DEFAULT_GROWTH_PERCENT = 0
 
+/** What is asked and told. */
+export interface HeapWorld {
+  heapUsed(): number
+  grow(percent: number): void
+  /** @returns what ends it */
+  every(ms: number, look: () => void): () => void
+}
+
+const REAL_WORLD: HeapWorld = {
+  heapUsed: () => process.memoryUsage().heapUsed,
+  grow: percent => setFlagsFromString(`--heap-growing-percent=${percent}`),
+  every: (ms, look) => {
+    const timer = setInterval(look, ms)
+    timer.unref()
+    return () => clearInterval(timer)
+  },
+}
+
 /**
  * Gives a small heap room. What sockets have read lies outside of the heap but counts against its
  * limit, and the limit of a heap of 9 MB is so near that V8 marks it every 70 ms under load: a
@@ -17,23 +35,18 @@ const DEFAULT_GROWTH_PERCENT = 0
  * for more.
  * @returns what ends it
  */
-export function giveHeapRoom(): () => void {
+export function giveHeapRoom(world: HeapWorld = REAL_WORLD): () => void {
   let isSmall = false
   const look = (): void => {
-    const { heapUsed } = process.memoryUsage()
+    const heapUsed = world.heapUsed()
     const small = isSmall ? heapUsed < LARGE_BYTES : heapUsed < SMALL_BYTES
-    if (small !== isSmall) grow(small ? SMALL_GROWTH_PERCENT : DEFAULT_GROWTH_PERCENT)
+    if (small !== isSmall) world.grow(small ? SMALL_GROWTH_PERCENT : DEFAULT_GROWTH_PERCENT)
     isSmall = small
   }
   look()
-  const timer = setInterval(look, LOOK_MS)
-  timer.unref()
+  const stop = world.every(LOOK_MS, look)
   return () => {
-    clearInterval(timer)
-    if (isSmall) grow(DEFAULT_GROWTH_PERCENT)
+    stop()
+    if (isSmall) world.grow(DEFAULT_GROWTH_PERCENT)
   }
-}
-
-function grow(percent: number): void {
-  setFlagsFromString(`--heap-growing-percent=${percent}`)
 }
