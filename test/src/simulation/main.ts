@@ -3,9 +3,11 @@
 //   npm run sim -- 17                    one seed, with its history when a rule is broken
 //   npm run sim -- --seeds 1000          many
 //   npm run sim -- --seeds 1000 --from 5000 --keep-going
+//   npm run sim -- --seeds 200 --coverage   and how often each thing occurred, in how many seeds
 
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { Survey } from './coverage.ts'
 import { type RunResult, run } from './run.ts'
 
 const { values, positionals } = parseArgs({
@@ -16,6 +18,7 @@ const { values, positionals } = parseArgs({
     'keep-going': { type: 'boolean', default: false },
     lines: { type: 'string', default: '60' },
     verbose: { type: 'boolean', default: false },
+    coverage: { type: 'boolean', default: false },
   },
 })
 
@@ -29,10 +32,12 @@ if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) {
 
 let failures = 0
 let packets = 0
+const survey = new Survey()
 const startedMs = performance.now()
 for (let seed = first; seed < first + count; seed++) {
   const result = await run(seed, Number(values.lines))
   packets += result.packets
+  survey.add(result.coverage)
   if (result.failure !== null) {
     failures++
     report(result)
@@ -46,6 +51,7 @@ if (count > 1) {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
   print(`${count} seeds from ${first}: ${failures} failed, ${packets} packets, ${seconds} s`)
 }
+if (values.coverage) for (const line of survey.lines()) print(line)
 process.exitCode = failures === 0 ? 0 : 1
 
 function report(result: RunResult): void {

@@ -103,13 +103,14 @@ const SHARED = ['$share/g/a/#', '$share/g/c/+', '$share/h/a/#', '$share/g/b', '$
 export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
   const some = (probability: number, low: number, high: number): number =>
     random.chance(probability) ? random.between(low, high) : 0
-  const guard = random.chance(0.4) ? guardPlanOf(random.fork()) : null
+  const topics = subset(random, TOPICS, 2)
+  const guard = random.chance(0.4) ? guardPlanOf(random.fork(), topics) : null
   const clients = clientsOf(random, guard?.hasScram === true)
-  const isTiny = random.chance(0.35)
+  const isTiny = random.chance(0.4)
   // A client before MQTT 5.0 cannot be told that there is no room: it would try for ever.
   const isNew = clients.every(client => client.level === 5)
   const latencyMsMax = random.pick([0, 2, 5, 30, 100])
-  const crashMs = some(0.45, 1500, 12_000)
+  const crashMs = some(0.65, 1500, 12_000)
   const disk = hasDisk ? diskPlanOf(random.fork(), latencyMsMax, crashMs > 0) : null
   return {
     clients,
@@ -119,7 +120,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
     paging: random.chance(0.6) ? smallPages(random) : DEFAULT_PAGING,
     crashMs,
     latencyMsMax,
-    syncFailMs: disk !== null && crashMs > 0 ? some(0.2, 5000, 20_000) : 0,
+    syncFailMs: disk !== null && crashMs > 0 ? some(0.4, 5000, 20_000) : 0,
     safetyMs: random.between(5, 40) * 1000,
     limits: isTiny ? tinyLimits(random, isNew) : limitsOf(random),
     tracePackets: random.chance(0.2),
@@ -129,7 +130,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
       windowBytes: random.pick([200, 2000, 100_000]),
     },
     cutMs: some(0.7, 300, 5000),
-    slowMs: some(0.4, 500, 4000),
+    slowMs: some(0.5, 500, 4000),
     stallMs: some(0.2, 3000, 15_000),
     jumpMs: some(0.1, 3000, 15_000),
     fullMs: some(0.15, 3000, 15_000),
@@ -144,7 +145,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
       reauthenticate: guard?.hasScram ? 2 : 0,
       idle: random.between(0, 5),
     },
-    topics: subset(random, TOPICS, 2),
+    topics,
     filters: [
       ...subset(random, FILTERS, 2),
       ...(random.chance(0.5) ? subset(random, SHARED, 1) : []),
@@ -183,14 +184,14 @@ function smallPages(random: SeededRandom): Paging {
   }
 }
 
-function guardPlanOf(random: SeededRandom): GuardPlan {
+function guardPlanOf(random: SeededRandom, topics: readonly string[]): GuardPlan {
   const all = ['connect', 'publish', 'subscribe', 'inspect'] as const
   return {
     hasScram: random.chance(0.5),
     asks: all.filter(() => random.chance(0.6)),
     delayMsMax: random.pick([0, 5, 50, 300]),
-    forbidden: random.pick(TOPICS),
-    discarded: random.pick(TOPICS),
+    forbidden: random.pick(topics),
+    discarded: random.pick(topics),
   }
 }
 
@@ -234,7 +235,7 @@ function tinyLimits(random: SeededRandom, isNew: boolean): Limits {
     fullQueue: isNew ? random.pick(['drop-oldest', 'refuse']) : 'drop-oldest',
     totalQueuedBytesMax: isNew ? random.pick([5000, 100_000_000]) : 100_000_000,
     packetBytesMax: random.pick([2500, 1_000_000]),
-    outgoingBytesMax: random.pick([500, 5000, 1_000_000]),
+    outgoingBytesMax: random.pick([500, 500, 5000, 1_000_000]),
     totalOutgoingBytesMax: random.pick([3000, 100_000_000]),
     retainedMessagesMax: isNew ? random.pick([1, 3, 1000]) : 1000,
     retainedBytesMax: isNew ? random.pick([500, 1_000_000]) : 1_000_000,

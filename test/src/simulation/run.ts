@@ -5,6 +5,7 @@ import type { LedgerEntry } from '@godwit/broker/core/ledger'
 import { NO_PROPERTIES, type QoS } from '@godwit/packet'
 import { Behaviour } from './clients/behaviour.ts'
 import { Client } from './clients/client.ts'
+import type { Element } from './coverage.ts'
 import { broken } from './model/failure.ts'
 import { Observer } from './model/observer.ts'
 import { checkEmpty } from './model/rules/memory.ts'
@@ -31,12 +32,18 @@ export interface RunResult {
   readonly events: number
   readonly crashes: number
   readonly failure: Error | null
+  /** How often each element of the simulation occurred. */
+  readonly coverage: ReadonlyMap<Element, number>
   /** The last that happened, oldest first. */
   readonly history: readonly string[]
 }
 
 const HISTORY_LINES = 60
 const SLICE_MS = 1000
+const SHORT_SLICE_MS = 5
+/** The part of a run in which processes die by chance; the last one dies after a promise. */
+const CRASHES_SHARE = 0.6
+const LAST_CRASH_MS = 5000
 const QUIET_MS_MIN = 12_000
 const QUIET_MS_MAX = 240_000
 const LEAVE_MS = 20_000
@@ -62,6 +69,7 @@ export async function run(seed: number, lines: number = HISTORY_LINES): Promise<
     events: schedule.count,
     crashes: observer.facts.crashes,
     failure,
+    coverage: observer.facts.coverage.counts,
     history: history.last(),
   }
 }
@@ -79,7 +87,9 @@ class Simulation {
   #links = 0
 
   constructor(seed: number, lines: number) {
-    this.history = new History(this.schedule, lines)
+    this.history = new History(this.schedule, lines, text => {
+      this.observer.facts.coverage.note(text)
+    })
     const random = new SeededRandom(seed)
     const plan = planOf(random.fork(), seed % PLAIN_EVERY !== 0)
     this.#plan = plan
@@ -110,6 +120,11 @@ class Simulation {
       this.#storage(node, random.fork(), store),
     )
     this.#faults = new Faults(plan, this.schedule, random.fork(), this.#node, this.history)
+    this.observer.facts.promised = () => this.#faults.promised()
+    const happened = (element: Element): void => this.observer.facts.coverage.count(element)
+    this.#faults.happened = happened
+    this.#countPlan(plan)
+    this.observer.facts.subscribesLate = plan.guard?.asks.includes('subscribe') === true
     this.#faults.jumped = () => {
       this.observer.facts.lastJumpMs = this.schedule.nowMs
     }
@@ -118,6 +133,16 @@ class Simulation {
     }
     this.#embedding = random.fork()
     this.#clients = plan.clients.map(each => this.#client(each, random.fork()))
+  }
+
+  #countPlan(plan: Plan): void {
+    const { coverage } = this.observer.facts
+    for (const { level, isReal } of plan.clients) {
+      const name = level === 5 ? '5' : level === 4 ? '3.1.1' : '3.1'
+      coverage.count(`a client speaks MQTT ${name}`)
+      if (isReal) coverage.count('a client has the session of the library')
+    }
+    coverage.count(plan.disk === null ? 'a plain store is used' : 'the real store is used')
   }
 
   dispose(): void {
@@ -130,10 +155,24 @@ class Simulation {
     for (const client of this.#clients) client.start()
     this.#faults.start()
     this.#embed(this.#plan.embedMs, 1)
-    await this.schedule.runUntil(this.#plan.safetyMs)
+    const { safetyMs, crashMs } = this.#plan
+    if (crashMs > 0) {
+      await this.schedule.runUntil(safetyMs * CRASHES_SHARE)
+      await this.#crashLast(safetyMs + LAST_CRASH_MS)
+    } else await this.schedule.runUntil(safetyMs)
     await this.#settle()
-    settle(this.observer.facts, this.#allLosses())
+    const losses = this.#allLosses()
+    this.observer.facts.coverage.losses(losses)
+    settle(this.observer.facts, losses)
     await this.#leave()
+  }
+
+  /** What was promised just before the last crash nobody gives up: all that follows is calm. */
+  async #crashLast(untilMs: number): Promise<void> {
+    this.#faults.awaitLastCrash()
+    while (this.#faults.awaitsLastCrash && this.schedule.nowMs < untilMs) {
+      await this.schedule.runUntil(this.schedule.nowMs + SHORT_SLICE_MS)
+    }
   }
 
   /** No more faults: everything that was begun comes to its end. */
@@ -151,7 +190,8 @@ class Simulation {
       talk = this.history.talk
       await this.schedule.runUntil(this.schedule.nowMs + SLICE_MS * 2)
       if (this.schedule.nowMs - from > QUIET_MS_MAX) break
-      isTalking = this.history.talk !== talk
+      // A slow disk may keep everybody waiting for longer than a slice.
+      isTalking = this.history.talk !== talk || !this.#node.storage.idle
     } while (isTalking || this.schedule.nowMs - from < QUIET_MS_MIN)
     if (isTalking) broken('liveness', 'it never becomes quiet')
     const unrest = this.#unrest()
@@ -208,6 +248,9 @@ class Simulation {
     const dial = (): Link => {
       const link = new Link(++this.#links, this.schedule, random.fork(), this.#plan.network)
       this.#faults.dialled(link)
+      const { coverage } = this.observer.facts
+      link.slowed = () => coverage.count('a write finds the client slow')
+      if (this.#plan.network.delayMsMax > 0) coverage.count('bytes are late')
       this.#node.accept(link)
       return link
     }
@@ -295,6 +338,7 @@ class Simulation {
         observer.crashed()
       },
       note: text => history.note(text),
+      happened: element => observer.facts.coverage.count(element),
       started: () => {
         now()
         history.note('the process starts')

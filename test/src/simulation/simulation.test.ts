@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { ELEMENTS, Survey } from './coverage.ts'
 import { run } from './run.ts'
 
-// 3: a plain store. 64: the last that happened was retained at QoS 0, and was not written down.
-// 86: a process ends before it has acknowledged what is durable.
+// Those that divide by 3 have a plain store.
 const SEEDS = [2, 3, 8, 20, 64, 86]
 
 test('the same seed gives the same run, another one another', async () => {
@@ -22,3 +22,13 @@ for (const seed of SEEDS) {
     assert.equal(failure, null, `${failure?.stack}\n${history.join('\n')}`)
   })
 }
+
+test('a run says what occurred in it', async () => {
+  const { coverage } = await run(2)
+  const survey = new Survey()
+  survey.add(coverage)
+  assert.ok((coverage.get('QoS 1 comes') ?? 0) > 0)
+  assert.equal(survey.rare(1).includes('a plain store is used'), true)
+  assert.equal(survey.rare(1).includes('the real store is used'), false)
+  assert.equal(survey.lines().length, ELEMENTS.length)
+})

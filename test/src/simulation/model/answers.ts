@@ -130,6 +130,8 @@ export class Answers {
     const pending = isFirst ? connection.puback : connection.pubrec
     const name = isFirst ? 'PUBACK' : 'PUBREC'
     const publication = takePending(connection, pending, name, packet.packetId)
+    const { coverage, nowMs } = this.#facts
+    if (nowMs > publication.lastMs) coverage.count('an acknowledgement waits for the store')
     if (packet.reasonCode >= FAILURE) publication.isRefused = true
     else {
       publication.isRefused = false

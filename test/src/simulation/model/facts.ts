@@ -3,6 +3,7 @@
 // answer was never written, or whose answer a crash has taken. Moments are numbers of events.
 
 import type { ConnectPacket, QoS } from '@godwit/packet'
+import { Coverage } from '../coverage.ts'
 
 export const NEVER: number = Number.POSITIVE_INFINITY
 
@@ -170,6 +171,7 @@ export interface GroupDebt {
 }
 
 export class Facts {
+  readonly coverage: Coverage = new Coverage()
   /** The number of the event that is happening. */
   at = 0
   nowMs = 0
@@ -196,10 +198,15 @@ export class Facts {
   readonly groupsOwed: GroupDebt[] = []
   /** Limits are so small that retained messages may be refused or lost. */
   retainedMayBeLost = false
+  /** A guard is asked about subscriptions, and may think about them. */
+  subscribesLate = false
   /** The store takes nothing more. */
   isFull = false
   /** Messages of QoS 0 that were not written, by client and topic. */
   readonly missing: Map<string, Publication[]> = new Map()
+
+  /** Told when a message is owed, from now on, to a session that lasts. */
+  promised: () => void = () => undefined
 
   remember(publication: Publication): void {
     this.publications.set(publication.key, publication)

@@ -24,6 +24,11 @@ export class Frames {
     return frame
   }
 
+  /** The begin of a frame has come, and its end has not. */
+  get hasPart(): boolean {
+    return this.#bytes.length > 0 && this.peek() === null
+  }
+
   /** The next one, which stays. @returns null when there is no whole one */
   peek(): Frame | null {
     const bytes = this.#bytes

@@ -89,9 +89,12 @@ export class Observer {
       const packet = readPacket(first, bytes, bodyStart, end, ear.level, 'client')
       this.facts.at++
       this.#options.note('->', link, packet)
+      this.facts.coverage.incoming(packet)
       this.#read(link, packet, end)
     }
     for (const { tell } of between.slice(told)) tell()
+    if (packets > 1) this.facts.coverage.count('several packets come at once')
+    if (packets > 0 && ear.incoming.hasPart) this.facts.coverage.count('a packet comes in pieces')
   }
 
   /** The embedder has published: nobody acknowledges that, but it is kept like anything else. */
@@ -128,6 +131,7 @@ export class Observer {
         const packet = readPacket(first, bytes, bodyStart, end, level, 'server')
         this.facts.at++
         this.#options.note('<-', link, packet)
+        this.facts.coverage.outgoing(packet)
         if (packet.type === PacketType.AUTH) continue
         if (connection === undefined) {
           // The broker has not decided about CONNECT, and does not wait for who has to.

@@ -9,8 +9,10 @@ import { MACHINE_DIRECTORY, SimulatedMachine } from '@godwit/broker/store/testin
 import type { DiskPlan } from '../plan.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
-import type { Storage, StorageOwner } from './storage.ts'
+import type { Loss, Storage, StorageOwner } from './storage.ts'
 
+/** How probable it is that the machine loses its power when a process ends. */
+const POWER_CHANCE = 0.6
 /** Some operations take much longer than the others. */
 const SLOW = 20
 /** A kind of reaching is the end of some processes. */
@@ -31,7 +33,7 @@ export class DiskStorage implements Storage {
   #durableBatch = 0
   #life = 0
   #isFull = false
-  #isCalm = false
+  #isSpared = false
 
   /** @param enter runs what the process does, when it gets time */
   constructor(
@@ -113,11 +115,12 @@ export class DiskStorage implements Storage {
     )
   }
 
-  crash(): void {
+  crash(loss: Loss): void {
     this.#life++
     this.#store = null
     this.#machine.disk.fault = () => null
-    this.#machine.crash(this.#random.chance(0.6))
+    if (loss === 'all') this.#machine.disk.loseUnsynced()
+    this.#machine.crash(loss === 'all' || this.#random.chance(POWER_CHANCE))
   }
 
   fill(isFull: boolean): void {
@@ -130,9 +133,13 @@ export class DiskStorage implements Storage {
       operation === 'sync' ? systemError('EIO', path) : null
   }
 
-  calm(): void {
-    this.#isCalm = true
+  spare(): void {
+    this.#isSpared = true
     this.#machine.reached = () => undefined
+  }
+
+  calm(): void {
+    this.spare()
     this.#machine.disk.fault = () => null
     this.fill(false)
   }
@@ -154,7 +161,7 @@ export class DiskStorage implements Storage {
   #planEnd(owner: StorageOwner): void {
     const random = this.#random
     this.#machine.reached = () => undefined
-    if (this.#isCalm || !random.chance(this.#plan.pointChance)) return
+    if (this.#isSpared || !random.chance(this.#plan.pointChance)) return
     const point = random.pick(POINTS)
     let left = random.between(1, point === 'after_segment_rename' ? 8 : 60)
     this.#machine.reached = reached => {

@@ -1,12 +1,14 @@
 // What goes wrong: connections that break, go silent or are read slowly, a process that dies or
 // stands still, has no room on its disk, and a wall clock that jumps.
 
+import type { Element } from '../coverage.ts'
 import type { Plan } from '../plan.ts'
 import type { History } from './history.ts'
 import type { Link } from './link.ts'
 import type { BrokerNode } from './node.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
+import type { Loss } from './storage.ts'
 
 const RECENT_LINKS = 12
 /** How long the process is away after a crash, mostly and now and then. */
@@ -16,17 +18,27 @@ const LONG_DOWN_MS = 20_000
 const ROOM_MS = 50
 /** Milliseconds that a crash waits for the disk to be written. */
 const CRASH_PATIENCE = 300
+/** Milliseconds that a crash waits for a promise to be given while the disk is written. */
+const PROMISE_PATIENCE_MS = 3000
+
+/** When a process dies: half of the time right after it has promised something. */
+const MOMENTS = ['now', 'writing', 'promised', 'promised'] as const
+const NOT_AWAITED = -1
 
 export class Faults {
+  happened: (element: Element) => void = () => undefined
   /** Told when the wall clock has jumped. */
   jumped: () => void = () => undefined
   filled: (isFull: boolean) => void = () => undefined
+  awaitsLastCrash = false
   readonly #plan: Plan
   readonly #schedule: Schedule
   readonly #random: SeededRandom
   readonly #node: BrokerNode
   readonly #history: History
   #links: Link[] = []
+  /** Until then the next crash waits for a promise while the disk is written. */
+  #promisesUntilMs = NOT_AWAITED
   #isOver = false
 
   constructor(
@@ -50,7 +62,9 @@ export class Faults {
 
   start(): void {
     const { crashMs, cutMs, slowMs, stallMs, jumpMs, fullMs, syncFailMs } = this.#plan
-    this.#often(crashMs, () => this.#crash())
+    this.#often(crashMs, () => {
+      if (!this.awaitsLastCrash) this.#crash()
+    })
     this.#often(cutMs, () => this.#cut())
     this.#often(slowMs, () => this.#slow())
     this.#often(stallMs, () => this.#stall())
@@ -79,26 +93,49 @@ export class Faults {
 
   /** When there is most to lose: while the disk is written, or just after a promise was given. */
   #crash(): void {
-    const moment = this.#random.pick(['now', 'writing', 'writing', 'promised', 'promised'])
-    if (moment === 'now') this.#die()
+    const moment = this.#random.pick(MOMENTS)
+    if (moment === 'now') this.#die('some')
     else if (moment === 'writing') this.#crashInWriting(CRASH_PATIENCE)
-    else {
-      const once = (): void => {
-        this.#node.promised = () => undefined
-        this.#schedule.after(this.#random.below(2), () => this.#die())
-      }
-      this.#node.promised = once
-    }
+    else this.#crashAfterPromise()
+  }
+
+  /**
+   * The power fails in the turn in which somebody was told that a message is kept for others, and
+   * something is not synced: should the promise have been about that, it is broken now.
+   */
+  #crashAfterPromise(): void {
+    this.#promisesUntilMs = this.#schedule.nowMs + PROMISE_PATIENCE_MS
+  }
+
+  /** There is one more crash: when there is most to lose. */
+  awaitLastCrash(): void {
+    this.awaitsLastCrash = true
+    this.#node.storage.spare()
+    this.#crashAfterPromise()
+  }
+
+  /** A message was acknowledged that a session has to get which outlives a crash. */
+  promised(): void {
+    if (this.#promisesUntilMs === NOT_AWAITED) return
+    const isUnsynced = this.#node.storage.isWriting
+    if (!isUnsynced && this.#schedule.nowMs < this.#promisesUntilMs) return
+    this.#promisesUntilMs = NOT_AWAITED
+    this.#schedule.after(0, () => {
+      this.#die(isUnsynced ? 'all' : 'some')
+      this.awaitsLastCrash = false
+    })
   }
 
   #crashInWriting(patience: number): void {
-    if (patience === 0 || this.#node.storage.isWriting) this.#die()
+    if (patience === 0 || this.#node.storage.isWriting) this.#die('some')
     else this.#schedule.after(1, () => this.#crashInWriting(patience - 1))
   }
 
-  #die(): void {
+  #die(loss: Loss): void {
     if (!this.#node.isAlive || this.#isOver) return
-    this.#node.crash()
+    if (this.#node.storage.isWriting) this.happened('a process dies while the disk is written')
+    if (loss === 'all') this.happened('all that was not synced is lost after a promise')
+    this.#node.crash(loss)
     // Expiry and delays go on while it is down.
     const downMsMax = this.#random.chance(0.1) ? LONG_DOWN_MS : DOWN_MS
     this.#node.startLater(this.#random.between(10, downMsMax))
@@ -113,7 +150,10 @@ export class Faults {
       return
     }
     this.#history.note(`link ${link.id} goes silent`)
-    link.freeze(this.#random.between(100, 20_000), this.#random.between(100, 5000))
+    // Some brokers learn by the keep alive only, before a client that takes over tells them.
+    const isLong = this.#random.chance(0.4)
+    const brokerLearnsMs = this.#random.between(100, isLong ? 200_000 : 20_000)
+    link.freeze(brokerLearnsMs, this.#random.between(100, isLong ? 20_000 : 5000))
   }
 
   #slow(): void {

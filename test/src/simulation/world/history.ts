@@ -15,15 +15,20 @@ export class History {
   talk = 0
   readonly #schedule: Schedule
   readonly #kept: number
+  readonly #noted: (text: string) => void
   readonly #lines: Line[] = []
   readonly #names = new Map<number, string>()
   #first = 0x811c_9dc5
   #second = 0x1234_5678
 
-  /** @param lines how many are kept */
-  constructor(schedule: Schedule, lines: number) {
+  /**
+   * @param lines how many are kept
+   * @param noted hears what is not a packet
+   */
+  constructor(schedule: Schedule, lines: number, noted: (text: string) => void) {
     this.#schedule = schedule
     this.#kept = lines
+    this.#noted = noted
   }
 
   get hash(): string {
@@ -31,6 +36,7 @@ export class History {
   }
 
   note(text: string): void {
+    this.#noted(text)
     const atMs = this.#schedule.nowMs
     this.#mixText(text)
     this.#keep(() => `${time(atMs)} ${text}`)

@@ -47,14 +47,20 @@ export class LateGuard implements Guard {
   readonly #schedule: Schedule
   readonly #random: SeededRandom
   readonly #open = new Map<number, Question>()
+  readonly #thinks: () => void
 
-  /** @param decided takes the late answers of this process */
+  /**
+   * @param decided takes the late answers of this process
+   * @param thinks hears that there will be one
+   */
   constructor(
     plan: GuardPlan,
     schedule: Schedule,
     random: SeededRandom,
     decided: (ticket: number, verdict: Verdict) => void,
+    thinks: () => void,
   ) {
+    this.#thinks = thinks
     this.#plan = plan
     this.#schedule = schedule
     this.#random = random
@@ -126,7 +132,10 @@ export class LateGuard implements Guard {
   }
 
   #asked<T>(ticket: number, question: Question, later: T, verdict: T): T {
-    if (verdict === later) this.#open.set(ticket, question)
+    if (verdict === later) {
+      this.#open.set(ticket, question)
+      this.#thinks()
+    }
     return verdict
   }
 

@@ -127,6 +127,8 @@ export class Link implements Wire {
   hasEnded = false
   /** Sees what the broker writes, though the other side may have gone. */
   tap: (pieces: readonly Uint8Array[]) => void = () => undefined
+  /** Told when bytes of the broker have to wait. */
+  slowed: () => void = () => undefined
   readonly #schedule: Schedule
   readonly #random: SeededRandom
   readonly #options: NetworkOptions
@@ -162,7 +164,9 @@ export class Link implements Wire {
     if (this.#brokerEnded) return
     this.tap(pieces)
     for (const piece of pieces) this.#down.push(piece)
-    if (this.pendingBytes() > 0) this.#hadPending = true
+    if (this.pendingBytes() === 0) return
+    this.#hadPending = true
+    this.slowed()
   }
 
   pendingBytes(): number {
@@ -236,13 +240,16 @@ export class Link implements Wire {
     this.#schedule.after(brokerLearnsMs, () => this.#tellBroker(0, 'the network was silent'))
   }
 
-  /** The broker's process is gone; what it wrote may still arrive. */
-  orphan(): void {
+  /**
+   * The broker's process is gone.
+   * @param arrives how probable it is that what it wrote still arrives
+   */
+  orphan(arrives: number): void {
     this.broker = null
     this.#up.destroy()
-    if (this.#random.chance(0.5)) this.#down.destroy()
-    else this.#down.finish(() => this.#tellClient(0))
-    this.#tellClient(this.#options.delayMsMax * 2 + this.#random.below(50))
+    if (this.#random.chance(arrives)) this.#down.finish(() => this.#tellClient(0))
+    else this.#down.destroy()
+    this.#tellClient(this.#options.delayMsMax * 2 + this.#random.below(arrives * 400))
   }
 
   #delay(): number {

@@ -6,14 +6,14 @@ import { type Connection, ConnectionState } from '@godwit/broker/core/connection
 import type { LedgerEntry } from '@godwit/broker/core/ledger'
 import type { Limits, Paging } from '@godwit/broker/core/limits'
 import type { Clock, Random, Store, Trace } from '@godwit/broker/core/ports'
-import { PacketType } from '@godwit/packet'
+import type { Element } from '../coverage.ts'
 import type { GuardPlan } from '../plan.ts'
 import { LateGuard } from './late-guard.ts'
 import type { Link } from './link.ts'
 import { OpenGuard } from './open-guard.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
-import type { Storage } from './storage.ts'
+import type { Loss, Storage } from './storage.ts'
 
 /** Something that happened while the broker was handling a chunk, after so many of its packets. */
 export interface Between {
@@ -43,6 +43,7 @@ export interface Witness {
   crashed(ledger: readonly LedgerEntry[]): void
   started(): void
   note(text: string): void
+  happened(element: Element): void
 }
 
 export interface NodeOptions {
@@ -74,8 +75,6 @@ export class BrokerNode {
   readonly storage: Storage
   broker: Broker | null = null
   wallOffsetMs: number = WALL_START_MS
-  /** Called when an acknowledgement was written. */
-  promised: () => void = ignore
   /** Until then the process does nothing. */
   stalledUntilMs = 0
   readonly #schedule: Schedule
@@ -143,7 +142,10 @@ export class BrokerNode {
         this.startLater(RESTART_MS)
       },
       durable: batch => this.broker?.durable(batch),
-      fetched: page => this.broker?.fetched(page),
+      fetched: page => {
+        this.#witness.happened('a page of a queue is read')
+        this.broker?.fetched(page)
+      },
       failed: cause => {
         this.#witness.note(cause.message)
         this.broker?.storeFailed(cause.message)
@@ -170,8 +172,11 @@ export class BrokerNode {
     const decided: ConstructorParameters<typeof LateGuard>[3] = (ticket, verdict) => {
       this.#enter(life, () => this.#decided(ticket, verdict))
     }
+    const thinks = (): void => this.#witness.happened('a guard thinks')
     this.#guard =
-      plan === null ? null : new LateGuard(plan, this.#schedule, this.#random.fork(), decided)
+      plan === null
+        ? null
+        : new LateGuard(plan, this.#schedule, this.#random.fork(), decided, thinks)
     if (this.#isCalm) this.calm()
     const broker = new Broker(
       {
@@ -198,17 +203,17 @@ export class BrokerNode {
   }
 
   /** The process ends between two of its turns. */
-  crash(): void {
+  crash(loss: Loss = 'some'): void {
     const broker = this.broker
     if (!this.isAlive) return
     if (broker !== null) this.#witness.crashed(broker.ledger.entries())
     this.#life++
     this.#isStarting = false
     this.broker = null
-    this.storage.crash()
+    this.storage.crash(loss)
     this.#backlog = []
     this.stalledUntilMs = 0
-    for (const link of this.#lines.keys()) link.orphan()
+    for (const link of this.#lines.keys()) link.orphan(loss === 'all' ? 1 : 0.5)
     this.#lines.clear()
   }
 
@@ -246,10 +251,7 @@ export class BrokerNode {
   #open(broker: Broker, life: number, link: Link): void {
     const line = this.#lines.get(link)
     if (line === undefined) return
-    link.tap = pieces => {
-      this.#tell(() => this.#witness.outgoing(link, pieces))
-      if (pieces.some(isPromise)) this.promised()
-    }
+    link.tap = pieces => this.#tell(() => this.#witness.outgoing(link, pieces))
     link.broker = {
       bytes: chunk => this.#enter(life, () => this.#bytes(line, chunk)),
       drained: () => this.#enter(life, () => line.connection?.drained()),
@@ -399,10 +401,4 @@ export class BrokerNode {
       flapping: ignore,
     }
   }
-}
-
-/** PUBACK, PUBREC or SUBACK at the begin of a piece. */
-function isPromise(piece: Uint8Array): boolean {
-  const type = (piece[0] ?? 0) >> 4
-  return type === PacketType.PUBACK || type === PacketType.PUBREC || type === PacketType.SUBACK
 }

@@ -4,7 +4,7 @@ import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
 import { SimulatedLog } from './simulated-log.ts'
 import { SimulatedStore, type StoreOptions } from './simulated-store.ts'
-import type { Storage, StorageOwner } from './storage.ts'
+import type { Loss, Storage, StorageOwner } from './storage.ts'
 
 export class PlainStorage implements Storage {
   readonly #log: SimulatedLog
@@ -55,8 +55,8 @@ export class PlainStorage implements Storage {
     owner.opened(store)
   }
 
-  crash(): void {
-    this.#store?.crash()
+  crash(loss: Loss): void {
+    this.#store?.crash(loss)
     this.#store = null
   }
 
@@ -69,6 +69,10 @@ export class PlainStorage implements Storage {
 
   failSync(): void {
     // There is nothing that could fail.
+  }
+
+  spare(): void {
+    // There are no such points.
   }
 
   calm(): void {

@@ -18,6 +18,7 @@ import { RecordWriter } from '@godwit/broker/store/record-writer'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
 import type { SimulatedLog } from './simulated-log.ts'
+import type { Loss } from './storage.ts'
 import { StoredState } from './stored-state.ts'
 
 interface Fetch {
@@ -126,9 +127,9 @@ export class SimulatedStore implements Store {
   }
 
   /** The process ends. What was being written may be on the disk in part, what collected is not. */
-  crash(): void {
+  crash(loss: Loss): void {
     this.#isDead = true
-    if (this.#writing !== null) this.#log.tear(this.#writing)
+    if (this.#writing !== null && loss === 'some') this.#log.tear(this.#writing)
     this.#writing = null
   }
 

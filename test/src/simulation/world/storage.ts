@@ -17,6 +17,9 @@ export interface StorageOwner {
   note(text: string): void
 }
 
+/** What a crash takes of all that was not synced: chance says what, or nothing of it is left. */
+export type Loss = 'some' | 'all'
+
 export interface Storage {
   /** True: a batch is on its way to the disk. */
   readonly isWriting: boolean
@@ -24,11 +27,13 @@ export interface Storage {
   /** True: what grows may be refused. */
   readonly mayRefuse: boolean
   open(owner: StorageOwner): void
-  crash(): void
+  crash(loss: Loss): void
   /** Somebody takes the space of the disk, or gives it back. */
   fill(isFull: boolean): void
   /** The next sync fails; nothing when this kind has none. */
   failSync(): void
+  /** No process ends at a named point any more. */
+  spare(): void
   /** Nothing goes wrong any more. */
   calm(): void
   /** Writes everything and lets go. */

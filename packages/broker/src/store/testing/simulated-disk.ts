@@ -191,6 +191,13 @@ export class SimulatedDisk {
     while (!done() && this.step()) await settled()
   }
 
+  /** The disk has kept nothing of what is not synced: a crash that follows takes all of it. */
+  loseUnsynced(): void {
+    this.pending = []
+    this.changes = []
+    for (const inode of new Set(this.names.values())) inode.versions.clear()
+  }
+
   /** The power fails: what is left is what a disk may have. */
   crash(): void {
     this.life++

@@ -16,6 +16,8 @@ import { certainRecords, describe, isOwn, possibleRecords, SLACK_MS } from '../q
 
 /** More than a guard thinks. */
 const THINKING_MS = 10_000
+/** A session that lasts longer than a process is away. */
+const LASTING_SECONDS = 60
 
 /** A PUBLISH goes to a client. @returns the subscriptions that may be why */
 export function writePublish(
@@ -68,9 +70,12 @@ export function acknowledge(facts: Facts, publication: Publication): void {
     for (const life of facts.lives.values()) {
       if (life.isOver || life.done.has(publication.key)) continue
       const records = certainRecords(facts, life, publication).filter(
-        record => record.group === null && !isOwn(record, publication) && record.granted > 0,
+        record =>
+          record.group === null && !isWithheld(facts, record, publication) && record.granted > 0,
       )
-      if (records.length > 0) life.owed.set(publication.key, publication)
+      if (records.length === 0) continue
+      life.owed.set(publication.key, publication)
+      if (life.expirySecondsMin >= LASTING_SECONDS) facts.promised()
     }
     oweGroups(facts, publication)
   }
@@ -114,7 +119,16 @@ function oweGroups(facts: Facts, publication: Publication): void {
       else members.push(record)
     }
   }
-  for (const [group, members] of groups) facts.groupsOwed.push({ group, publication, members })
+  for (const [group, members] of groups) {
+    facts.groupsOwed.push({ group, publication, members })
+    facts.coverage.count('a group owes a message')
+  }
+}
+
+function isWithheld(facts: Facts, record: SubscriptionRecord, publication: Publication): boolean {
+  const isSo = isOwn(record, publication)
+  if (isSo) facts.coverage.count('an own message is withheld')
+  return isSo
 }
 
 function matches(publication: Publication): (record: SubscriptionRecord) => boolean {

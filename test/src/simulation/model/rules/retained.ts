@@ -50,6 +50,9 @@ export function writeRetained(
   if (packet.retain) {
     connection.retainedOwed.delete(publication.topic)
     connection.replayed.set(publication.key, facts.at)
+    if (!records.some(record => record.retainAsPublished)) {
+      facts.coverage.count('a retained message goes to a new subscription')
+    }
   }
   // One that is sent again says nothing new.
   if (packet.qos > 0 && life.written.has(publication.key)) return
@@ -61,7 +64,8 @@ export function writeRetained(
     if (newest !== undefined && newest.firstAt > publication.lastAt) {
       broken('retained', `${what} after the newer ${describe(newest)}`)
     }
-    const newer = replacement(facts, publication, askedAt(packet, publication, records))
+    const asked = askedAt(facts, packet, publication, records)
+    const newer = replacement(facts, publication, asked)
     if (newer !== null) broken('retained', `${what}, it was replaced by ${describe(newer)}`)
   }
   // Nobody sees when a will is published.
@@ -95,13 +99,18 @@ function definite(list: readonly Publication[]): Publication | null {
 
 /** At QoS 1 and 2 it may have waited in the queue since the first that asked for it. */
 function askedAt(
+  facts: Facts,
   packet: PublishPacket,
   publication: Publication,
   records: readonly SubscriptionRecord[],
 ): number {
+  const { firstAt } = publication
+  // A guard may think about a filter: when it was let in nobody sees before its SUBACK.
+  const isLate = (record: SubscriptionRecord): boolean =>
+    facts.subscribesLate && record.certainFrom > firstAt
   const moments = records
-    .filter(record => record.wantsRetained && record.possibleFrom > publication.firstAt)
-    .map(record => record.possibleFrom)
+    .filter(record => record.wantsRetained && (record.possibleFrom > firstAt || isLate(record)))
+    .map(record => Math.max(record.possibleFrom, firstAt))
   return packet.qos === 0 ? Math.max(...moments) : Math.min(...moments)
 }
 

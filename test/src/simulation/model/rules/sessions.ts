@@ -21,6 +21,7 @@ export function open(
   const { clientId } = connect
   const old = facts.lives.get(clientId) ?? null
   const isPresent = sessionPresent(facts, connection, packet, old)
+  if (old !== null) countOutcome(facts, connection, old, isPresent)
   let life = old
   if (!isPresent || life === null) {
     if (old !== null) {
@@ -29,7 +30,7 @@ export function open(
     }
     life = newLife(facts, connection)
     doubtRepetitions(facts, clientId)
-  } else wills.resume(life, connection)
+  } else wills.resume(facts, life, connection)
   facts.ghosts.delete(clientId)
   life.isCertain = true
   life.connection = connection
@@ -43,6 +44,21 @@ export function open(
   connection.life = life
   connection.openAt = facts.at
   connection.openMs = facts.nowMs
+}
+
+function countOutcome(
+  facts: Facts,
+  connection: ConnectionRecord,
+  old: SessionLife,
+  isPresent: boolean,
+): void {
+  const { coverage } = facts
+  if (isPresent) {
+    coverage.count('a session is resumed')
+    const isFromBefore = old.leftMsMin <= facts.lastCrashMs
+    if (isFromBefore) coverage.count('a session is resumed by another process')
+  } else if (connection.connect.cleanStart) coverage.count('a clean start ends a session')
+  else if (mustBeOver(facts, old, facts.nowMs)) coverage.count('a session has expired')
 }
 
 /** @returns whether the session goes on */

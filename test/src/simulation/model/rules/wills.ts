@@ -38,13 +38,14 @@ export function detach(
 }
 
 /** The client is back: a will that waited is given up, one that was due may have gone out. */
-export function resume(life: SessionLife, connection: ConnectionRecord): void {
+export function resume(facts: Facts, life: SessionLife, connection: ConnectionRecord): void {
   const will = life.will
   life.will = null
   if (will === null || will.publication.acknowledgedAt !== NEVER) return
   will.dueMs = NEVER
   if (connection.connectMs < will.publication.earliestMs - SLACK_MS) {
     will.publication.forbidden = 'its client came back in time'
+    facts.coverage.count('a will is given up, since its client came back')
   }
 }
 
@@ -97,6 +98,10 @@ export function write(facts: Facts, life: SessionLife, publication: Publication)
   const what = `${life.clientId} gets ${describe(publication)}`
   if (publication.firstAt > facts.at) broken('will', `${what}, its connection has not ended`)
   if (publication.forbidden !== '') broken('will', `${what}, ${publication.forbidden}`)
+  facts.coverage.count('a will is delivered')
+  if (publication.earliestMs > publication.firstMs) {
+    facts.coverage.count('a will is delivered after its delay')
+  }
   const earlyMs = publication.earliestMs - facts.nowMs
   if (earlyMs > SLACK_MS && facts.lastJumpMs < publication.firstMs) {
     broken('will', `${what} ${earlyMs} ms too early`)
@@ -105,6 +110,7 @@ export function write(facts: Facts, life: SessionLife, publication: Publication)
 
 function forbid(facts: Facts, will: WillRecord, why: string): void {
   will.publication.forbidden = why
+  facts.coverage.count('a will is given up, since its client said goodbye')
   will.publication.earliestMs = facts.nowMs
   will.forbiddenMs = facts.nowMs
 }

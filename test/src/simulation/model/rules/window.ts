@@ -19,6 +19,9 @@ export function writeAcknowledged(
     broken('packet-identifier', `${who} is in use for ${connection.window.get(packetId)}`)
   }
   connection.window.set(packetId, key)
+  if (connection.window.size === connection.receiveMaximum) {
+    facts.coverage.count('the window of a client is full')
+  }
   if (connection.window.size > connection.receiveMaximum) {
     const count = `${connection.window.size} messages in flight`
     broken('receive-maximum', `${life.clientId}: ${count}, at most ${connection.receiveMaximum}`)
