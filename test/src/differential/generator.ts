@@ -15,6 +15,8 @@ import type { Break, Hold, Message, Pipeline, Publish, Script, Step } from './sc
 const STEPS_LEAST = 15
 const STEPS_MORE = 30
 const ALIASES = 3
+/** Less than a long payload needs, and more than any other message. */
+const SMALL_PACKET_BYTES = 450
 const LEVELS: readonly ProtocolLevel[] = [3, 4, 5, 5, 5]
 const LONG = 'level/'.repeat(40)
 
@@ -60,6 +62,15 @@ const FILTERS: readonly string[] = [
   'level/+/#',
 ]
 
+/** Nobody may publish there: MQTT 5.0 sections 4.7.2 and 4.8.2. */
+const SERVER_TOPICS: readonly string[] = [
+  '$SYS',
+  '$SYS/a',
+  '$SYS/broker/uptime',
+  '$share/g/a',
+  '$share',
+]
+
 const SHARED: readonly string[] = ['a', 'a/b', 'a/+', '#', '+/b', '/a', '$x/#']
 
 /** What is left out of the scripts for a broker; each reason is in `pairs.ts`. */
@@ -78,6 +89,10 @@ export interface Without {
   readonly holdWithWindow?: boolean
   /** A client with a will that is taken over. */
   readonly takenOverWill?: boolean
+  /** Subscriptions at QoS 0 with an identifier. */
+  readonly identifierAtQos0?: boolean
+  /** A small Maximum Packet Size of a client with a small Receive Maximum. */
+  readonly smallPacketWithWindow?: boolean
   readonly restart?: boolean
 }
 
@@ -181,28 +196,31 @@ class Generator {
 
   #connectPacket(actor: Actor, cleanStart: boolean): ConnectPacket {
     const chance = this.#chance
-    const properties: Properties =
-      actor.level === 5
-        ? {
-            ...(chance.happens(0.7)
-              ? { sessionExpiryInterval: chance.pick([3600, 0xffff_ffff]) }
-              : {}),
-            ...(chance.happens(0.3) ? { topicAliasMaximum: 2 } : {}),
-            ...(chance.happens(0.3) ? { receiveMaximum: 1 + chance.below(3) } : {}),
-            ...(chance.happens(0.1) ? { maximumPacketSize: 100_000 } : {}),
-          }
-        : {}
+    const properties = actor.level === 5 ? this.#connectProperties() : {}
     return {
       type: 1,
       protocolLevel: actor.level,
       cleanStart,
-      keepAliveSeconds: chance.pick([0, 600]),
+      keepAliveSeconds: chance.pick([0, 600, 0xffff]),
       clientId: actor.name,
       will: chance.happens(0.4) ? this.#will(actor) : null,
       username: null,
       password: null,
       bridge: false,
       properties,
+    }
+  }
+
+  #connectProperties(): Properties {
+    const chance = this.#chance
+    const hasWindow = chance.happens(0.3)
+    const isLeftOut = hasWindow && this.#without.smallPacketWithWindow === true
+    const packetBytes = isLeftOut ? [100_000] : [SMALL_PACKET_BYTES, 100_000]
+    return {
+      ...(chance.happens(0.7) ? { sessionExpiryInterval: chance.pick([3600, 0xffff_ffff]) } : {}),
+      ...(chance.happens(0.3) ? { topicAliasMaximum: 2 } : {}),
+      ...(hasWindow ? { receiveMaximum: 1 + chance.below(3) } : {}),
+      ...(chance.happens(0.15) ? { maximumPacketSize: chance.pick(packetBytes) } : {}),
     }
   }
 
@@ -261,6 +279,7 @@ class Generator {
       this.#steps.push({ does: 'publish', client: actor.name, messages: [message] })
       return
     }
+    if (chance.happens(0.04)) return this.#publishToServer(actor)
     const count = chance.happens(0.3) ? 2 + chance.below(4) : 1
     // QoS 2 may be handed on at PUBLISH or at PUBREL: which message is retained last differs.
     const qos = chance.happens(0.25) ? undefined : chance.pick<QoS>([0, 1, 2])
@@ -270,6 +289,11 @@ class Generator {
       return this.#aliased(actor, { ...message, retain })
     })
     this.#steps.push({ does: 'publish', client: actor.name, messages })
+  }
+
+  #publishToServer(actor: Actor): void {
+    const message = { ...this.#message(actor), topic: this.#chance.pick(SERVER_TOPICS) }
+    this.#steps.push({ does: 'publish', client: actor.name, messages: [message] })
   }
 
   #together(): void {
@@ -359,7 +383,7 @@ class Generator {
     const identifier = actor.level === 5 && chance.happens(0.4) ? 1 + chance.below(300) : undefined
     const requests = new Map<string, SubscriptionRequest>()
     for (let left = chance.happens(0.3) ? 3 : 1; left > 0; left--) {
-      const request = this.#request(actor)
+      const request = this.#identified(this.#request(actor), identifier)
       const before = actor.requests.get(request.filter)
       const isOther =
         before !== undefined &&
@@ -374,7 +398,20 @@ class Generator {
     if (requests.size === 0) return
     const properties = identifier === undefined ? {} : { subscriptionIdentifiers: [identifier] }
     const all = [...requests.values()]
+    const [first] = all
+    // The same filter twice is as two packets, one after the other.
+    if (first !== undefined && chance.happens(0.1)) {
+      const qos = chance.pick<QoS>(first.filter.startsWith('$share') ? [1, 2] : [0, 1, 2])
+      const again = this.#identified({ ...first, qos }, identifier)
+      all.push(again)
+      actor.requests.set(first.filter, again)
+    }
     this.#steps.push({ does: 'subscribe', client: actor.name, requests: all, properties })
+  }
+
+  #identified(request: SubscriptionRequest, identifier: number | undefined): SubscriptionRequest {
+    const isLeftOut = identifier !== undefined && this.#without.identifierAtQos0 === true
+    return isLeftOut && request.qos === 0 ? { ...request, qos: 1 } : request
   }
 
   #request(actor: Actor): SubscriptionRequest {
@@ -391,7 +428,7 @@ class Generator {
     const retainHandling = chance.pick([0, 0, 0, 1, 2] as const)
     return {
       filter: isShared
-        ? `$share/${chance.pick(['g', 'h'])}${actor.name}/${chance.pick(shared)}`
+        ? `$share/${chance.pick(['g', 'h', 'ü '])}${actor.name}/${chance.pick(shared)}`
         : chance.pick(FILTERS),
       qos: chance.pick<QoS>(isAcknowledged ? [1, 2] : [0, 1, 2]),
       noLocal,

@@ -53,6 +53,10 @@ const WithoutForMosquitto: Without = {
   // One copy of several fills the window: which one comes first is open. It also sends more than
   // Receive Maximum. [MQTT-3.3.4-9] And what waits may be the group's, which UNSUBSCRIBE ends.
   holdWithWindow: true,
+  // The copy for a subscription at QoS 0 is dropped where the client is away, with its identifier.
+  identifierAtQos0: true,
+  // What is too large for a client stays in its window for ever. [MQTT-3.1.2-25]
+  smallPacketWithWindow: true,
   // It keeps nothing over a restart without a setting, and then as of its last snapshot.
   restart: true,
 }

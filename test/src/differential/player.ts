@@ -28,6 +28,7 @@ import type {
 } from './script.ts'
 
 const WITNESS = '$witness'
+const REFUSED = 0x80
 const ROUNDS_MAX = 100
 /** How often in a row a message may wait for the store: in a group, in a session. */
 const WAITS_MAX = 4
@@ -223,7 +224,8 @@ class Player {
   }
 
   async #release(participant: Participant, packetId: number): Promise<void> {
-    await participant.answer(PacketType.PUBREC, packetId)
+    const answer = await participant.answer(PacketType.PUBREC, packetId)
+    if (answer?.type === PacketType.PUBREC && answer.reasonCode >= REFUSED) return
     participant.send({ type: PacketType.PUBREL, packetId, reasonCode: 0, properties: {} })
     await participant.answer(PacketType.PUBCOMP, packetId)
   }
