@@ -2,7 +2,7 @@
 // enhanced authentication.
 
 import type { Authentication } from './authentication.ts'
-import type { Attempt, Credentials, Settings } from './options.ts'
+import type { Attempt, ConnectOptions, Credentials } from './options.ts'
 import type { Dial } from './transport.ts'
 
 /** Where to connect to: asked at each attempt. */
@@ -25,10 +25,10 @@ export interface Prepared {
 export async function prepareAttempt(
   attempt: Attempt,
   target: ResolveTarget,
-  settings: Settings,
+  given: ConnectOptions,
   authentication: Authentication | null,
 ): Promise<Prepared> {
-  const { credentials: asked, username, password } = settings.given
+  const { credentials: asked, username, password } = given
   const { dial, credentials: own } = await target(attempt)
   let credentials: Credentials = own ?? {}
   if (asked !== undefined) credentials = await asked(attempt)

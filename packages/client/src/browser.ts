@@ -5,8 +5,6 @@ export {
   Client,
   type ClientState,
   type ClientStats,
-  type ConnectTarget,
-  type ConnectTo,
   type Responder,
 } from './client.ts'
 export type { CloseInfo, CloseOptions, DrainOptions } from './core.ts'
@@ -52,6 +50,7 @@ export type {
   WhenFull,
 } from './subscription.ts'
 export type { SubscribeOptions, UnclaimedOptions, UnsubscribeOptions } from './subscriptions.ts'
+export type { ConnectTarget, ConnectTo } from './target.ts'
 export type { TopicParams } from './topic-template.ts'
 export type { Dial, TlsOptions, Transport, TransportHandler } from './transport.ts'
 export { connect } from './transports/browser.ts'

@@ -1,32 +1,20 @@
 // The public face of a client. It keeps nothing itself: what happens is in core.ts and behind it.
 
 import { type AbortOptions, orAborted } from './abort.ts'
-import type { ResolvedTarget, ResolveTarget } from './attempt.ts'
 import { ClientCore, type CloseInfo, type CloseOptions, type DrainOptions } from './core.ts'
 import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import type { Negotiated } from './handshake.ts'
 import { LinkState } from './link.ts'
 import type { Message } from './message.ts'
-import {
-  type Attempt,
-  type ConnectOptions,
-  type Payload,
-  readOptions,
-  type Settings,
-} from './options.ts'
+import { type ConnectOptions, type Payload, readOptions } from './options.ts'
 import type { PublishOptions, PublishResult } from './publisher.ts'
 import type { Answer, RequestManyOptions, RequestOptions, Requests } from './requests.ts'
 import type { Subscription } from './subscription.ts'
 import type { SubscribeOptions, UnclaimedOptions, UnsubscribeOptions } from './subscriptions.ts'
+import { type ConnectTarget, resolverOf } from './target.ts'
 import type { TopicParams } from './topic-template.ts'
-import type { Dial, Platform } from './transport.ts'
-
-/** A URL, an open stream, or `{ dial }` for a transport of your own. */
-export type ConnectTo = string | URL | object | { readonly dial: Dial }
-
-/** Where to connect to; a function is asked at each attempt. */
-export type ConnectTarget = ConnectTo | ((attempt: Attempt) => ConnectTo | Promise<ConnectTo>)
+import type { Platform } from './transport.ts'
 
 /** Where a client stands. */
 export type ClientState = 'connecting' | 'connected' | 'waiting' | 'draining' | 'closing' | 'closed'
@@ -91,9 +79,9 @@ export class Client {
 
   /** What was agreed with the server on the latest connection. */
   get negotiated(): Negotiated {
-    const { negotiated } = this.core.engine
-    if (negotiated === null) throw invalidArgument('there has been no connection')
-    return negotiated
+    const { agreed, clientId } = this.core.engine
+    if (agreed === null) throw invalidArgument('there has been no connection')
+    return { ...agreed, clientId }
   }
 
   /** Resolves when the client has ended, for whatever reason. Never rejects. */
@@ -110,7 +98,7 @@ export class Client {
       waiting: publisher.waitingCount,
       bufferedBytes: engine.bufferedBytes,
       unacknowledged: session.incoming.heldCount,
-      subscriptions: subscriptions.all.size,
+      subscriptions: subscriptions.count,
       strayAcks: session.strayAcks,
     }
   }
@@ -302,66 +290,18 @@ export function openClient(
 ): Promise<Client> {
   return new Promise((resolve, reject) => {
     const settings = readOptions(options)
-    const resolver = resolverOf(platform, target, settings)
-    const core = new ClientCore(platform, resolver, typeof target === 'function', settings, {
-      resolve: () => resolve(new Client(core)),
-      reject,
-    })
+    const resolver = resolverOf(platform, target, settings.packetBytesMax, options)
+    const core = new ClientCore(
+      platform,
+      resolver,
+      typeof target === 'function',
+      settings,
+      options,
+      {
+        resolve: () => resolve(new Client(core)),
+        reject,
+      },
+    )
     core.start()
   })
-}
-
-function resolverOf(platform: Platform, target: ConnectTarget, settings: Settings): ResolveTarget {
-  if (typeof target === 'function') {
-    return async attempt => resolveOne(platform, await target(attempt), settings)
-  }
-  if (typeof target !== 'object' || target === null || target instanceof URL || 'dial' in target) {
-    // What is wrong with it is told before anything begins.
-    const resolved = resolveOne(platform, target, settings)
-    return () => resolved
-  }
-  // A stream serves one connection only.
-  let used = false
-  return () => {
-    if (used) throw invalidArgument('a stream cannot be opened again: give a function instead')
-    used = true
-    return resolveOne(platform, target, settings)
-  }
-}
-
-function resolveOne(
-  platform: Platform,
-  to: ConnectTo,
-  settings: Settings,
-): ResolvedTarget | Promise<ResolvedTarget> {
-  const credentials = null
-  if (typeof to !== 'string' && !(to instanceof URL)) {
-    if (typeof to !== 'object' || to === null) throw invalidArgument('expected a URL or a stream')
-    if ('dial' in to && typeof to.dial === 'function') return { dial: to.dial as Dial, credentials }
-    const adopted = platform.adopt(to)
-    return adopted instanceof Promise ? adopted.then(adoptedTarget) : adoptedTarget(adopted)
-  }
-  let url: URL
-  try {
-    url = new URL(to)
-  } catch (cause) {
-    throw invalidArgument(`not a URL like wss://host/mqtt: ${String(to).slice(0, 80)}`, cause)
-  }
-  const { packetBytesMax, given } = settings
-  const { tls = {}, headers = {}, localAddress = '' } = given
-  const dial = platform.dial(url, { tls, headers, localAddress, packetBytesMax })
-  const { username, password } = url
-  if (username === '' && password === '') return { dial, credentials }
-  return {
-    dial,
-    credentials: {
-      username: decodeURIComponent(username),
-      ...(password !== '' && { password: decodeURIComponent(password) }),
-    },
-  }
-}
-
-function adoptedTarget(dial: Dial | null): ResolvedTarget {
-  if (dial === null) throw invalidArgument('expected a URL or an open stream')
-  return { dial, credentials: null }
 }

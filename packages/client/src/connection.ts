@@ -55,6 +55,8 @@ interface ConnectionLimits {
 
 // One for all connections: it is used from one call to the next only.
 const reader = new PublishReader()
+/** A decoder that waits for nothing, null while it is in use. */
+let spare: Decoder | null = null
 
 export class Connection implements TransportHandler {
   transport: Transport | null = null
@@ -65,7 +67,9 @@ export class Connection implements TransportHandler {
   over = false
   private readonly topicAliasMaximum: number
   private readonly owner: ConnectionOwner
-  private readonly decoder: Decoder
+  private readonly packetBytesMax: number
+  /** Null while no frame has begun. */
+  private decoder: Decoder | null = null
   private out: Writer | null = null
   private aliases: Map<number, string> | null = null
 
@@ -73,7 +77,7 @@ export class Connection implements TransportHandler {
     this.owner = owner
     this.level = level
     this.topicAliasMaximum = limits.topicAliasMaximum
-    this.decoder = new Decoder(limits.packetBytesMax)
+    this.packetBytesMax = limits.packetBytesMax
   }
 
   opened(): void {
@@ -84,7 +88,10 @@ export class Connection implements TransportHandler {
     if (this.over) return
     this.owner.bytesReceived(this)
     reader.chunk = (reader.chunk + 1) | 0
-    const decoder = this.decoder
+    const decoder = this.decoder ?? spare ?? new Decoder(this.packetBytesMax)
+    if (decoder === spare) spare = null
+    decoder.packetBytesMax = this.packetBytesMax
+    this.decoder = null
     try {
       decoder.push(bytes)
       while (decoder.next()) {
@@ -93,7 +100,11 @@ export class Connection implements TransportHandler {
       }
     } catch (error) {
       this.owner.failed(this, error)
+      return
     }
+    // An idle connection has none.
+    if (decoder.pendingBytes > 0) this.decoder = decoder
+    else spare = decoder
   }
 
   drained(): void {
@@ -145,7 +156,7 @@ export class Connection implements TransportHandler {
     this.over = true
     if (this.out !== null) giveWriter(this.out)
     this.out = null
-    this.decoder.release()
+    this.decoder = null
   }
 
   private frame(first: number, bytes: Uint8Array, at: number, end: number): void {

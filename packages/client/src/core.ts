@@ -15,8 +15,8 @@ import { Engine } from './engine.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { invalidArgument, MqttError } from './errors.ts'
 import { type ClientEvent, EventReader } from './events.ts'
-import type { Negotiated } from './handshake.ts'
-import type { Settings } from './options.ts'
+import type { Agreed } from './handshake.ts'
+import type { ConnectOptions, Settings } from './options.ts'
 import { Publisher, type PublisherPort } from './publisher.ts'
 import type { Session } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
@@ -61,6 +61,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
   readonly subscriptions: Subscriptions
   readonly platform: Platform
   readonly settings: Settings
+  readonly given: ConnectOptions
   readonly queuesQos0: boolean
   readonly whenFull: 'wait' | 'reject' | 'drop-oldest'
   refuses: MqttError | null = null
@@ -77,25 +78,27 @@ export class ClientCore implements EngineOwner, PublisherPort {
     target: ResolveTarget,
     canRenewUrl: boolean,
     settings: Settings,
+    given: ConnectOptions,
     opening: Opening,
   ) {
     this.platform = platform
     this.settings = settings
+    this.given = given
     this.opening = opening
     this.queuesQos0 = settings.offline.qos0 === 'queue'
     this.whenFull = settings.offline.whenFull
-    const clientId = settings.given.clientId ?? randomId(platform)
-    this.engine = new Engine(platform, target, canRenewUrl, settings, clientId, this)
+    const clientId = given.clientId ?? randomId(platform)
+    this.engine = new Engine(platform, target, canRenewUrl, settings, given, clientId, this)
     this.session = this.engine.session
     this.publisher = new Publisher(this)
     this.subscriptions = new Subscriptions(this)
-    const { signal } = settings.given
+    const { signal } = given
     this.onAbort = signal === undefined ? null : () => this.abort(signal)
     if (this.onAbort !== null) signal?.addEventListener('abort', this.onAbort, { once: true })
   }
 
   start(): void {
-    const { signal } = this.settings.given
+    const { signal } = this.given
     if (signal?.aborted === true) this.abort(signal)
     else void this.engine.start()
   }
@@ -151,9 +154,9 @@ export class ClientCore implements EngineOwner, PublisherPort {
       ...(userProperties !== undefined && { userProperties }),
     }
     const size = disconnectSize(reasonCode, properties)
-    const { negotiated } = this.engine
+    const { agreed } = this.engine
     // [MQTT-3.14.2-3] [MQTT-3.14.2-4]
-    const tooLarge = negotiated !== null && size > negotiated.packetBytesMax
+    const tooLarge = agreed !== null && size > agreed.packetBytesMax
     this.refuses ??= closedError()
     this.subscriptions.endAll(null, true)
     this.publisher.close(closedError())
@@ -198,7 +201,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
   }
 
   event(event: ClientEvent): void {
-    const { onEvent } = this.settings.given
+    const { onEvent } = this.given
     if (this.readers !== null) for (const reader of [...this.readers]) reader.push(event)
     const { channels } = this.platform
     if (channels?.events.hasSubscribers === true) {
@@ -213,8 +216,8 @@ export class ClientCore implements EngineOwner, PublisherPort {
     opening?.resolve()
   }
 
-  connected(negotiated: Negotiated): void {
-    if (this.opening !== null && negotiated.sessionPresent) {
+  connected({ sessionPresent }: Agreed): void {
+    if (this.opening !== null && sessionPresent) {
       this.subscriptions.sessionResumed(this.platform.nowMs())
       this.engine.plan()
     }
@@ -234,7 +237,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
     this.refuses = why
     this.info = { error }
     if (this.onAbort !== null) {
-      this.settings.given.signal?.removeEventListener('abort', this.onAbort)
+      this.given.signal?.removeEventListener('abort', this.onAbort)
     }
     this.publisher.close(why)
     this.subscriptions.endAll(error, false)

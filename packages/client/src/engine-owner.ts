@@ -2,14 +2,14 @@
 
 import type { MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
-import type { Negotiated } from './handshake.ts'
+import type { Agreed } from './handshake.ts'
 
 /** What is above the engine: told what happens, in the order in which it happens. */
 export interface EngineOwner {
   event(event: ClientEvent): void
   /** The first connection stands. */
   ready(): void
-  connected(negotiated: Negotiated): void
+  connected(agreed: Agreed): void
   connectionLost(error: MqttError): void
   /** There may be room for what waits; once per turn at most. */
   turnEnded(): void

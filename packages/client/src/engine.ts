@@ -27,16 +27,10 @@ import {
 } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { ConnectionRefusedError, MqttError, protocolError } from './errors.ts'
-import {
-  connectPacket,
-  expectsSession,
-  type Negotiated,
-  negotiate,
-  sendLimits,
-} from './handshake.ts'
+import { type Agreed, connectPacket, expectsSession, negotiate, sendLimits } from './handshake.ts'
 import type { Incoming } from './incoming.ts'
 import { Link, LinkAction, LinkState } from './link.ts'
-import { type Attempt, needsParts, type Settings } from './options.ts'
+import { type Attempt, type ConnectOptions, needsParts, type Settings } from './options.ts'
 import { Outflow, type OutflowPort } from './outflow.ts'
 import { type TurnEnd, turnEndOf } from './output.ts'
 import type { Parts } from './parts.ts'
@@ -60,12 +54,14 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   readonly session: Session
   readonly router: Router
   readonly settings: Settings
+  readonly given: ConnectOptions
   readonly platform: Platform
   store: StoreWriter | null = null
   /** What only some clients need, null for those that do not. */
   parts: Parts | null = null
   clientId: string
-  negotiated: Negotiated | null = null
+  /** What was agreed on with the server on the latest connection. */
+  agreed: Agreed | null = null
   received: ((packet: Packet) => void) | null = null
   sent: ((packet: Packet) => void) | null = null
   private readonly owner: EngineOwner
@@ -77,9 +73,9 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   private authentication: Authentication | null = null
   private readonly outflow: Outflow
   private connection: Connection | null = null
-  private readonly retired = new Retired()
-  /** When the server must have answered what it was asked, infinite for nothing. */
-  private answerDueMs = NEVER
+  private retired: Retired | null = null
+  /** When the server must have answered what it was asked, 0 for nothing. */
+  private answerDueMs = 0
   private generation = 0
   private level: ProtocolLevel
   private cleanStart: boolean
@@ -94,6 +90,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     target: ResolveTarget,
     canRenewUrl: boolean,
     settings: Settings,
+    given: ConnectOptions,
     clientId: string,
     owner: EngineOwner,
   ) {
@@ -101,21 +98,17 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.target = target
     this.canRenewUrl = canRenewUrl
     this.settings = settings
+    this.given = given
     this.clientId = clientId
     this.owner = owner
-    const { protocolVersion, reconnect, offline } = settings
+    const { protocolVersion } = settings
     this.level = protocolVersion === 'auto' ? 5 : protocolVersion
     this.cleanStart = settings.cleanStart
-    const { connectTimeoutMs, closeTimeoutMs } = settings
-    this.link = new Link({ connectTimeoutMs, closeTimeoutMs, ...reconnect })
+    this.link = new Link(settings)
     this.reading = new Reading(this.link, platform)
     this.turn = turnEndOf(platform)
     this.ticker = tickerOf(platform)
-    this.session = new Session(this, {
-      receiveMaximum: settings.receiveMaximum,
-      queueMessagesMax: offline.messagesMax,
-      queueBytesMax: offline.bytesMax,
-    })
+    this.session = new Session(this, settings)
     this.router = new Router()
     this.outflow = new Outflow(this.session, this)
   }
@@ -138,7 +131,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   async start(): Promise<void> {
     this.ticker.add(this)
     try {
-      if (needsParts(this.settings)) {
+      if (needsParts(this.settings, this.given)) {
         const parts = this.platform.parts()
         this.use(parts instanceof Promise ? await parts : parts)
       }
@@ -211,7 +204,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   /** A SUBSCRIBE, an UNSUBSCRIBE or an AUTH waits for its answer. */
   expectAnswer(): void {
-    if (this.answerDueMs < NEVER) return
+    if (this.answerDueMs > 0) return
     this.answerDueMs = this.platform.nowMs() + this.settings.operationTimeoutMs
     this.plan()
   }
@@ -222,14 +215,16 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   get dueMs(): number {
-    return Math.min(this.link.dueMs, this.retired.dueMs, this.answerDueMs, this.owner.dueMs)
+    const answerDueMs = this.answerDueMs > 0 ? this.answerDueMs : NEVER
+    const retiredDueMs = this.retired === null ? NEVER : this.retired.dueMs
+    return Math.min(this.link.dueMs, retiredDueMs, answerDueMs, this.owner.dueMs)
   }
 
   tick(nowMs: number): void {
-    if (nowMs >= this.retired.dueMs) this.retired.destroy()
+    if (this.retired !== null && nowMs >= this.retired.dueMs) this.retired.destroy()
     if (nowMs >= this.owner.dueMs) this.owner.tick(nowMs)
-    if (nowMs >= this.answerDueMs) {
-      this.answerDueMs = NEVER
+    if (this.answerDueMs > 0 && nowMs >= this.answerDueMs) {
+      this.answerDueMs = 0
       const text = `the server did not answer within ${this.settings.operationTimeoutMs} ms`
       this.lost(new MqttError('timeout', text), UNSPECIFIED)
       return
@@ -274,8 +269,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.link.connecting()
     const { credentials, authenticationData } = this.prepared
     this.prepared = null
-    const { level, clientId, cleanStart } = this
-    const parts = { level, clientId, cleanStart, credentials, authenticationData }
+    const { level, clientId, cleanStart, given } = this
+    const parts = { level, clientId, cleanStart, credentials, authenticationData, given }
     try {
       sendConnect(connection, connectPacket(this.settings, parts), this)
     } catch (error) {
@@ -344,7 +339,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   closed(connection: Connection, cause: Error | null): void {
-    if (this.retired.closed(connection) || connection !== this.connection) return
+    if (this.retired?.closed(connection) || connection !== this.connection) return
     connection.transport = null
     const { state } = this.link
     if (state === LinkState.CLOSING) {
@@ -402,12 +397,12 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   private use(parts: Parts): void {
     if (this.isOver) return
     this.parts = parts
-    const { authenticator, dump, onPacket, store } = this.settings.given
+    const { authenticator, dump, onPacket, store } = this.given
     if (authenticator !== undefined) {
       this.authentication = new parts.Authentication(authenticator, this)
     }
     if (dump !== undefined || onPacket !== undefined) {
-      const watch = new parts.PacketWatch(this.settings.given, this.platform)
+      const watch = new parts.PacketWatch(this.given, this.platform)
       this.sent = watch.sent
       this.received = watch.received
     }
@@ -421,7 +416,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.plan()
     const generation = ++this.generation
     const attempt: Attempt = { attempt: this.link.attempt, lastError: this.lastError }
-    prepareAttempt(attempt, this.target, this.settings, this.authentication).then(
+    prepareAttempt(attempt, this.target, this.given, this.authentication).then(
       prepared => {
         if (generation !== this.generation || this.isClosing) return
         this.prepared = prepared
@@ -454,24 +449,24 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       protocolError('an authentication method in CONNACK that was not asked for')
     }
     const { level } = connection
-    const expected = expectsSession(level, this.negotiated, this.cleanStart)
-    const negotiated = negotiate(settings, level, this.clientId, packet)
-    this.negotiated = negotiated
-    this.clientId = negotiated.clientId // [MQTT-3.2.2-16]
+    const expected = expectsSession(level, this.agreed, this.cleanStart)
+    const agreed = negotiate(settings, level, packet)
+    this.agreed = agreed
+    this.clientId = packet.properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]
     connection.established = true
     this.lastError = null
     const first = !this.everConnected
     this.everConnected = true
     // From now on the session is resumed, if the server keeps it.
     if (level === 5) this.cleanStart = false
-    this.link.connected(this.platform.nowMs(), negotiated.keepAliveSeconds)
+    this.link.connected(this.platform.nowMs(), agreed.keepAliveSeconds)
     this.reading.attach(connection.transport)
     const kept = packet.sessionPresent
     const forgotten = !kept && expected && this.session.hasState
     const canPause = connection.transport?.canPause === true
-    this.session.connectionOpened(sendLimits(settings, negotiated, canPause), kept)
+    this.session.connectionOpened(sendLimits(settings, agreed, canPause), kept)
     this.plan()
-    this.owner.connected(negotiated)
+    this.owner.connected(agreed)
     if (forgotten) this.owner.event({ type: 'session-lost' })
     this.owner.event({ type: 'connected', sessionPresent: kept })
     if (first) this.owner.ready()
@@ -502,7 +497,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   answered(): void {
-    this.answerDueMs = NEVER
+    this.answerDueMs = 0
     const asked = this.session.subscribing.askedCount > 0 || this.outflow.isUnread
     if (asked || this.authentication?.isRenewing === true) this.expectAnswer()
     if (this.session.subscribing.isDirty) this.wantsTurnEnd()
@@ -535,7 +530,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.session.connectionLost()
     this.reading.attach(null)
     this.outflow.reset()
-    this.answerDueMs = NEVER
+    this.answerDueMs = 0
     if (closing) {
       this.finish(null)
       return
@@ -560,7 +555,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     const { settings, link, everConnected } = this
     const { reconnect } = settings
     const history = { attempts: link.attempt, everConnected, renewsUrl: this.canRenewUrl }
-    if (!mayRetry(error, settings, history)) return -1
+    if (!mayRetry(error, settings, this.given, history)) return -1
     const nowMs = this.platform.nowMs()
     if (reconnect.delayMs === undefined) return link.waiting(nowMs, this.platform.random())
     const delayMs = reconnect.delayMs({ attempt: link.attempt, lastError: error })
@@ -573,6 +568,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     connection.stop()
     this.connection = null
     if (connection.transport === null) return
+    this.retired ??= new Retired()
     this.retired.add(connection, this.platform.nowMs() + this.settings.closeTimeoutMs)
   }
 
@@ -581,14 +577,14 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.generation++
     const { connection } = this
     this.link.closed()
-    this.answerDueMs = NEVER
+    this.answerDueMs = 0
     this.ticker.remove(this)
     this.connection = null
     if (connection !== null) {
       connection.stop()
       connection.transport?.destroy()
     }
-    this.retired.destroy()
+    this.retired?.destroy()
     const why = error ?? new MqttError('closed', 'the client is closed')
     this.authentication?.cancel(why)
     this.session.close(why)

@@ -14,10 +14,21 @@ import {
   type Will,
 } from '@godwit/packet'
 import { Limits } from './limits.ts'
-import { type Credentials, readMessageProperties, readPayload, type Settings } from './options.ts'
+import {
+  type ConnectOptions,
+  type Credentials,
+  readMessageProperties,
+  readPayload,
+  type Settings,
+} from './options.ts'
+import { sharing } from './same.ts'
 import type { SendLimits } from './session.ts'
 
 const RECEIVE_MAXIMUM_DEFAULT = 65_535
+
+const shareProperties = sharing<Properties>()
+const shareAgreed = sharing<Agreed>()
+const shareLimits = sharing<SendLimits>()
 
 /** What holds for one connection, after the server has had its say. MQTT 5.0 section 3.2.2.3. */
 export interface Negotiated {
@@ -42,6 +53,9 @@ export interface Negotiated {
   readonly properties: Properties
 }
 
+/** The same without what is each client's own. */
+export type Agreed = Omit<Negotiated, 'clientId'>
+
 /** How one CONNECT differs from the next. */
 export interface ConnectParts {
   readonly level: ProtocolLevel
@@ -49,10 +63,11 @@ export interface ConnectParts {
   readonly cleanStart: boolean
   readonly credentials: Credentials
   readonly authenticationData: Uint8Array | undefined
+  readonly given: ConnectOptions
 }
 
 export function connectPacket(settings: Settings, parts: ConnectParts): ConnectPacket {
-  const { level, clientId, cleanStart, credentials } = parts
+  const { level, clientId, cleanStart, credentials, given } = parts
   const { username, password } = credentials
   return {
     type: PacketType.CONNECT,
@@ -60,7 +75,7 @@ export function connectPacket(settings: Settings, parts: ConnectParts): ConnectP
     cleanStart,
     keepAliveSeconds: settings.keepAliveSeconds,
     clientId,
-    will: willOf(settings),
+    will: willOf(given),
     username: username ?? null,
     password: typeof password === 'string' ? encodeUtf8(password) : (password ?? null),
     bridge: false,
@@ -69,8 +84,8 @@ export function connectPacket(settings: Settings, parts: ConnectParts): ConnectP
 }
 
 function connectProperties(settings: Settings, parts: ConnectParts): Properties {
-  const { sessionExpirySeconds, topicAliasMaximum, given } = settings
-  const { authenticator, userProperties, problemInformation, responseInformation } = given
+  const { sessionExpirySeconds, topicAliasMaximum } = settings
+  const { authenticator, userProperties, problemInformation, responseInformation } = parts.given
   return {
     receiveMaximum: settings.receiveMaximum,
     maximumPacketSize: settings.packetBytesMax,
@@ -84,9 +99,8 @@ function connectProperties(settings: Settings, parts: ConnectParts): Properties 
   }
 }
 
-function willOf(settings: Settings): Will | null {
-  const { will } = settings
-  if (will === null) return null
+function willOf({ will }: ConnectOptions): Will | null {
+  if (will === undefined) return null
   const payload = readPayload(will.payload)
   const own = readMessageProperties(will) ?? NO_PROPERTIES
   const { delaySeconds } = will
@@ -103,13 +117,11 @@ function willOf(settings: Settings): Will | null {
 export function negotiate(
   settings: Settings,
   level: ProtocolLevel,
-  clientId: string,
   connack: ConnackPacket,
-): Negotiated {
-  const { properties } = connack
-  return {
+): Agreed {
+  const properties = shareProperties(connack.properties)
+  return shareAgreed({
     protocolVersion: level,
-    clientId: properties.assignedClientIdentifier ?? clientId,
     sessionPresent: connack.sessionPresent,
     keepAliveSeconds: properties.serverKeepAlive ?? settings.keepAliveSeconds, // [MQTT-3.1.2-21]
     sessionExpirySeconds: properties.sessionExpiryInterval ?? settings.sessionExpirySeconds,
@@ -124,17 +136,13 @@ export function negotiate(
     responseInformation: properties.responseInformation ?? '',
     serverReference: properties.serverReference ?? '',
     properties,
-  }
+  })
 }
 
 /** The same as the session wants it. */
-export function sendLimits(
-  settings: Settings,
-  negotiated: Negotiated,
-  canPause: boolean,
-): SendLimits {
+export function sendLimits(settings: Settings, negotiated: Agreed, canPause: boolean): SendLimits {
   const unannounced = canPause ? PACKET_ID_MAX : Limits.unannouncedMessages
-  return {
+  return shareLimits({
     level: negotiated.protocolVersion,
     receiveMaximum: Math.min(settings.inflightMax, negotiated.receiveMaximum), // [MQTT-4.9.0-1]
     packetBytesMax: negotiated.packetBytesMax,
@@ -146,7 +154,7 @@ export function sendLimits(
     // Before MQTT 5.0 some servers know them all the same.
     shared: negotiated.sharedSubscriptions || negotiated.protocolVersion < 5,
     identifiers: negotiated.subscriptionIdentifiers,
-  }
+  })
 }
 
 /**
@@ -155,7 +163,7 @@ export function sendLimits(
  */
 export function expectsSession(
   level: ProtocolLevel,
-  before: Negotiated | null,
+  before: Agreed | null,
   cleanStart: boolean,
 ): boolean {
   return level < 5 || before === null ? !cleanStart : before.sessionExpirySeconds > 0

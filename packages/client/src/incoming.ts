@@ -9,6 +9,8 @@ const { PUBACK, PUBREC, PUBCOMP } = PacketType
 const RECEIVE_MAXIMUM_EXCEEDED = 0x93
 const PACKET_ID_NOT_FOUND = 0x92
 const COMPACT_AT = 64
+/** Of all who never had a message of QoS 1 or 2. */
+const NO_RECEIPTS: Receipt[] = []
 
 /** Where acknowledgements go. */
 export interface AckPort {
@@ -65,7 +67,7 @@ export class Incoming {
   isCrowded = false
   private readonly port: AckPort
   /** In order of arrival on this connection; what lies before `head` is done. */
-  private line: Receipt[] = []
+  private line: Receipt[] = NO_RECEIPTS
   private head = 0
   /** Unacknowledged messages by identifier; null until there is one. */
   private held: Map<number, Receipt> | null = null
@@ -148,7 +150,7 @@ export class Incoming {
       this.held ??= new Map()
       this.held.set(this.packetId, receipt)
     }
-    this.line.push(receipt)
+    this.enqueue(receipt)
     if (receipt.pending === 0) this.advance()
   }
 
@@ -173,7 +175,7 @@ export class Incoming {
 
   /** The connection is gone: nothing is due any more, and all may come again. */
   disconnected(): void {
-    this.line = []
+    this.line = NO_RECEIPTS
     this.head = 0
     this.windowUsed = 0
     this.current = null
@@ -213,8 +215,13 @@ export class Incoming {
   private rearm(receipt: Receipt): void {
     receipt.armed = true
     this.windowUsed++
-    this.line.push(receipt)
+    this.enqueue(receipt)
     this.advance()
+  }
+
+  private enqueue(receipt: Receipt): void {
+    if (this.line === NO_RECEIPTS) this.line = []
+    this.line.push(receipt)
   }
 
   /** Acknowledges from the head of the line as far as all takers are done. */

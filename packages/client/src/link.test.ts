@@ -6,9 +6,7 @@ import { fullJitter, isWorthRetrying, Link, LinkAction, LinkState } from './link
 const Options = {
   connectTimeoutMs: 30_000,
   closeTimeoutMs: 5000,
-  initialDelayMs: 1000,
-  maxDelayMs: 60_000,
-  stableAfterMs: 10_000,
+  reconnect: { initialDelayMs: 1000, maxDelayMs: 60_000, stableAfterMs: 10_000 },
 }
 
 function connected(keepAliveSeconds: number, nowMs = 0): Link {
@@ -117,10 +115,12 @@ test('closing has its own time limit', () => {
 })
 
 test('delays double up to their bound and are random below it', () => {
-  const bounds = [1, 2, 3, 4, 5, 6, 7, 8, 100].map(attempt => fullJitter(Options, attempt, 1))
+  const bounds = [1, 2, 3, 4, 5, 6, 7, 8, 100].map(attempt =>
+    fullJitter(Options.reconnect, attempt, 1),
+  )
   assert.deepEqual(bounds, [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000])
-  assert.equal(fullJitter(Options, 5, 0), 0)
-  assert.equal(fullJitter(Options, 5, 0.25), 4000)
+  assert.equal(fullJitter(Options.reconnect, 5, 0), 0)
+  assert.equal(fullJitter(Options.reconnect, 5, 0.25), 4000)
 })
 
 test('attempts that fail wait longer and longer', () => {

@@ -30,6 +30,10 @@ export const LinkAction = {
 export interface LinkOptions {
   readonly connectTimeoutMs: number
   readonly closeTimeoutMs: number
+  readonly reconnect: DelayOptions
+}
+
+export interface DelayOptions {
   /** Bound of the first delay; it doubles with each attempt. */
   readonly initialDelayMs: number
   readonly maxDelayMs: number
@@ -125,9 +129,10 @@ export class Link {
   /** The connection or an attempt is over and there will be another. @returns the delay */
   waiting(nowMs: number, random: number): number {
     const stable =
-      this.state === LinkState.CONNECTED && nowMs - this.connectedMs >= this.options.stableAfterMs
+      this.state === LinkState.CONNECTED &&
+      nowMs - this.connectedMs >= this.options.reconnect.stableAfterMs
     if (stable) this.attempt = 0
-    const delayMs = fullJitter(this.options, this.attempt, random)
+    const delayMs = fullJitter(this.options.reconnect, this.attempt, random)
     this.waitFor(nowMs, delayMs)
     return delayMs
   }
@@ -204,7 +209,7 @@ export class Link {
 }
 
 /** A delay anywhere between zero and a bound that doubles with each attempt. */
-export function fullJitter(options: LinkOptions, attempt: number, random: number): number {
+export function fullJitter(options: DelayOptions, attempt: number, random: number): number {
   const doublings = Math.min(DOUBLINGS_MAX, Math.max(0, attempt - 1))
   return random * Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** doublings)
 }

@@ -13,6 +13,7 @@ import type { ClientEvent } from './events.ts'
 import { Limits } from './limits.ts'
 import { checkNames, type OptionNames } from './option-names.ts'
 import { isWellFormed } from './publish-writer.ts'
+import { sharing } from './same.ts'
 import type { SessionStore } from './store.ts'
 import type { TlsOptions } from './transport.ts'
 
@@ -144,15 +145,15 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal
 }
 
-/** The options with their defaults. */
+/** The options that have defaults; clients with the same ones share them. */
 export type Settings = ReturnType<typeof readOptions>
+
+const share = sharing<Settings>()
 
 /** @throws MqttError `invalid-argument` */
 export function readOptions(options: ConnectOptions): {
   readonly [K in keyof typeof Defaults]: (typeof Defaults)[K]
 } & {
-  readonly given: ConnectOptions
-  readonly will: WillOptions | null
   readonly reconnects: boolean
   readonly reconnect: Required<Omit<ReconnectOptions, 'delayMs'>> & ReconnectOptions
   readonly offline: Required<OfflineOptions>
@@ -181,8 +182,6 @@ export function readOptions(options: ConnectOptions): {
   // Not by spreading: frozen, that would have a hidden class of its own for each client.
   const settings = Object.assign(own as typeof Defaults, {
     cleanStart,
-    given: options,
-    will: options.will ?? null,
     reconnects: options.reconnect !== false,
     reconnect:
       typeof options.reconnect === 'object'
@@ -191,11 +190,11 @@ export function readOptions(options: ConnectOptions): {
     offline:
       options.offline === undefined ? OfflineDefaults : { ...OfflineDefaults, ...options.offline },
   })
-  return Object.freeze(settings)
+  return share(settings)
 }
 
 /** Whether a client with these options takes what only some clients need. */
-export function needsParts({ cleanStart, given }: Settings): boolean {
+export function needsParts({ cleanStart }: Settings, given: ConnectOptions): boolean {
   const { authenticator, dump, onPacket, store } = given
   // A session that is resumed may have messages before anybody has subscribed.
   return !cleanStart || [authenticator, dump, onPacket, store].some(option => option !== undefined)

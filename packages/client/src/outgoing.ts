@@ -84,6 +84,8 @@ const NO_SLOTS: (Slot | null)[] = []
 const FIRST_SLOTS = 8
 const SLOTS_MAX = PACKET_ID_MAX + 1
 const KEPT_ITEMS_MAX = 1024
+/** Of all lines that have never had an item. */
+const NO_ITEMS: never[] = []
 
 /**
  * Exchanges by packet identifier, in an array that is as large as the most that were under way.
@@ -164,7 +166,7 @@ export class Inflight {
 
 /** A first-in first-out line in an array that is compacted now and then, and kept while small. */
 export class Line<T> {
-  private items: (T | undefined)[] = []
+  private items: (T | undefined)[] = NO_ITEMS
   private head = 0
   private tail = 0
 
@@ -173,6 +175,7 @@ export class Line<T> {
   }
 
   push(item: T): void {
+    if (this.items === NO_ITEMS) this.items = []
     this.items[this.tail++] = item
   }
 

@@ -223,11 +223,11 @@ export class Requests {
   private listen(): void {
     if (this.responses !== null) return
     const { engine, platform } = this.core
-    const { negotiated } = engine
-    if (negotiated === null || negotiated.protocolVersion < 5) {
+    const { agreed } = engine
+    if (agreed === null || agreed.protocolVersion < 5) {
       throw new MqttError('not-supported', 'requests need MQTT 5.0')
     }
-    const prefix = negotiated.responseInformation.replace(/\/$/, '') || 'response'
+    const prefix = agreed.responseInformation.replace(/\/$/, '') || 'response'
     if (/[+#]/.test(prefix)) throw invalidArgument('the response information has a wildcard')
     const own = engine.clientId.replace(/[+#/]/g, '_')
     this.responseTopic = `${prefix}/${own}/${hex(platform.randomBytes(8))}`

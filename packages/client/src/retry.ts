@@ -2,7 +2,7 @@
 
 import type { MqttError } from './errors.ts'
 import { isWorthRetrying } from './link.ts'
-import type { Settings } from './options.ts'
+import type { ConnectOptions, Settings } from './options.ts'
 
 /** What is known of the attempts so far. */
 export interface AttemptHistory {
@@ -13,8 +13,13 @@ export interface AttemptHistory {
   readonly renewsUrl: boolean
 }
 
-export function mayRetry(error: MqttError, settings: Settings, history: AttemptHistory): boolean {
-  const { reconnect, reconnects, given } = settings
+export function mayRetry(
+  error: MqttError,
+  settings: Settings,
+  given: ConnectOptions,
+  history: AttemptHistory,
+): boolean {
+  const { reconnect, reconnects } = settings
   if (!reconnects || !(history.everConnected || reconnect.first)) return false
   if (history.attempts >= reconnect.attemptsMax) return false
   switch (error.code) {

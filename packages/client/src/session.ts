@@ -75,10 +75,10 @@ export interface SendLimits extends SubscribeLimits {
   readonly topicAliasMaximum: number
 }
 
+/** How much waits, each way. */
 export interface SessionOptions {
   readonly receiveMaximum: number
-  readonly queueMessagesMax: number
-  readonly queueBytesMax: number
+  readonly offline: { readonly messagesMax: number; readonly bytesMax: number }
 }
 
 const NOT_CONNECTED: SendLimits = {
@@ -186,9 +186,9 @@ export class Session implements AckPort {
 
   /** Whether the line takes a message of so many bytes. */
   queueHasRoom(bytes: number): boolean {
-    const { queueMessagesMax, queueBytesMax } = this.options
-    if (this.queue.length >= queueMessagesMax) return false
-    return this.queue.length === 0 || this.queueBytes + bytes <= queueBytesMax
+    const { messagesMax, bytesMax } = this.options.offline
+    if (this.queue.length >= messagesMax) return false
+    return this.queue.length === 0 || this.queueBytes + bytes <= bytesMax
   }
 
   /** Puts a message in the line, whether there is room or not. */

@@ -99,10 +99,8 @@ const SubscribeNames: OptionNames<SubscribeOptions> = {
 const RetainHandlings = { always: 0, new: 1, never: 2 } as const
 
 export class Subscriptions implements SubscriptionHost {
-  readonly all: Map<AnySubscription, readonly Member[]> = new Map()
-  /** When what nobody wanted is given up. */
-  dueMs: number = NEVER
   private readonly port: Port
+  private members: Map<AnySubscription, readonly Member[]> | null = null
   private signals: Map<object, () => void> | null = null
   private unclaimed: Unclaimed | null = null
   private nextIdentifier = 1
@@ -162,7 +160,6 @@ export class Subscriptions implements SubscriptionHost {
     this.port.engine.router.fallback = subscription
     this.unclaimed?.claim(subscription as Claimant, true)
     this.unclaimed = null
-    this.dueMs = NEVER
     return subscription
   }
 
@@ -172,12 +169,11 @@ export class Subscriptions implements SubscriptionHost {
     if (parts === null || router.fallback !== null || settings.unclaimedTimeoutMs === 0) return
     this.unclaimed = new parts.Unclaimed()
     router.fallback = this.unclaimed
-    this.dueMs = nowMs + settings.unclaimedTimeoutMs
+    this.unclaimed.dueMs = nowMs + settings.unclaimedTimeoutMs
   }
 
   /** The time of what nobody wanted is over. */
   tick(): void {
-    this.dueMs = NEVER
     const { unclaimed } = this
     if (unclaimed === null) return
     this.unclaimed = null
@@ -188,7 +184,6 @@ export class Subscriptions implements SubscriptionHost {
 
   /** No subscription gets anything further. @param discard whether what waits is dropped */
   endAll(error: MqttError | null, discard: boolean): void {
-    this.dueMs = NEVER
     for (const subscription of [...this.all.keys()]) {
       this.unwatch(subscription)
       subscription.end(error, discard)
@@ -212,6 +207,20 @@ export class Subscriptions implements SubscriptionHost {
       this.all.delete(subscription)
       subscription.end(null, false)
     }
+  }
+
+  get all(): Map<AnySubscription, readonly Member[]> {
+    this.members ??= new Map()
+    return this.members
+  }
+
+  get count(): number {
+    return this.members === null ? 0 : this.members.size
+  }
+
+  /** When what nobody wanted is given up. */
+  get dueMs(): number {
+    return this.unclaimed === null ? NEVER : this.unclaimed.dueMs
   }
 
   get isIdle(): boolean {

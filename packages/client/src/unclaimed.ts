@@ -18,6 +18,8 @@ export interface Claimant {
 export class Unclaimed implements Taker {
   readonly templates: readonly TopicTemplate[] = []
   readonly wanted: readonly Wanted[] = []
+  /** When it is released. */
+  dueMs: number = Number.POSITIVE_INFINITY
   dropped = 0
   private held: Message[] = []
 

@@ -1,9 +1,10 @@
 // The client in browsers, workers, Deno and Bun: the platform's clock, chance and WebSocket.
 
-import { type Client, type ConnectTarget, openClient } from '../client.ts'
+import { type Client, openClient } from '../client.ts'
 import { invalidArgument, MqttError } from '../errors.ts'
 import type { ConnectOptions } from '../options.ts'
 import type { Parts } from '../parts.ts'
+import type { ConnectTarget } from '../target.ts'
 import type { Dial, Platform } from '../transport.ts'
 import { openBrowserWebSocket } from './browser-websocket.ts'
 

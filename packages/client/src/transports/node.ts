@@ -3,15 +3,16 @@
 import { randomBytes } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import { describePacket } from '@godwit/packet'
-import { type Client, type ConnectTarget, openClient } from '../client.ts'
+import { type Client, openClient } from '../client.ts'
 import { invalidArgument } from '../errors.ts'
 import { decodeWith } from '../message.ts'
 import { nearestName } from '../nearest.ts'
 import { checkNames, guessWith, type OptionNames } from '../option-names.ts'
 import type { ConnectOptions } from '../options.ts'
 import { AllParts } from '../parts.ts'
+import type { ConnectTarget } from '../target.ts'
 import type { Dial, DialOptions, Platform, TlsOptions } from '../transport.ts'
-import { openTcp, openTls } from './tcp.ts'
+import { openTcp, openTls, type TcpAddress } from './tcp.ts'
 import { bufferText } from './text.ts'
 import { openWebSocket } from './websocket.ts'
 
@@ -36,7 +37,8 @@ decodeWith(bufferText)
 
 /** Node. */
 export const NodePlatform: Platform = {
-  nowMs: () => performance.now(),
+  // Whole numbers: each fraction in a field of a client would be an object of its own.
+  nowMs: () => Math.floor(performance.now()),
   random: Math.random,
   randomBytes: length => randomBytes(length),
   atTurnEnd: task => void setImmediate(task),
@@ -74,8 +76,9 @@ function dial(url: URL, options: DialOptions): Dial {
   switch (url.protocol) {
     case 'mqtt:':
     case 'tcp:': {
+      const { localAddress } = options
       const where = { host: needsHost(host, url), port: portOf(url, PORT) }
-      return handler => openTcp(where, options, handler)
+      return tcpDial(localAddress === '' ? where : { ...where, localAddress })
     }
     case 'mqtts:':
     case 'ssl:':
@@ -91,13 +94,18 @@ function dial(url: URL, options: DialOptions): Dial {
     case 'mqtt+unix:': {
       const path = decodeURIComponent(url.pathname)
       if (path === '') throw invalidArgument('a unix: URL needs a path')
-      return handler => openTcp({ path }, options, handler)
+      return tcpDial({ path })
     }
     default:
       throw invalidArgument(
         `no transport for ${url.protocol} URLs: expected mqtt://, mqtts://, ws://, wss:// or unix:`,
       )
   }
+}
+
+/** Keeps nothing but the address: thousands of clients may have one each. */
+function tcpDial(where: TcpAddress): Dial {
+  return handler => openTcp(where, handler)
 }
 
 function needsHost(host: string, url: URL): string {

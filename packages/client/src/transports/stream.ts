@@ -41,30 +41,22 @@ interface WritableLike {
 export class StreamTransport implements Transport {
   readonly canPause = true
   private readonly stream: DuplexLike
-  private readonly reuses: boolean
   private failure: Error | null = null
 
-  /**
-   * @param reuses whether a chunk is the caller's again as soon as `writableLength` is 0
-   * @param reads whether bytes come as `data` events
-   * @param ended why the stream has ended, given its last error
-   */
+  /** @param ended why the stream has ended, given its last error */
   constructor(
     stream: DuplexLike,
     handler: TransportHandler,
-    reuses: boolean,
-    reads: boolean,
-    ended: (failure: Error | null, stream: DuplexLike) => Error | null = failure => failure,
+    ended: (failure: Error | null) => Error | null = failure => failure,
   ) {
     this.stream = stream
-    this.reuses = reuses
-    if (reads) stream.on('data', (bytes: Uint8Array) => handler.received(plainBytes(bytes)))
+    stream.on('data', (bytes: Uint8Array) => handler.received(plainBytes(bytes)))
     stream.on('drain', () => handler.drained())
     stream.on('error', (error: Error) => {
       this.failure = error
     })
     stream.on('end', () => stream.end())
-    stream.on('close', () => handler.closed(ended(this.failure, stream)))
+    stream.on('close', () => handler.closed(ended(this.failure)))
   }
 
   get bufferedBytes(): number {
@@ -74,7 +66,7 @@ export class StreamTransport implements Transport {
   write(bytes: Uint8Array): boolean {
     if (this.stream.destroyed) return true
     this.stream.write(bytes)
-    return this.reuses && this.stream.writableLength === 0
+    return false
   }
 
   pause(): void {
@@ -98,7 +90,7 @@ export class StreamTransport implements Transport {
 
 /** Takes an open stream. */
 export function openDuplex(stream: DuplexLike, handler: TransportHandler): Transport {
-  const transport = new StreamTransport(stream, handler, false, true)
+  const transport = new StreamTransport(stream, handler)
   queueMicrotask(() => handler.opened())
   return transport
 }

@@ -28,7 +28,10 @@ export class RealSession {
     const ignore = (): void => undefined
     this.#session = new Session(
       { writer: () => this.#out, store: null, sent: null, roomFreed: ignore, crowded: ignore },
-      { receiveMaximum: RECEIVE_MAXIMUM, queueMessagesMax: QUEUE_MAX, queueBytesMax: QUEUE_MAX },
+      {
+        receiveMaximum: RECEIVE_MAXIMUM,
+        offline: { messagesMax: QUEUE_MAX, bytesMax: QUEUE_MAX },
+      },
     )
   }
 
