@@ -25,7 +25,7 @@ import { handleFrame } from './handlers/frame.ts'
 import { admits } from './handlers/publish.ts'
 import { expiryOf, ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
-import { DEFAULT_PAGING, type Limits, type Paging } from './limits.ts'
+import { DEFAULT_PAGING, HELD_ANSWERS_MAX, type Limits, type Paging } from './limits.ts'
 import type { Message } from './message.ts'
 import type { ClientView, Ports, StoredPage, Wire } from './ports.ts'
 import { Queues } from './queues.ts'
@@ -572,6 +572,7 @@ export class Broker implements ConnectionOwner {
 
   /** It asks and does not read the answers, which no bound of messages holds back. */
   private isUnread(connection: Connection): boolean {
+    if (connection.heldCount > HELD_ANSWERS_MAX) return true
     return connection.pendingBytes > 2 * this.limits.outgoingBytesMax
   }
 }

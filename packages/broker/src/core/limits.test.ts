@@ -193,6 +193,38 @@ test('outgoingBytesMax: QoS 0 beyond it is dropped and counted, others are serve
   assert.equal(world.broker.ledger.totalOf('outgoing-full'), 10 - got)
 })
 
+/** PINGREQ, 64 KiB of them. */
+const PINGS = Uint8Array.from({ length: 65_536 }, (_, i) => (i % 2 === 0 ? 0xc0 : 0))
+
+test('a client that asks and does not read the answers is not read, within one turn', () => {
+  const world = limited({ outgoingBytesMax: 1024 })
+  const client = world.connect({ clientId: 'c' })
+  client.flowing = false
+  for (let i = 0; i < 4; i++) client.connection.bytes(PINGS)
+  assert.equal(client.reading, true)
+  client.connection.bytes(PINGS)
+  assert.equal(client.reading, false)
+  client.flow()
+  world.advance(200)
+  assert.equal(client.reading, true)
+})
+
+test('a client that asks while its answers wait for the store is not read beyond a number', () => {
+  const world = limited({})
+  watch(world, 'a')
+  const client = connectKept(world, 'c')
+  client.subscribe('a', 1)
+  world.store.slow = true
+  client.publish('a', 'm', { qos: 1 })
+  for (let i = 0; i < 2; i++) client.send(PINGS)
+  assert.equal(client.reading, true)
+  client.send(PINGS)
+  assert.equal(client.reading, false)
+  world.store.finish()
+  world.advance(200)
+  assert.equal(client.reading, true)
+})
+
 test('totalOutgoingBytesMax: above it each connection may hold little', () => {
   const world = limited({ totalOutgoingBytesMax: 100_000, outgoingBytesMax: 10_000_000 })
   const slow = [1, 2].map(i => watch(world, 'a', `slow${i}`))

@@ -3,6 +3,12 @@
 /** Outputs of a turn that are kept for the next one. Not a limit that anybody needs to change. */
 export const POOLED_OUTPUTS_MAX = 1024
 
+/** An output that had more pieces in a turn gives their places back. */
+export const KEPT_PIECES_MAX = 16_384
+
+/** Answers to one connection that wait for the store: a client with more is not read. */
+export const HELD_ANSWERS_MAX = 65_536
+
 /** A reason string may quote what the peer sent; a longer one is left out. */
 export const REASON_PACKET_BYTES_MAX = 1024
 

@@ -2,6 +2,7 @@
 // What a turn has for one connection: slices of input chunks and of the turn's arena, in order.
 // They become one write when the turn ends; only then bytes are copied, and packet ids patched in.
 
+import { KEPT_PIECES_MAX } from './limits.ts'
 import { SHORT_BYTES } from './message.ts'
 
 const ARENA_BYTES = 256 * 1024
@@ -205,11 +206,19 @@ export class Output {
 
   /** Drops what it holds. */
   clear(): void {
+    if (this.count > KEPT_PIECES_MAX) this.shrink()
     for (let i = 0; i < this.count; i++) this.buffers[i] = NOTHING
     this.count = 0
     this.patchCount = 0
     this.bytes = 0
     this.last = null
+  }
+
+  /** One turn of one connection does not keep the memory of its pieces for all turns to come. */
+  private shrink(): void {
+    for (const array of [this.starts, this.ends, this.patchAt, this.patchValue]) array.length = 0
+    this.buffers.length = 0
+    this.count = 0
   }
 }
 

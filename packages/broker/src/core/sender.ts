@@ -11,6 +11,8 @@ import type { Trace, Turn } from './ports.ts'
 
 /** An output that has grown to this is written before the turn ends. */
 const FLUSH_BYTES = 256 * 1024
+/** Up to so many bytes a packet is copied at once. */
+const SMALL_PACKET_BYTES = 64
 /** What each connection may hold when all together hold too much. */
 const SHARE_WHEN_FULL_BYTES = 64 * 1024
 
@@ -116,7 +118,19 @@ export class Sender {
   /** Without waiting for what is held: for DISCONNECT and the like. */
   writePacket(connection: Connection, packet: Uint8Array): void {
     this.counters.packetsSent++
-    this.outputOf(connection).append(packet, 0, packet.length)
+    const output = this.outputOf(connection)
+    const { length } = packet
+    if (length > SMALL_PACKET_BYTES) output.append(packet, 0, length)
+    else {
+      // Small ones beside one another become one piece: a million PINGRESP would be as many.
+      const { arena } = this
+      arena.reserve(length)
+      const start = arena.at
+      for (let i = 0; i < length; i++) arena.bytes[start + i] = packet[i] as number
+      arena.at = start + length
+      output.append(arena.bytes, start, arena.at)
+    }
+    if (output.bytes >= FLUSH_BYTES) this.flush(connection)
   }
 
   /**
