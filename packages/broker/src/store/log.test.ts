@@ -12,7 +12,7 @@ import {
 } from './log-format.ts'
 import { DIRECTORY, LogRig, STORE_ID } from './testing/log-rig.ts'
 import { simulateLog } from './testing/log-simulation.ts'
-import { systemError } from './testing/simulated-disk.ts'
+import { settled, systemError } from './testing/simulated-disk.ts'
 
 function segmentsOf(rig: LogRig): string[] {
   return rig.disk.paths(DIRECTORY).filter(name => segmentNumber(name) > 0)
@@ -225,6 +225,86 @@ test('a full disk stops the growth, and the log goes on when there is room', asy
   assert.equal(rig.acknowledged, 4)
   assert.equal(rig.short, false)
 })
+
+/** A log of three segments, two of them spare, on a disk that has no room for more. */
+async function onFullDisk(seed: number): Promise<LogRig> {
+  const rig = new LogRig(seed)
+  rig.disk.capacityBytes = 3 * 4096
+  await rig.start()
+  await rig.disk.run()
+  await rig.appendAll(1, 10)
+  return rig
+}
+
+test('a batch larger than a segment takes the space of spare ones when the disk is full', async () => {
+  const rig = await onFullDisk(20)
+  assert.equal(rig.short, false)
+  // More than the segment in use has left, and than one spare gives.
+  rig.append(6000)
+  await rig.disk.run(() => rig.idle)
+  assert.equal(rig.acknowledged, 2)
+  assert.equal(rig.short, true, 'what is kept for deletes is gone: nothing may grow')
+  assert.equal(rig.failure, null)
+  rig.crash(true)
+  assert.deepEqual(rig.scan().ids, [1, 2])
+  rig.disk.capacityBytes = 100 * 4096
+  await rig.start()
+  await rig.appendAll(3, 10)
+  assert.equal(rig.acknowledged, 5)
+})
+
+test('what spare segments have left over makes one of them again', async () => {
+  const rig = new LogRig(21, { segmentBytes: 4096, spareCount: 3 })
+  rig.disk.capacityBytes = 4 * 4096
+  await rig.start()
+  await rig.disk.run()
+  await rig.appendAll(1, 10)
+  rig.append(6000)
+  await rig.disk.run(() => rig.idle && rig.log?.segments.readyCount === 1)
+  assert.equal(rig.log?.segments.readyCount, 1, 'what is left over is one for deletes again')
+  await rig.appendAll(1, 10)
+  assert.equal(rig.acknowledged, 3)
+  assert.deepEqual(rig.scan().ids, [1, 2, 3])
+})
+
+test('a batch for which even the spare segments do not suffice waits for room', async () => {
+  const rig = await onFullDisk(22)
+  rig.append(20_000)
+  await settled()
+  for (let i = 0; i < 200 && rig.disk.step(); i++) await settled()
+  assert.equal(rig.idle, false)
+  assert.equal(rig.short, true)
+  assert.equal(rig.failure, null)
+  rig.disk.capacityBytes = 100 * 4096
+  await rig.disk.run(() => rig.idle && !rig.short)
+  await rig.appendAll(2, 10)
+  assert.deepEqual(rig.scan().ids, [1, 2, 3, 4])
+  await rig.disk.run(() => rig.log?.segments.readyCount === 2)
+  assert.equal(rig.log?.segments.readyCount, 2)
+})
+
+for (const power of [true, false]) {
+  const event = power ? 'a power failure' : 'a kill'
+  test(`${event} at any moment of giving spare segments up loses nothing`, async () => {
+    let steps = 0
+    for (let isOver = false; !isOver; steps++) {
+      const rig = await onFullDisk(2000 + steps)
+      rig.append(6000)
+      await settled()
+      for (let i = 0; i < steps && !rig.idle; i++) {
+        rig.disk.step()
+        await settled()
+      }
+      isOver = rig.idle
+      rig.crash(power)
+      rig.disk.capacityBytes = 100 * 4096
+      await rig.start()
+      await rig.appendAll(5, 1000)
+      assert.equal(rig.failure, null)
+    }
+    assert.ok(steps > 10, String(steps))
+  })
+}
 
 const Points: CrashPoint[] = ['after_write', 'after_fsync', 'after_segment_rename']
 for (const point of Points) {

@@ -240,25 +240,54 @@ export class Segments {
     return path
   }
 
-  /** One for a single frame. It takes the place of the next that is ready: numbers go in order. */
+  /**
+   * One for a single frame. It takes the place of the next that is ready: numbers go in order. What
+   * is kept for a full disk is given up for it, as far as it has to be: the frame is promised, and
+   * whatever comes after it waits for it.
+   */
   private async takeOversize(frameBytes: number): Promise<Segment> {
     this.takingOversize = true
     await this.preparing
-    const next = this.ready.shift()
-    await next?.file.close()
+    let isShort = false
     for (;;) {
       try {
+        const next = this.ready[0]
         const segment = await this.prepare(SEGMENT_HEADER_BYTES + frameBytes, next?.number)
+        if (next !== undefined) {
+          this.ready.shift()
+          await next.file.close()
+        }
         this.takingOversize = false
-        this.report(false)
+        // Without its spares the disk stays full until they are there again.
+        if (!isShort) this.report(false)
         this.prepareMore()
         return segment
       } catch (error) {
         if (!isOutOfSpace(error)) throw error
+        isShort = true
         this.report(true)
+        if (await this.giveUpOne()) continue
         await new Promise<void>(resolve => this.options.fileSystem.after(RETRY_MS, resolve))
       }
     }
+  }
+
+  /** Deletes a file that holds nothing. @returns false when there is none */
+  private async giveUpOne(): Promise<boolean> {
+    const { fileSystem, directory } = this.options
+    const unused = this.free.pop()
+    if (unused !== undefined) {
+      await fileSystem.unlink(unused)
+      return true
+    }
+    const last = this.ready.pop()
+    if (last === undefined) return false
+    await last.file.close()
+    await fileSystem.unlink(last.path)
+    // From the highest number down, each for good before the next: there is never a gap.
+    await fileSystem.syncDirectory(directory)
+    this.nextNumber = last.number
+    return true
   }
 
   private report(short: boolean): void {
