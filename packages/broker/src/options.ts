@@ -9,6 +9,7 @@ import { nearestName } from './nearest-name.ts'
 import type { DiskStoreOptions } from './store/disk.ts'
 import { SEGMENT_BYTES_MIN } from './store/segments.ts'
 import { shareOf } from './store/space.ts'
+import { conflictOf } from './store/store-limits.ts'
 import type { StoreReport } from './store-report.ts'
 
 /** What a store tells the broker. */
@@ -286,6 +287,8 @@ function checkStore(store: unknown): void {
   if (checkpointBytes !== undefined) within('store.checkpointBytes', checkpointBytes, 1, COUNT_MAX)
   if (checkpointMs !== undefined) within('store.checkpointMs', checkpointMs, 1, TIMER_MS_MAX)
   if (lowSpace !== undefined) checkSpace(lowSpace)
+  const conflict = conflictOf(store)
+  if (conflict !== null) throw new OptionError(`store.${conflict.option}`, conflict.text)
 }
 
 function checkSpace(threshold: unknown): void {

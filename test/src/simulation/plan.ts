@@ -7,7 +7,7 @@ import {
   type Limits,
   type Paging,
 } from '@godwit/broker/core/limits'
-import type { StoreLimits } from '@godwit/broker/store/disk'
+import type { StoreLimits } from '@godwit/broker/store/store-limits'
 import type { ProtocolLevel } from '@godwit/packet'
 import type { NetworkOptions } from './world/link.ts'
 import type { SeededRandom } from './world/random.ts'

@@ -31,7 +31,7 @@ export type Answer =
   /** Writing into the database failed; it can be tried again when there is space. */
   | { readonly type: 'flush-failed'; readonly text: string }
   | { readonly type: 'failed'; readonly code: StoreError['code']; readonly text: string }
-  | { readonly type: 'page'; readonly ticket: number; readonly records: Uint8Array }
+  | { readonly type: 'page'; readonly ticket: number; readonly records: Uint8Array<ArrayBuffer> }
   | { readonly type: 'closed' }
 
 /** What answers 'chunk'; null is the end. */

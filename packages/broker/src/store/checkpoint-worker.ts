@@ -32,7 +32,8 @@ const service = new CheckpointService({
     // A thread that ends waits for its compiler, and the compiler for a collection if the heap is
     // just full, which the ending thread never does. After a collection the heap is not full.
     if (answer.type === 'closed') collectGarbage()
-    parentPort?.postMessage(answer)
+    // A page may have megabytes, which the event loop need not copy.
+    parentPort?.postMessage(answer, answer.type === 'page' ? [answer.records.buffer] : [])
   },
   sendChunk,
 })

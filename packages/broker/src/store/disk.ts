@@ -16,6 +16,13 @@ import type { PageRequest } from './page-writer.ts'
 import { RecordWriter } from './record-writer.ts'
 import type { Recovered } from './replica.ts'
 import { type SpaceThreshold, SpaceWatch } from './space.ts'
+import {
+  CHECKPOINT_BYTES,
+  conflictOf,
+  DEFAULT_STORE_LIMITS,
+  SEGMENT_BYTES,
+  type StoreLimits,
+} from './store-limits.ts'
 import { nodeWorld, type StoreWorld } from './world.ts'
 
 /** Takes what the store has to say. */
@@ -52,36 +59,24 @@ export interface DiskStoreOptions {
   readonly lowSpace?: SpaceThreshold
 }
 
-const SEGMENT_BYTES = 16 * 1024 * 1024
 const SPARE_COUNT = 3
-const CHECKPOINT_BYTES = 64 * 1024 * 1024
 const CHECKPOINT_MS = 30_000
 /** Kept free for the time when the disk is full. */
 const BALLAST_BYTES_MAX = 32 * 1024 * 1024
-/** What is kept in memory until the disk or the thread has it. */
-export interface StoreLimits {
-  /** The thread is told of the log in parts of about this size. */
-  readonly followBytes: number
-  /** Heap of the thread for what is not in the database yet. */
-  readonly overlayBytesMax: number
-  /** More than this waits for the disk: publishers are not read. */
-  readonly openBatchBytesMax: number
-  /** More than this is in the log and not in the database: publishers are not read. */
-  readonly logBytesMax: number
-}
-
-const DEFAULT_STORE_LIMITS: StoreLimits = {
-  followBytes: 4 * 1024 * 1024,
-  overlayBytesMax: 256 * 1024 * 1024,
-  openBatchBytesMax: 16 * 1024 * 1024,
-  logBytesMax: 512 * 1024 * 1024,
-}
+/**
+ * So many pages are on their way at a time: what comes at once is handled in one turn of the event
+ * loop, however many clients have returned together.
+ */
+const FETCHES_OPEN_MAX = 32
+/** The head of the list that was sent is cut off from here on. */
+const FETCHES_SENT_MAX = 1024
 const RETRY_MS = 1000
 
 /**
  * Opens the store in a directory and recovers what an earlier process left.
  * @param world only the simulation gives another, and other limits
- * @throws StoreError `locked`, `corrupt`, `newer-version`, `io`
+ * @throws StoreError `locked`, `corrupt`, `newer-version`, `io`; RangeError when sizes can never
+ * work together
  */
 export async function openDiskStore(
   options: DiskStoreOptions,
@@ -90,6 +85,8 @@ export async function openDiskStore(
   world: StoreWorld = nodeWorld(),
   limits: StoreLimits = DEFAULT_STORE_LIMITS,
 ): Promise<DiskStore> {
+  const conflict = conflictOf(options, limits)
+  if (conflict !== null) throw new RangeError(`${conflict.option}: ${conflict.text}`)
   const { directory } = options
   const logDirectory = join(directory, 'log')
   const lock = await takeDirectory(world, directory, logDirectory)
@@ -152,7 +149,10 @@ export class DiskStore extends RecordWriter implements Store {
   private readonly meter = new StoreMeter()
   private writing = false
   private durableBatch = 0
+  /** In their order; those before `fetchesSent` were sent. */
   private fetches: Fetch[] = []
+  private fetchesSent = 0
+  private fetchesOpen = 0
   private failure: Error | null = null
   private closing: (() => void) | null = null
   private short = false
@@ -221,7 +221,11 @@ export class DiskStore extends RecordWriter implements Store {
     checkpoint.listen({
       applied: (sequence, segment, reserved) => this.applied(sequence, segment, reserved),
       flushFailed: text => this.flushFailed(text),
-      page: (ticket, records) => owner.fetched(pageOf(ticket, records)),
+      page: (ticket, records) => {
+        this.fetchesOpen--
+        this.sendFetches()
+        owner.fetched(pageOf(ticket, records))
+      },
       failed: cause => this.fail(cause),
     })
   }
@@ -329,6 +333,9 @@ export class DiskStore extends RecordWriter implements Store {
     this.cancelTimer = null
     this.space.end()
     await this.drain()
+    // Nobody waits for them any more.
+    this.fetches = []
+    this.fetchesSent = 0
     if (this.failure === null) {
       this.tell()
       // The next start has nothing to recover then. Without room it has.
@@ -380,13 +387,17 @@ export class DiskStore extends RecordWriter implements Store {
   }
 
   private sendFetches(): void {
-    const waiting = this.fetches
-    this.fetches = []
-    if (this.untoldBytes > 0) this.tell()
-    for (const fetch of waiting) {
-      if (fetch.batch <= this.durableBatch) this.checkpoint.fetch(fetch.ticket, fetch)
-      else this.fetches.push(fetch)
+    while (this.fetchesOpen < FETCHES_OPEN_MAX) {
+      const next = this.fetches[this.fetchesSent]
+      if (next === undefined || next.batch > this.durableBatch) break
+      if (this.untoldBytes > 0) this.tell()
+      this.fetchesSent++
+      this.fetchesOpen++
+      this.checkpoint.fetch(next.ticket, next)
     }
+    if (this.fetchesSent < FETCHES_SENT_MAX && this.fetchesSent < this.fetches.length) return
+    this.fetches.splice(0, this.fetchesSent)
+    this.fetchesSent = 0
   }
 
   /** Tells the thread what is durable. */

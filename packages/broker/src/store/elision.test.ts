@@ -81,7 +81,7 @@ function run(seed: number, path: string): void {
     const frames = Array.from({ length: 1 + random.below(4) }, () => {
       writer.reset()
       for (let i = random.below(60); i >= 0; i--) records.step()
-      const bytes = new Uint8Array(writer.bytes.subarray(0, writer.length))
+      const bytes = writer.toBytes()
       return { bytes, start: 0, end: bytes.length }
     })
     elision.apply(frames, overlay)
@@ -132,7 +132,7 @@ test('what came and went within a part leaves nothing behind', () => {
     writer.putInflight(1, id, id, 1)
     writer.removeDelivery(1, id)
   }
-  new Elision().apply([{ bytes: writer.bytes, start: 0, end: writer.length }], overlay)
+  new Elision().apply([{ bytes: writer.toBytes(), start: 0, end: writer.length }], overlay)
   assert.equal(overlay.empty, true)
   assert.equal(overlay.messages.size + overlay.queues.size + overlay.inflight.size, 0)
 })
@@ -144,7 +144,7 @@ test('an unknown operation, or a record that is cut, is an error', () => {
   const writer = new RecordWriter(0)
   writer.putGroup(300, 'a', 'b')
   for (let end = 1; end < writer.length; end++) {
-    const cut = { bytes: new Uint8Array(writer.bytes.subarray(0, end)), start: 0, end }
+    const cut = { bytes: writer.toBytes().subarray(0, end), start: 0, end }
     assert.throws(() => elision.apply([cut], new Overlay()), StoreError, `at ${end}`)
   }
 })

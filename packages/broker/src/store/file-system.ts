@@ -7,6 +7,8 @@ export interface File {
   readonly path: string
   /** @returns how many bytes were written: fewer than asked for when the disk is full */
   write(bytes: Uint8Array, offset: number): Promise<number>
+  /** One after the other from the offset on. @returns how many bytes were written of them all */
+  writePieces(pieces: readonly Uint8Array[], offset: number): Promise<number>
   /** @returns how many bytes were read: fewer at the end of the file */
   read(bytes: Uint8Array, offset: number): Promise<number>
   /** After it all that was written is on disk. A second call after an error proves nothing. */
@@ -53,6 +55,15 @@ class NodeFile implements File {
   write(bytes: Uint8Array, offset: number): Promise<number> {
     return new Promise((resolve, reject) => {
       fs.write(this.descriptor, bytes, 0, bytes.length, offset, (error, byteCount) => {
+        if (error === null) resolve(byteCount)
+        else reject(error)
+      })
+    })
+  }
+
+  writePieces(pieces: readonly Uint8Array[], offset: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.writev(this.descriptor, pieces, offset, (error, byteCount) => {
         if (error === null) resolve(byteCount)
         else reject(error)
       })

@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type DiskStore, openDiskStore, type StoreLimits } from './disk.ts'
+import { type DiskStore, openDiskStore } from './disk.ts'
+import type { StoreLimits } from './store-limits.ts'
 import { Model, modelReader } from './testing/model.ts'
 import { MACHINE_DIRECTORY, SimulatedMachine } from './testing/simulated-machine.ts'
 
@@ -32,7 +33,8 @@ class Process {
 
   async open(): Promise<DiskStore> {
     const ignore = () => undefined
-    const options = { directory: MACHINE_DIRECTORY, segmentBytes: 4096, checkpointMs: 1000 }
+    const sizes = { segmentBytes: 4096, checkpointBytes: 500_000, checkpointMs: 1000 }
+    const options = { directory: MACHINE_DIRECTORY, ...sizes }
     const owner = {
       durable: (batch: number) => {
         this.durableBatch = batch

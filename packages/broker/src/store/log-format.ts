@@ -81,10 +81,40 @@ export function sealFrame(
   sequence: number,
   recordCount: number,
 ): void {
-  bytes.writeUInt32LE(end - FRAME_HEADER_BYTES, 0)
-  writeLong(bytes, sequence, SEQUENCE_AT)
-  bytes.writeUInt32LE(recordCount, 16)
-  bytes.writeUInt32LE(checksumOf(bytes, 0, end, seed), 4)
+  const seal = new FrameSeal(bytes, end, seed, sequence, recordCount)
+  seal.add(bytes.subarray(0, end))
+  seal.end()
+}
+
+/** The header of a frame that is in pieces: the first is given to it, then all are added. */
+export class FrameSeal {
+  private readonly header: Buffer
+  private checksum: number
+  private isFirst = true
+
+  /** @param byteCount of the whole frame */
+  constructor(
+    first: Buffer,
+    byteCount: number,
+    seed: number,
+    sequence: number,
+    recordCount: number,
+  ) {
+    this.header = first
+    first.writeUInt32LE(byteCount - FRAME_HEADER_BYTES, 0)
+    writeLong(first, sequence, SEQUENCE_AT)
+    first.writeUInt32LE(recordCount, 16)
+    this.checksum = crc32(first.subarray(0, 4), seed)
+  }
+
+  add(piece: Buffer): void {
+    this.checksum = crc32(this.isFirst ? piece.subarray(SEQUENCE_AT) : piece, this.checksum)
+    this.isFirst = false
+  }
+
+  end(): void {
+    this.header.writeUInt32LE(this.checksum, 4)
+  }
 }
 
 /** A frame in a segment; `records` are at `[start, end)`. */

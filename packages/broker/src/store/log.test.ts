@@ -226,6 +226,17 @@ test('a full disk stops the growth, and the log goes on when there is room', asy
   assert.equal(rig.short, false)
 })
 
+test('a batch of many pieces is one frame, also where the disk takes it bit by bit', async () => {
+  const rig = new LogRig(16)
+  await rig.start()
+  rig.disk.shortWriteChance = 0.5
+  await rig.appendAll(1, 10)
+  await rig.appendAll(1, 2_700_000)
+  await rig.appendAll(2, 10)
+  rig.crash(true)
+  assert.deepEqual(rig.scan().ids, [1, 2, 3, 4])
+})
+
 /** A log of three segments, two of them spare, on a disk that has no room for more. */
 async function onFullDisk(seed: number): Promise<LogRig> {
   const rig = new LogRig(seed)
@@ -236,7 +247,7 @@ async function onFullDisk(seed: number): Promise<LogRig> {
   return rig
 }
 
-test('a batch larger than a segment takes the space of spare ones when the disk is full', async () => {
+test('a batch larger than a segment takes the space of spare ones on a full disk', async () => {
   const rig = await onFullDisk(20)
   assert.equal(rig.short, false)
   // More than the segment in use has left, and than one spare gives.

@@ -2,11 +2,13 @@
 // synced. It knows nothing of records; log-scanner.ts reads what it wrote.
 
 import { isOutOfSpace } from './errors.ts'
-import { sealFrame } from './log-format.ts'
+import { FrameSeal } from './log-format.ts'
 import type { RecordWriter } from './record-writer.ts'
-import { type Segment, type SegmentOptions, Segments, writeFully } from './segments.ts'
+import { type Segment, type SegmentOptions, Segments, writePieces } from './segments.ts'
 
 const RETRY_MS = 1000
+/** So much is summed up in one turn of the event loop. */
+const TURN_BYTES_MAX = 2 * 1024 * 1024
 
 /** A part of a segment that holds whole frames. */
 export interface LogRange {
@@ -57,8 +59,9 @@ export class Log {
       this.options.rotated()
     }
     const sequence = this.lastSequence + 1
-    sealFrame(records.bytes, byteCount, segment.seed, sequence, records.count)
-    await this.write(segment, records.bytes.subarray(0, byteCount))
+    const pieces = records.pieces()
+    await sealInTurns(pieces, byteCount, segment.seed, sequence, records.count)
+    await this.write(segment, pieces)
     this.options.reached('after_write')
     const beforeMs = performance.now()
     await segment.file.sync()
@@ -82,12 +85,12 @@ export class Log {
     this.current = null
   }
 
-  private async write(segment: Segment, bytes: Uint8Array): Promise<void> {
+  private async write(segment: Segment, pieces: readonly Buffer[]): Promise<void> {
     // The place was filled with zeros before, so the disk is full here only on file systems that
     // copy on write. The same bytes go to the same place until they fit; nothing was synced.
     for (let waited = false; ; waited = true) {
       try {
-        await writeFully(segment.file, bytes, segment.end)
+        await writePieces(segment.file, pieces, segment.end)
         if (waited) this.options.shortage(false)
         return
       } catch (error) {
@@ -106,4 +109,27 @@ export class Log {
       this.ranges.push({ number, path, start: end, end: end + byteCount })
     }
   }
+}
+
+/** The checksum of a large frame takes milliseconds: others have their turns meanwhile. */
+async function sealInTurns(
+  pieces: readonly Buffer[],
+  byteCount: number,
+  seed: number,
+  sequence: number,
+  recordCount: number,
+): Promise<void> {
+  const [first] = pieces
+  if (first === undefined) return
+  const seal = new FrameSeal(first, byteCount, seed, sequence, recordCount)
+  let inTurn = 0
+  for (const piece of pieces) {
+    inTurn += piece.length
+    if (inTurn > TURN_BYTES_MAX) {
+      await new Promise(resolve => setImmediate(resolve))
+      inTurn = piece.length
+    }
+    seal.add(piece)
+  }
+  seal.end()
 }

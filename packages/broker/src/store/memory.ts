@@ -5,15 +5,17 @@ import type {
   Store,
   StoredDelivery,
   StoredMessage,
+  StoredPage,
   StoredSession,
   StoredSubscription,
   StoredWill,
   StoreReader,
 } from '../core/ports.ts'
 
-/** Who is told that a batch is durable. */
+/** Who is told that a batch is durable, and that nothing is there. */
 export interface BatchOwner {
   durable(batch: number): void
+  fetched(page: StoredPage): void
 }
 
 export class MemoryStore implements Store {
@@ -26,6 +28,8 @@ export class MemoryStore implements Store {
   openBatch = 1
   dirty = false
   private owner: BatchOwner | null = null
+  /** Asked for before what is in the open batch was committed. */
+  private tickets: number[] = []
 
   /** Says who is to be told; before the first commit. */
   attach(owner: BatchOwner): void {
@@ -33,17 +37,32 @@ export class MemoryStore implements Store {
   }
 
   commit(): void {
+    if (!this.dirty) return
     const batch = this.openBatch++
     this.dirty = false
     this.owner?.durable(batch)
+    this.answerLater()
   }
 
   load(_reader: StoreReader): void {
     // There is nothing.
   }
 
-  fetch(): void {
-    throw new Error('the store in memory has nothing that could be fetched')
+  /** What it was given is nowhere: the page is empty. The core, which has it, does not ask. */
+  fetch(ticket: number): void {
+    this.tickets.push(ticket)
+    if (!this.dirty) this.answerLater()
+  }
+
+  private answerLater(): void {
+    const tickets = this.tickets
+    if (tickets.length === 0) return
+    this.tickets = []
+    queueMicrotask(() => {
+      for (const ticket of tickets) {
+        this.owner?.fetched({ ticket, entries: [], received: [], will: null })
+      }
+    })
   }
 
   putSession(_session: StoredSession): void {

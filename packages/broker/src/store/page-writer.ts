@@ -26,7 +26,11 @@ const Sql = {
 } as const
 
 /** @returns records: each message, its delivery, and its state in flight where it has one */
-export function readPage(database: Database, overlay: Overlay, request: PageRequest): Uint8Array {
+export function readPage(
+  database: Database,
+  overlay: Overlay,
+  request: PageRequest,
+): Uint8Array<ArrayBuffer> {
   const page = new Page(database, overlay, request)
   page.readQueue()
   if (request.fromSequence === 0) page.readOthers()
@@ -49,8 +53,8 @@ class Page {
     this.isNew = overlay.removedSessions.has(request.sessionId)
   }
 
-  bytes(): Uint8Array {
-    return new Uint8Array(this.records.bytes.subarray(0, this.records.length))
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.records.toBytes()
   }
 
   readQueue(): void {

@@ -1,6 +1,7 @@
 // hot
 // Records of the store as bytes, written straight into the open batch. No record is ever an object.
 // A record is an operation code and its fields; numbers take 1 to 8 bytes, texts 2 and their UTF-8.
+// What was written lies in chunks: one that had to grow would stand still while it is copied.
 
 import type {
   Store,
@@ -90,21 +91,27 @@ const NUMBER_BYTES_MAX = 8
 const SHORT_TEXT = 24
 /** Bytes up to which a loop is faster than `set`, which needs a view. */
 const SHORT_DATA = 24
-const CAPACITY_BYTES = 64 * 1024
+const FIRST_CHUNK_BYTES = 64 * 1024
+/** The others, with room for any text. */
+const CHUNK_BYTES = 512 * 1024
+/** So many are kept for the next batch: new memory costs more than what is written into it. */
+const SPARE_CHUNKS_MAX = 4
 /** What the count of a run can say, in two bytes. */
 const RUN_COUNT_MAX = 65_535
 const RUN_COUNT_BYTES = 2
-/** A buffer that grew beyond this is given up after its batch. */
-const KEPT_CAPACITY_BYTES = 1024 * 1024
 
 export class RecordWriter implements RecordSink {
-  /** Replaced when it must grow: do not keep it while writing. */
-  bytes: Buffer
-  length: number
   /** How many records. */
   count = 0
   /** Bytes at the start that are somebody else's: the header of the frame. */
   readonly headerBytes: number
+  /** The chunk that is written, and where the next byte goes. */
+  private bytes: Buffer
+  private at: number
+  /** Chunks before it, as far as they were written, and their bytes. */
+  private chunks: Buffer[] = []
+  private chunkBytes = 0
+  private spares: Buffer[] = []
   /** The message that was put last, and the bytes of its frame; 0: there is none. */
   private lastMessageId = 0
   private lastMessageBytes = 0
@@ -119,24 +126,53 @@ export class RecordWriter implements RecordSink {
 
   constructor(headerBytes: number) {
     this.headerBytes = headerBytes
-    this.bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES)
-    this.length = headerBytes
+    this.bytes = Buffer.allocUnsafeSlow(FIRST_CHUNK_BYTES)
+    this.at = headerBytes
+  }
+
+  /** With the header. */
+  get length(): number {
+    return this.chunkBytes + this.at
+  }
+
+  /** All of it, one piece after the other; they are written over after `reset` or `handOver`. */
+  pieces(): Buffer[] {
+    return [...this.chunks, this.bytes.subarray(0, this.at)]
+  }
+
+  /** A copy of all of it. */
+  toBytes(): Uint8Array<ArrayBuffer> {
+    const all = new Uint8Array(this.length)
+    let at = 0
+    for (const piece of this.pieces()) {
+      all.set(piece, at)
+      at += piece.length
+    }
+    return all
   }
 
   reset(): void {
-    if (this.bytes.length > KEPT_CAPACITY_BYTES) this.bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES)
+    for (const { buffer, byteOffset } of this.chunks) {
+      if (this.spares.length === SPARE_CHUNKS_MAX) break
+      const chunk = Buffer.from(buffer, byteOffset)
+      if (chunk.length === CHUNK_BYTES) this.spares.push(chunk)
+    }
     this.clear()
   }
 
-  /** Gives what was written to `other`, and takes its empty buffer instead. */
+  /** Gives what was written to `other`, and takes its empty chunks instead. */
   handOver(other: RecordWriter): void {
     other.reset()
-    const { bytes, length, count } = this
+    const { bytes, at, chunks, chunkBytes, count, spares } = this
     this.bytes = other.bytes
+    this.spares = other.spares
     this.clear()
     other.bytes = bytes
-    other.length = length
+    other.at = at
+    other.chunks = chunks
+    other.chunkBytes = chunkBytes
     other.count = count
+    other.spares = spares
   }
 
   putSession(session: StoredSession): void {
@@ -303,7 +339,9 @@ export class RecordWriter implements RecordSink {
   }
 
   private clear(): void {
-    this.length = this.headerBytes
+    this.at = this.headerBytes
+    this.chunks = []
+    this.chunkBytes = 0
     this.count = 0
     this.lastMessageId = 0
     this.runEnd = -1
@@ -312,15 +350,15 @@ export class RecordWriter implements RecordSink {
   private begin(op: number): void {
     this.count++
     this.claim(1)
-    this.bytes[this.length++] = op
+    this.bytes[this.at++] = op
   }
 
   /** The fields of a run's first record have been written. */
   private beginRun(op: number, ownerId: number, sequence: number): void {
     this.claim(RUN_COUNT_BYTES)
-    this.bytes[this.length++] = 1
-    this.bytes[this.length++] = 0
-    this.runEnd = this.length
+    this.bytes[this.at++] = 1
+    this.bytes[this.at++] = 0
+    this.runEnd = this.at
     this.runOp = op
     this.runCount = 1
     this.runOwner = ownerId
@@ -329,20 +367,20 @@ export class RecordWriter implements RecordSink {
 
   /** Takes one more into the run that was written last, if it is the next of it. */
   private goesOn(op: number, ownerId: number, sequence: number): boolean {
-    if (this.runEnd !== this.length || this.runOp !== op || this.runOwner !== ownerId) return false
+    if (this.runEnd !== this.at || this.runOp !== op || this.runOwner !== ownerId) return false
     if (this.runSequence !== sequence || this.runCount === RUN_COUNT_MAX) return false
     this.runSequence = sequence + 1
     const count = ++this.runCount
-    this.bytes[this.length - 2] = count
-    this.bytes[this.length - 1] = count >> 8
+    this.bytes[this.at - 2] = count
+    this.bytes[this.at - 1] = count >> 8
     return true
   }
 
   /** 7 bits per byte, the lowest first; up to 2^53 - 1. */
   private number(value: number): void {
-    if (this.length + NUMBER_BYTES_MAX > this.bytes.length) this.claim(NUMBER_BYTES_MAX)
+    if (this.at + NUMBER_BYTES_MAX > this.bytes.length) this.claim(NUMBER_BYTES_MAX)
     const bytes = this.bytes
-    let at = this.length
+    let at = this.at
     let rest = value
     while (rest > 0x7fff_ffff) {
       bytes[at++] = (rest % 128) | 128
@@ -353,21 +391,24 @@ export class RecordWriter implements RecordSink {
       rest >>>= 7
     }
     bytes[at++] = rest
-    this.length = at
+    this.at = at
   }
 
   private text(value: string): void {
-    // Three bytes per UTF-16 unit are enough for any text.
-    this.claim(2 + value.length * 3)
-    const start = this.length + 2
+    // Three bytes per UTF-16 unit are enough for any text; one that is too long is not written.
+    this.claim(2 + Math.min(value.length, TEXT_BYTES_MAX) * 3)
+    const start = this.at + 2
     let byteLength = value.length <= SHORT_TEXT ? this.shortText(value, start) : -1
-    if (byteLength < 0) byteLength = this.bytes.write(value, start, 'utf8')
+    if (byteLength < 0) {
+      const isTooLong = value.length > TEXT_BYTES_MAX
+      byteLength = isTooLong ? value.length : this.bytes.write(value, start, 'utf8')
+    }
     if (byteLength > TEXT_BYTES_MAX) {
       throw new RangeError(`a text of ${byteLength} bytes, at most ${TEXT_BYTES_MAX} can be stored`)
     }
-    this.bytes[this.length] = byteLength >> 8
-    this.bytes[this.length + 1] = byteLength
-    this.length = start + byteLength
+    this.bytes[this.at] = byteLength >> 8
+    this.bytes[this.at + 1] = byteLength
+    this.at = start + byteLength
   }
 
   /** Without a call into Node for what is short and ASCII. @returns -1 when it is not */
@@ -385,19 +426,39 @@ export class RecordWriter implements RecordSink {
   private data(from: Uint8Array, start: number, end: number): void {
     const byteLength = end - start
     this.number(byteLength)
-    this.claim(byteLength)
+    if (this.at + byteLength > this.bytes.length) {
+      this.longData(from, start, end)
+      return
+    }
     const bytes = this.bytes
-    const at = this.length
+    const at = this.at
     if (byteLength > SHORT_DATA) bytes.set(from.subarray(start, end), at)
     else for (let i = 0; i < byteLength; i++) bytes[at + i] = from[start + i] as number
-    this.length = at + byteLength
+    this.at = at + byteLength
   }
 
+  /** What does not fit into the chunk goes on in the next ones. */
+  private longData(from: Uint8Array, start: number, end: number): void {
+    for (let done = start; done < end; ) {
+      if (this.at === this.bytes.length) this.nextChunk()
+      const upTo = Math.min(end, done + this.bytes.length - this.at)
+      this.bytes.set(from.subarray(done, upTo), this.at)
+      this.at += upTo - done
+      done = upTo
+    }
+  }
+
+  /** Room for so many bytes in one piece. */
   private claim(byteCount: number): void {
-    const needed = this.length + byteCount
-    if (needed <= this.bytes.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, needed))
-    grown.set(this.bytes.subarray(0, this.length))
-    this.bytes = grown
+    if (this.at + byteCount > this.bytes.length) this.nextChunk()
+  }
+
+  private nextChunk(): void {
+    this.chunks.push(this.bytes.subarray(0, this.at))
+    this.chunkBytes += this.at
+    this.bytes = this.spares.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
+    this.at = 0
+    // Its count lies in the chunk before.
+    this.runEnd = -1
   }
 }

@@ -14,7 +14,7 @@ const HEADER_BYTES = 20
 
 function readBack(records: RecordWriter): unknown[][] {
   const calls: unknown[][] = []
-  readRecords(records.bytes, HEADER_BYTES, records.length, listingSink(calls))
+  readRecords(records.toBytes(), HEADER_BYTES, records.length, listingSink(calls))
   return calls
 }
 
@@ -130,7 +130,7 @@ for (const [what, write] of breaks) {
       to.putInflight(3, 11, 21, 1)
     }
     const read: unknown[][] = []
-    readRecords(records.bytes, 0, records.length, listingSink(read))
+    readRecords(records.toBytes(), 0, records.length, listingSink(read))
     assert.deepEqual(read, written)
     assert.ok(records.count > 1)
   })
@@ -147,7 +147,7 @@ test('a run does not go on in the batch after it, nor does a message', () => {
   records.removeDelivery(1, 2)
   records.putDelivery(delivery)
   const read: unknown[][] = []
-  readRecords(records.bytes, 0, records.length, listingSink(read))
+  readRecords(records.toBytes(), 0, records.length, listingSink(read))
   assert.deepEqual(read, [
     ['removeDelivery', 1, 2],
     ['putDelivery', delivery],
@@ -198,7 +198,7 @@ test('a record that is cut anywhere is an error', () => {
 function cutAnywhere(records: RecordWriter): void {
   for (let end = 1; end < records.length; end++) {
     assert.throws(
-      () => readRecords(records.bytes, 0, end, listingSink([])),
+      () => readRecords(records.toBytes(), 0, end, listingSink([])),
       StoreError,
       `at ${end}`,
     )
@@ -208,7 +208,7 @@ function cutAnywhere(records: RecordWriter): void {
 test('a state in flight that does not exist is an error', () => {
   const records = new RecordWriter(0)
   records.putInflight(1, 1, 1, 4)
-  assert.throws(() => readRecords(records.bytes, 0, records.length, listingSink([])), /state 4/)
+  assert.throws(() => readRecords(records.toBytes(), 0, records.length, listingSink([])), /state 4/)
 })
 
 test('a text longer than MQTT allows is refused', () => {
@@ -217,10 +217,67 @@ test('a text longer than MQTT allows is refused', () => {
   assert.throws(() => records.putGroup(1, 'x'.repeat(65_536), 'f'), RangeError)
 })
 
-test('a buffer that one batch made large is given up with it', () => {
+test('what lies in many chunks is one after the other, wherever a chunk ends', () => {
   const records = new RecordWriter(HEADER_BYTES)
-  records.putMessage({ ...message, frame: new Uint8Array(5_000_000) })
-  records.reset()
-  assert.equal(records.length, HEADER_BYTES)
-  assert.ok(records.bytes.length < 1_000_000)
+  const written: unknown[][] = []
+  const run = { ownerId: 3, sequence: 1, byteLength: 70_000, messageId: 7, flags: 1 }
+  for (const to of [records, listingSink(written)]) {
+    for (let i = 0; i < 40; i++) {
+      to.putMessage({ ...message, frame: new Uint8Array(70_000 + 7919 * i).fill(i) })
+      to.putDelivery({ ...run, sequence: i, identifiers: [1, 300] })
+      for (let k = 0; k < 500; k++) to.removeDelivery(3, 2 ** 33 + i * 600 + k)
+      to.putGroup(i, 'ä'.repeat(30_000), 'f')
+    }
+    to.putMessage({ ...message, frame: new Uint8Array(3_000_000).fill(9) })
+  }
+  assert.ok(records.pieces().length > 10)
+  const pieces = records.pieces()
+  assert.equal(
+    pieces.reduce((sum, piece) => sum + piece.length, 0),
+    records.length,
+  )
+  assert.deepEqual(Buffer.concat(pieces), Buffer.from(records.toBytes()))
+  assert.deepEqual(readBack(records), written)
+})
+
+test('a run that a chunk cuts off is two records, both of them right', () => {
+  for (let fill = 65_490; fill < 65_540; fill++) {
+    const records = new RecordWriter(0)
+    const written: unknown[][] = []
+    for (const to of [records, listingSink(written)]) {
+      to.putMessage({ ...message, frame: new Uint8Array(fill - 40) })
+      for (let i = 0; i < 5; i++) to.removeDelivery(1, 1 + i)
+      for (let i = 0; i < 5; i++) to.putInflight(1, 10 + i, 1 + i, 1)
+    }
+    const read: unknown[][] = []
+    readRecords(records.toBytes(), 0, records.length, listingSink(read))
+    assert.deepEqual(read, written, String(fill))
+  }
+})
+
+test('chunks are used again, from batch to batch and from one writer to the other', () => {
+  const open = new RecordWriter(HEADER_BYTES)
+  const inFlight = new RecordWriter(HEADER_BYTES)
+  const memories = new Set<ArrayBufferLike>()
+  for (let batch = 0; batch < 20; batch++) {
+    open.putMessage({ ...message, frame: new Uint8Array(1_200_000).fill(batch) })
+    open.handOver(inFlight)
+    assert.equal(open.length, HEADER_BYTES)
+    for (const { buffer } of inFlight.pieces()) memories.add(buffer)
+    const [[, put] = []] = readBack(inFlight)
+    assert.equal((put as { frame: Uint8Array }).frame[5], batch)
+  }
+  assert.ok(memories.size <= 10, String(memories.size))
+})
+
+test('of a batch that was large only a few chunks are kept', () => {
+  const open = new RecordWriter(HEADER_BYTES)
+  const large = new Uint8Array(20_000_000)
+  open.putMessage({ ...message, frame: large })
+  const before = new Set(open.pieces().map(({ buffer }) => buffer))
+  open.reset()
+  assert.equal(open.length, HEADER_BYTES)
+  open.putMessage({ ...message, frame: large })
+  const kept = open.pieces().filter(({ buffer }) => before.has(buffer))
+  assert.equal(kept.length, 5, 'the last one, and four of the others')
 })

@@ -254,7 +254,7 @@ export class Replica {
   }
 
   /** See `fetch` of the store. @returns records that page-reader.ts understands */
-  page(request: PageRequest): Uint8Array {
+  page(request: PageRequest): Uint8Array<ArrayBuffer> {
     return readPage(this.state.database, this.overlay, request)
   }
 

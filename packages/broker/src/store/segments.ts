@@ -310,6 +310,30 @@ export async function writeFully(file: File, bytes: Uint8Array, offset: number):
   }
 }
 
+/** The same for bytes that lie in several places. */
+export async function writePieces(
+  file: File,
+  pieces: readonly Uint8Array[],
+  offset: number,
+): Promise<void> {
+  const [only] = pieces
+  if (only !== undefined && pieces.length === 1) {
+    await writeFully(file, only, offset)
+    return
+  }
+  let done = await file.writePieces(pieces, offset)
+  let at = 0
+  for (const piece of pieces) {
+    const end = at + piece.length
+    // The system may take less than all.
+    if (done < end) {
+      await writeFully(file, piece.subarray(done - at), offset + done)
+      done = end
+    }
+    at = end
+  }
+}
+
 function outOfSpace(path: string): Error {
   return Object.assign(new Error(`${path}: no byte could be written`), { code: 'ENOSPC' })
 }

@@ -227,7 +227,7 @@ function sessionOf(row: RowValues): StoredSession {
 type SessionRow = readonly [number, string, number, number, number]
 
 function takeChunk(section: number, records: RecordWriter): Chunk {
-  const bytes = new Uint8Array(records.bytes.subarray(0, records.length))
+  const bytes = records.toBytes()
   records.reset()
   return { section, bytes }
 }

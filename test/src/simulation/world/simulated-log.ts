@@ -57,7 +57,7 @@ export class SimulatedLog {
 
   /** The batch as the frame that comes next. */
   seal(records: RecordWriter): Uint8Array {
-    const bytes = Buffer.from(records.bytes.subarray(0, records.length))
+    const bytes = Buffer.from(records.toBytes())
     const seed = frameSeed(STORE_ID, this.#segments.length)
     sealFrame(bytes, bytes.length, seed, this.#lastSequence + 1, records.count)
     return bytes

@@ -454,6 +454,10 @@ class SimulatedFile implements File {
     return this.disk.submit(this.life, 'write', this.path, write, atCrash)
   }
 
+  writePieces(pieces: readonly Uint8Array[], offset: number): Promise<number> {
+    return this.write(Buffer.concat(pieces), offset)
+  }
+
   read(bytes: Uint8Array, offset: number): Promise<number> {
     return this.disk.submit(this.life, 'read', this.path, () => this.inode.read(bytes, offset))
   }

@@ -3,8 +3,9 @@
 
 import assert from 'node:assert/strict'
 import type { StoredPage } from '../../core/ports.ts'
-import { type DiskStore, openDiskStore, type StoreLimits } from '../disk.ts'
+import { type DiskStore, openDiskStore } from '../disk.ts'
 import { StoreError } from '../errors.ts'
+import type { StoreLimits } from '../store-limits.ts'
 import { Model, RandomRecords, readAll } from './model.ts'
 import { applyTo, pageOfModel } from './model-store.ts'
 import { SeededRandom } from './random.ts'
