@@ -372,17 +372,22 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     await nextTurn()
     if (this.tick !== null) clearInterval(this.tick)
     this.ended = true
-    await this.store?.close()
-    await (await this.observer)?.close()
-    this.emit('closed')
-    this.resolveClosed()
+    try {
+      await this.store?.close()
+    } finally {
+      await (await this.observer)?.close()
+      this.emit('closed')
+      this.resolveClosed()
+    }
   }
 
   /** Nobody may be told any more that something was kept: the broker ends. */
   private storeFailed(cause: Error): void {
     this.report('the store failed', cause)
     this.core?.storeFailed(cause.message)
-    void this.close({ drainSeconds: 1 })
+    this.close({ drainSeconds: 1 }).catch((error: unknown) => {
+      this.report('the store could not be closed', error)
+    })
   }
 
   private report(text: string, cause: unknown): void {

@@ -6,10 +6,18 @@ import { connect as connectTcp, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { createBroker, type ListeningAddress } from '@godwit/broker'
+import {
+  createBroker,
+  type ListeningAddress,
+  type OpenedStore,
+  type StoreOwner,
+} from '@godwit/broker'
+import { openDiskStore } from '@godwit/broker/store/disk'
 import { PacketType } from '@godwit/packet'
 import { nextEvent, untilEmpty, withBroker } from '../support/brokers.ts'
 import { connectPacket, publishPacket, RawClient } from '../support/raw-client.ts'
+
+const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 test('several listeners serve the same broker', async () => {
   await withBroker({}, async broker => {
@@ -402,6 +410,33 @@ test('connectionsMax counts all listeners together', async () => {
     await clients[0]?.ping()
     for (const client of clients) client.destroy()
   })
+})
+
+test('a store that cannot be closed is told, and the broker is closed all the same', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'godwit-broken-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  let fail: (cause: Error) => void = () => undefined
+  const store = async (owner: StoreOwner): Promise<OpenedStore> => {
+    const disk = await openDiskStore({ directory }, owner, SILENT)
+    fail = cause => owner.failed(cause)
+    const close = async (): Promise<void> => {
+      await disk.close()
+      throw new Error('it does not close')
+    }
+    return { store: disk, close }
+  }
+  const asked = createBroker({ store })
+  await asked.ready
+  await assert.rejects(asked.close(), /it does not close/)
+  await asked.closed
+  const broken = createBroker({ store })
+  const errors: string[] = []
+  broken.on('error', error => errors.push(error.message))
+  await broken.listen({ port: 0 })
+  fail(new Error('no disk'))
+  await broken.closed
+  await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual(errors, ['no disk', 'it does not close'])
 })
 
 test('little space on the disk of the store is an event and in the numbers', async t => {
