@@ -4,6 +4,7 @@
 import { type AuthPacket, PacketType, type Properties, writeAuth } from '@godwit/packet'
 import type { Connection } from './connection.ts'
 import type { Watched } from './control.ts'
+import { Deferred } from './deferred.ts'
 import { MqttError, protocolError } from './errors.ts'
 import { Limits } from './limits.ts'
 import type { Authenticator } from './options.ts'
@@ -29,8 +30,7 @@ export class Authentication {
   private readonly authenticator: Authenticator
   private readonly port: AuthenticationPort
   private steps = 0
-  private renewal: { resolve: () => void; reject: (error: MqttError) => void } | null = null
-  private renewed: Promise<void> | null = null
+  private renewal: Deferred<void> | null = null
 
   constructor(authenticator: Authenticator, port: AuthenticationPort) {
     this.authenticator = authenticator
@@ -59,7 +59,6 @@ export class Authentication {
       if (!this.isGenuine(properties)) return
       this.renewal.resolve()
       this.renewal = null
-      this.renewed = null
     } else {
       protocolError(`an AUTH with reason code ${reasonCode}`)
     }
@@ -73,10 +72,9 @@ export class Authentication {
 
   /** Authenticates anew on a connection that stands; a second call waits for the first. */
   renew(): Promise<void> {
-    if (this.renewed !== null) return this.renewed
-    this.renewed = new Promise<void>((resolve, reject) => {
-      this.renewal = { resolve, reject }
-    })
+    if (this.renewal !== null) return this.renewal.promise
+    const renewal = new Deferred<void>()
+    this.renewal = renewal
     const { epoch } = this.port
     this.start().then(
       data => {
@@ -89,14 +87,13 @@ export class Authentication {
         this.port.answered()
       },
     )
-    return this.renewed
+    return renewal.promise
   }
 
   /** The connection is gone. */
   cancel(error: MqttError): void {
     const { renewal } = this
     this.renewal = null
-    this.renewed = null
     renewal?.reject(error)
   }
 

@@ -9,8 +9,9 @@ import {
   Writer,
   writeDisconnect,
 } from '@godwit/packet'
-import { type AbortOptions, aborted } from './abort.ts'
+import { type AbortOptions, aborted, limited, onAbort } from './abort.ts'
 import type { ResolveTarget } from './attempt.ts'
+import { Deferred, ignore } from './deferred.ts'
 import { Engine } from './engine.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { invalidArgument, MqttError } from './errors.ts'
@@ -69,9 +70,9 @@ export class ClientCore implements EngineOwner, PublisherPort {
   private opening: Opening | null
   private readers: EventReader[] | null = null
   private drained: (() => void) | null = null
-  private end: { promise: Promise<CloseInfo>; resolve: (info: CloseInfo) => void } | null = null
+  private end: Deferred<CloseInfo> | null = null
   private info: CloseInfo | null = null
-  private readonly onAbort: (() => void) | null
+  private letGo: () => void = ignore
 
   constructor(
     platform: Platform,
@@ -92,40 +93,28 @@ export class ClientCore implements EngineOwner, PublisherPort {
     this.session = this.engine.session
     this.publisher = new Publisher(this)
     this.subscriptions = new Subscriptions(this)
-    const { signal } = given
-    this.onAbort = signal === undefined ? null : () => this.abort(signal)
-    if (this.onAbort !== null) signal?.addEventListener('abort', this.onAbort, { once: true })
   }
 
   start(): void {
     const { signal } = this.given
-    if (signal?.aborted === true) this.abort(signal)
-    else void this.engine.start()
+    this.letGo = onAbort(signal, () => this.abort(signal))
+    if (this.info === null) void this.engine.start()
   }
 
   get closedPromise(): Promise<CloseInfo> {
     if (this.info !== null) return Promise.resolve(this.info)
-    if (this.end === null) {
-      let resolve: (info: CloseInfo) => void = ignore
-      const promise = new Promise<CloseInfo>(yes => {
-        resolve = yes
-      })
-      this.end = { promise, resolve }
-    }
+    this.end ??= new Deferred()
     return this.end.promise
   }
 
   openReader({ signal }: AbortOptions): EventReader {
-    const onAbort = (): void => void reader.return()
+    let letGo = ignore
     const reader = new EventReader(left => {
       this.readers = this.readers?.filter(other => other !== left) ?? null
-      signal?.removeEventListener('abort', onAbort)
+      letGo()
     })
-    if (signal?.aborted === true) {
-      onAbort()
-      return reader
-    }
-    signal?.addEventListener('abort', onAbort)
+    letGo = onAbort(signal, () => reader.return())
+    if (signal?.aborted === true) return reader
     if (this.info !== null) {
       reader.push({ type: 'closed', error: this.info.error })
       return reader
@@ -236,9 +225,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
     const why = error ?? closedError()
     this.refuses = why
     this.info = { error }
-    if (this.onAbort !== null) {
-      this.given.signal?.removeEventListener('abort', this.onAbort)
-    }
+    this.letGo()
     this.publisher.close(why)
     this.subscriptions.endAll(error, false)
     void this.finishClosing(error, why)
@@ -287,7 +274,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
     opening?.reject(why)
   }
 
-  private abort(signal: AbortSignal): void {
+  private abort(signal: AbortSignal | undefined): void {
     if (this.opening !== null) this.engine.fail(aborted(signal))
     else void this.close({})
   }
@@ -311,20 +298,15 @@ export class ClientCore implements EngineOwner, PublisherPort {
   private whenIdle(timeoutMs: number, signal: AbortSignal | undefined): Promise<MqttError | null> {
     return new Promise(resolve => {
       const before = this.drained
+      let letGo = ignore
       const done = (failure: MqttError | null): void => {
         this.drained = null
-        this.platform.cancel(timer)
-        signal?.removeEventListener('abort', onAbort)
+        letGo()
         before?.()
         resolve(failure)
       }
-      const onAbort = (): void => done(aborted(signal))
-      const timer = this.platform.after(timeoutMs, () => {
-        done(new MqttError('timeout', `not drained within ${timeoutMs} ms`))
-      })
       this.drained = () => done(null)
-      if (signal?.aborted === true) onAbort()
-      else signal?.addEventListener('abort', onAbort, { once: true })
+      letGo = limited(this.platform, signal, timeoutMs, 'not drained', done)
       this.engine.wantsTurnEnd()
     })
   }
@@ -349,8 +331,4 @@ function randomId(platform: Platform): string {
 
 function closedError(): MqttError {
   return new MqttError('closed', 'the client is closed')
-}
-
-function ignore(): void {
-  // Nobody waits yet.
 }

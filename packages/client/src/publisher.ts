@@ -3,7 +3,8 @@
 // until there is room. Nothing waits without bound.
 
 import { NO_PROPERTIES, PacketError, type Properties, type QoS } from '@godwit/packet'
-import { aborted } from './abort.ts'
+import { aborted, limited } from './abort.ts'
+import { Deferred, ignore } from './deferred.ts'
 import { invalidArgument, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
 import { checkNames, type OptionNames } from './option-names.ts'
@@ -120,7 +121,7 @@ export class Publisher {
   private readonly port: PublisherPort
   /** Messages that the session's line has no room for. */
   private readonly waiting = new Line<Outgoing>()
-  private writers: { promise: Promise<void>; resolve: () => void; reject: Reject } | null = null
+  private writers: Deferred<void> | null = null
 
   constructor(port: PublisherPort) {
     this.port = port
@@ -209,14 +210,8 @@ export class Publisher {
     if (refuses !== null) return Promise.reject(refuses)
     if (session.hasRoom && this.waiting.length === 0) return Promise.resolve()
     if (this.writers === null) {
-      let resolve: () => void = ignore
-      let reject: Reject = ignore
-      const promise = new Promise<void>((yes, no) => {
-        resolve = yes
-        reject = no
-      })
-      promise.catch(ignore)
-      this.writers = { promise, resolve, reject }
+      this.writers = new Deferred()
+      this.writers.promise.catch(ignore)
     }
     return this.writers.promise
   }
@@ -293,24 +288,11 @@ export class Publisher {
     timeoutMs: number | undefined,
   ): void {
     const { platform, session } = this.port
-    const giveUp = (error: MqttError): void => {
+    publication.release = limited(platform, signal, timeoutMs, 'not acknowledged', error => {
       this.waiting.remove(message)
       session.abandon(message)
       publication.settled(error, error.reasonCode, NO_PROPERTIES)
-    }
-    const onAbort = (): void => giveUp(aborted(signal))
-    const timer =
-      timeoutMs === undefined
-        ? null
-        : platform.after(timeoutMs, () => {
-            giveUp(new MqttError('timeout', `not acknowledged within ${timeoutMs} ms`))
-          })
-    signal?.addEventListener('abort', onAbort, { once: true })
-    publication.release = () => {
-      publication.release = null
-      signal?.removeEventListener('abort', onAbort)
-      if (timer !== null) platform.cancel(timer)
-    }
+    })
   }
 
   private refused(error: MqttError): Promise<never> {
@@ -361,8 +343,4 @@ function settle(message: Outgoing, error: MqttError): void {
 function result(reasonCode: number, properties: Properties): PublishResult {
   const noMatchingSubscribers = reasonCode === NO_MATCHING_SUBSCRIBERS
   return { reasonCode, noMatchingSubscribers, properties }
-}
-
-function ignore(): void {
-  // Nobody waits for this.
 }

@@ -1,8 +1,9 @@
 // Request and response: one response topic per client, a correlation for each request, and the
 // answering side. MQTT 5.0 section 4.10.
 
-import { aborted } from './abort.ts'
+import { aborted, limited } from './abort.ts'
 import type { ClientCore } from './core.ts'
+import { ignore } from './deferred.ts'
 import { invalidArgument, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
 import type { Message } from './message.ts'
@@ -161,13 +162,9 @@ export class Requests {
     const { timeoutMs = TIMEOUT_MS, signal, qos = 1, ...properties } = options
     const key = this.newKey()
     let answers = 0
-    const onAbort = (): void => fail(aborted(signal))
-    const timer = core.platform.after(timeoutMs, () => {
-      fail(new MqttError('timeout', `no answer within ${timeoutMs} ms`))
-    })
+    let letGo = ignore
     const end = (): void => {
-      core.platform.cancel(timer)
-      signal?.removeEventListener('abort', onAbort)
+      letGo()
       this.pending.delete(key)
     }
     const fail = (error: MqttError): void => {
@@ -185,7 +182,7 @@ export class Requests {
       fail(error as MqttError)
       return end
     }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    letGo = limited(core.platform, signal, timeoutMs, 'no answer', fail)
     this.pending.set(key, {
       answered: message => {
         if (++answers >= answersMax) end()
@@ -260,8 +257,4 @@ function hex(bytes: Uint8Array): string {
   let text = ''
   for (const byte of bytes) text += byte.toString(16).padStart(2, '0')
   return text
-}
-
-function ignore(): void {
-  // Nobody waits.
 }

@@ -3,6 +3,7 @@
 // listener that is called at once. It decides when a message counts as taken.
 
 import type { QoS } from '@godwit/packet'
+import { Deferred, ignore } from './deferred.ts'
 import { MqttError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
@@ -99,8 +100,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
   /** Somebody reads. */
   private read = false
   private grant: Grant | null = null
-  private readiness: { promise: Promise<Grant>; resolve(g: Grant): void; reject: Failer } | null =
-    null
+  private readiness: Deferred<Grant> | null = null
 
   /** @internal use `client.subscribe` */
   constructor(host: SubscriptionHost, settings: SubscriptionSettings<P>) {
@@ -122,20 +122,15 @@ export class Subscription<P = Readonly<Record<string, string>>>
 
   /** Resolves when the server has granted the subscription, rejects when it never will. */
   get ready(): Promise<Grant> {
-    if (this.readiness === null) {
-      let resolve: (grant: Grant) => void = ignore
-      let reject: Failer = ignore
-      const promise = new Promise<Grant>((yes, no) => {
-        resolve = yes
-        reject = no
-      })
+    let { readiness } = this
+    if (readiness === null) {
+      readiness = this.readiness = new Deferred()
       // Who never asks must not be told of an unhandled rejection.
-      promise.catch(ignore)
-      this.readiness = { promise, resolve, reject }
-      if (this.grant !== null) resolve(this.grant)
-      else if (this.ended) reject(this.error ?? new MqttError('closed', 'unsubscribed'))
+      readiness.promise.catch(ignore)
+      if (this.grant !== null) readiness.resolve(this.grant)
+      else if (this.ended) readiness.reject(this.error ?? new MqttError('closed', 'unsubscribed'))
     }
-    return this.readiness.promise
+    return readiness.promise
   }
 
   /**
@@ -480,8 +475,4 @@ export class Subscription<P = Readonly<Record<string, string>>>
     this.held = held
     this.host.holdReading(this, held)
   }
-}
-
-function ignore(): void {
-  // Nobody waits for this.
 }

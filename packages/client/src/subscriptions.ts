@@ -8,7 +8,8 @@ import {
   type SubscriptionRequest,
   type UserProperty,
 } from '@godwit/packet'
-import { type AbortOptions, aborted } from './abort.ts'
+import { type AbortOptions, aborted, onAbort } from './abort.ts'
+import { ignore } from './deferred.ts'
 import type { Engine } from './engine.ts'
 import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
@@ -352,13 +353,12 @@ export class Subscriptions implements SubscriptionHost {
   }
 
   private watch(subscription: AnySubscription, signal: AbortSignal): void {
-    const onAbort = (): void => {
+    this.signals ??= new Map()
+    const letGo = onAbort(signal, () => {
       this.leave(subscription, ignore)
       subscription.end(aborted(signal), true)
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.signals ??= new Map()
-    this.signals.set(subscription, () => signal.removeEventListener('abort', onAbort))
+    })
+    this.signals.set(subscription, letGo)
   }
 
   private unwatch(subscription: object): void {
@@ -412,8 +412,4 @@ function lowest(codes: readonly number[]): QoS {
 
 function isRefusal(code: number): boolean {
   return code >= REFUSED
-}
-
-function ignore(): void {
-  // The subscription is over, whatever the server says.
 }
