@@ -3,6 +3,7 @@
 // may come when; what they mean is the engine's and the session's business.
 
 import {
+  type AckPacket,
   Decoder,
   NO_PROPERTIES,
   type Packet,
@@ -232,10 +233,8 @@ export class Connection implements TransportHandler {
       session.acknowledged(type, packetId, 0, NO_PROPERTIES)
       return
     }
-    const packet = readServerPacket(first, bytes, at, end, this.level)
+    const packet = readServerPacket(first, bytes, at, end, this.level) as AckPacket
     this.owner.received?.(packet)
-    if (packet.type < PUBACK || packet.type > PUBCOMP || !('reasonCode' in packet)) return
-    if (!('packetId' in packet)) return
     session.acknowledged(type, packet.packetId, packet.reasonCode, packet.properties)
   }
 }
