@@ -16,7 +16,6 @@ x509.cryptoProvider.set(webcrypto)
 export interface KeyPair {
   readonly cert: string
   readonly key: string
-  readonly serial: string
 }
 
 export interface CertificateWish {
@@ -34,6 +33,8 @@ export class Authority {
   readonly cert: string
   readonly #name: string
   readonly #keys: webcrypto.CryptoKeyPair
+  /** Of what it has signed. A pair has none: as it is, it is an option of a listener. */
+  readonly #serials = new Map<KeyPair, string>()
 
   private constructor(name: string, cert: string, keys: webcrypto.CryptoKeyPair) {
     this.#name = name
@@ -78,7 +79,9 @@ export class Authority {
       signingKey: this.#keys.privateKey,
       extensions: [new x509.SubjectAlternativeNameExtension(names)],
     })
-    return { cert: certificate.toString('pem'), key: await pemOf(keys.privateKey), serial }
+    const pair = { cert: certificate.toString('pem'), key: await pemOf(keys.privateKey) }
+    this.#serials.set(pair, serial)
+    return pair
   }
 
   /** The list of what it has revoked, in PEM. */
@@ -90,8 +93,8 @@ export class Authority {
       nextUpdate: new Date(now + 30 * DAY_MS),
       signingAlgorithm: ALGORITHM,
       signingKey: this.#keys.privateKey,
-      entries: revoked.map(({ serial }) => ({
-        serialNumber: serial,
+      entries: revoked.map(pair => ({
+        serialNumber: this.#serials.get(pair) ?? '',
         revocationDate: new Date(now - DAY_MS),
         reason: KEY_COMPROMISE,
       })),
