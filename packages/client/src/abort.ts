@@ -24,7 +24,7 @@ export function onAbort(signal: AbortSignal | undefined, call: () => void): () =
 }
 
 /**
- * Calls `giveUp` when the signal fires or the time is over; a signal that has fired does it at once.
+ * Calls `giveUp` when the signal fires or the time is over, at once for a signal that has fired.
  * @param what has not happened in time
  * @returns lets go of both
  */
