@@ -49,6 +49,23 @@ test('in a group in which nobody has room, whoever makes some gets what waits', 
   assert.equal(world.broker.ledger.total, 0)
 })
 
+test('a group in which nobody has room is not gone through for every message', () => {
+  const world = new World()
+  const count = 50
+  for (let i = 0; i < count; i++) member(world, `m${i}`, 1)
+  const publisher = world.connect({ clientId: 'p' })
+  for (let i = 0; i <= count; i++) publish(publisher, String(i))
+  const { queues } = world.broker
+  const hasRoom = queues.hasRoom.bind(queues)
+  let asked = 0
+  queues.hasRoom = (...question) => {
+    asked++
+    return hasRoom(...question)
+  }
+  for (let i = 0; i < count; i++) publish(publisher, String(i))
+  assert.equal(asked, 0)
+})
+
 test('members take turns again when what waited has gone', () => {
   const world = new World()
   const members = ['a', 'b'].map(id => member(world, id, 1))

@@ -16,8 +16,8 @@ import { certainRecords, describe, isOwn, possibleRecords, SLACK_MS } from '../q
 
 /** More than a guard thinks. */
 const THINKING_MS = 10_000
-/** A session that lasts longer than a process is away. */
-const LASTING_SECONDS = 60
+/** A session that lasts until its client can be back. */
+const LASTING_SECONDS = 2
 
 /** A PUBLISH goes to a client. @returns the subscriptions that may be why */
 export function writePublish(
