@@ -45,6 +45,17 @@ test('a ban refuses it with 0x9F for its time, and nobody else', () => {
   world.connect({ clientId: 'c' })
 })
 
+test('a ban lasts for its seconds, to the millisecond', () => {
+  const limits = { ...DEFAULT_LIMITS, flappingConnectsMax: 1, flappingBanSeconds: 30 }
+  const flapping = new Flapping(limits)
+  flapping.connected('c', 'here', 1000)
+  assert.equal(flapping.banSecondsLeft('c', 1000), 0)
+  assert.notEqual(flapping.connected('c', 'here', 1000), null)
+  assert.equal(flapping.banSecondsLeft('c', 1000), 30)
+  assert.equal(flapping.banSecondsLeft('c', 30_999), 1)
+  assert.equal(flapping.banSecondsLeft('c', 31_000), 0)
+})
+
 test('without a limit nobody is named', () => {
   const world = new World({ limits: { flappingConnectsMax: 0, flappingBanSeconds: 30 } })
   for (let i = 0; i < 100; i++) world.connect({ clientId: 'c' })

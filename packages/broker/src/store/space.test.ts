@@ -52,7 +52,9 @@ class Rig {
 
   /** Lets the time of the next question come. */
   async ring(): Promise<void> {
-    this.alarm?.()
+    const { alarm } = this
+    this.alarm = null
+    alarm?.()
     await this.watch.check()
   }
 }
