@@ -8,6 +8,7 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { Survey } from './coverage.ts'
+import { reportOf } from './report.ts'
 import { type RunResult, run } from './run.ts'
 
 const { values, positionals } = parseArgs({
@@ -55,11 +56,9 @@ if (values.coverage) for (const line of survey.lines()) print(line)
 process.exitCode = failures === 0 ? 0 : 1
 
 function report(result: RunResult): void {
-  const { seed, failure, history } = result
-  if (count === 1 || !values['keep-going']) print(history.join('\n'))
-  print(`seed ${seed} at commit ${commit()}: ${failure?.message}`)
-  const isRule = failure?.name === 'RuleBroken'
-  if (!isRule || values.verbose) print(failure?.stack ?? '')
+  const hasHistory = count === 1 || !values['keep-going']
+  const hasStack = values.verbose
+  print(reportOf(result, commit(), { hasHistory, hasStack }).join('\n'))
 }
 
 /** A copy of the compiled files is in no repository. */

@@ -6,6 +6,7 @@ import { NO_PROPERTIES, type QoS } from '@godwit/packet'
 import { Behaviour } from './clients/behaviour.ts'
 import { Client } from './clients/client.ts'
 import type { Element } from './coverage.ts'
+import type { Facts } from './model/facts.ts'
 import { broken } from './model/failure.ts'
 import { Observer } from './model/observer.ts'
 import { checkEmpty } from './model/rules/memory.ts'
@@ -50,9 +51,16 @@ const LEAVE_MS = 20_000
 /** Every third run has a plain model of a store, in place of the real one. */
 const PLAIN_EVERY = 3
 
+/** One more rule, asked at the end of each turn of the broker. */
+export type Rule = (facts: Facts) => void
+
 /** @param lines how much of its history a run keeps */
-export async function run(seed: number, lines: number = HISTORY_LINES): Promise<RunResult> {
-  const simulation = new Simulation(seed, lines)
+export async function run(
+  seed: number,
+  lines: number = HISTORY_LINES,
+  rule: Rule = () => undefined,
+): Promise<RunResult> {
+  const simulation = new Simulation(seed, lines, rule)
   let failure: Error | null = null
   try {
     await simulation.run()
@@ -84,9 +92,11 @@ class Simulation {
   readonly #clients: Behaviour[]
   readonly #ledger: LedgerEntry[] = []
   readonly #embedding: SeededRandom
+  readonly #rule: Rule
   #links = 0
 
-  constructor(seed: number, lines: number) {
+  constructor(seed: number, lines: number, rule: Rule) {
+    this.#rule = rule
     this.history = new History(this.schedule, lines, text => {
       this.observer.facts.coverage.note(text)
     })
@@ -327,7 +337,10 @@ class Simulation {
         history.note(`link ${link.id} is closed`)
         observer.closed(link)
       },
-      turnEnded: () => observer.turnEnded(),
+      turnEnded: () => {
+        observer.turnEnded()
+        this.#rule(observer.facts)
+      },
       ticked: () => {
         observer.facts.tickMs = schedule.nowMs
       },

@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { ELEMENTS, Survey } from './coverage.ts'
+import type { Facts } from './model/facts.ts'
+import { broken } from './model/failure.ts'
+import { reportOf } from './report.ts'
 import { run } from './run.ts'
 
 // Those that divide by 3 have a plain store.
@@ -22,6 +25,22 @@ for (const seed of SEEDS) {
     assert.equal(failure, null, `${failure?.stack}\n${history.join('\n')}`)
   })
 }
+
+test('a run that breaks a rule says seed, commit and the last events, and replays', async () => {
+  const rule = (facts: Facts): void => {
+    if (facts.at > 200) broken('planted', `at event ${facts.at}`)
+  }
+  const first = await run(20, 30, rule)
+  const second = await run(20, 30, rule)
+  assert.match(first.failure?.message ?? '', /^planted: at event \d+$/)
+  assert.equal(second.failure?.message, first.failure?.message)
+  assert.equal(second.hash, first.hash)
+  assert.deepEqual(second.history, first.history)
+  const report = reportOf(first, 'abc1234', { hasHistory: true, hasStack: false })
+  assert.equal(report.length, 31)
+  assert.deepEqual(report.slice(0, 30), first.history)
+  assert.equal(report[30], `seed 20 at commit abc1234: ${first.failure?.message}`)
+})
 
 test('a run says what occurred in it', async () => {
   const { coverage } = await run(2)

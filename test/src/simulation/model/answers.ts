@@ -108,7 +108,7 @@ export class Answers {
     wills.write(facts, life, publication)
     const records = delivery.writePublish(facts, connection, life, known, publication)
     retained.writeRetained(facts, connection, life, known, publication, records)
-    writeInOrder(life, known, publication, records)
+    writeInOrder(facts, life, known, publication, records)
     if (packet.qos > 0) writeAcknowledged(facts, connection, life, known, key)
   }
 

@@ -1,12 +1,14 @@
 // Messages of one publisher, topic and QoS reach a session in the order of their coming. MQTT 5.0
-// section 4.6. A message that its publisher has repeated may come late: the first copy may be lost.
+// section 4.6. A message that its publisher has repeated may come late: the first copy may be lost. So
+// may one with DUP after a crash: it had its identifier, and nobody knows whether it was ever sent.
 
 import type { PublishPacket } from '@godwit/packet'
-import type { Publication, SessionLife, SubscriptionRecord } from '../facts.ts'
+import type { Facts, Publication, SessionLife, SubscriptionRecord } from '../facts.ts'
 import { broken } from '../failure.ts'
 import { describe } from '../questions.ts'
 
 export function writeInOrder(
+  facts: Facts,
   life: SessionLife,
   packet: PublishPacket,
   publication: Publication,
@@ -17,6 +19,7 @@ export function writeInOrder(
   life.written.add(key)
   // Members of a group take turns; retained messages and wills come when they come.
   if (!isFirst || packet.retain || publication.isWill) return
+  if (packet.dup && facts.lastCrashAt >= life.beganAt) return
   if (records.some(record => record.group !== null)) return
   const stream = `${publisher} ${topic} ${qos} ${packet.qos}`
   const newest = life.newest.get(stream)
