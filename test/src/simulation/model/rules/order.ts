@@ -1,6 +1,6 @@
 // Messages of one publisher, topic and QoS reach a session in the order of their coming. MQTT 5.0
-// section 4.6. A message that its publisher has repeated may come late: the first copy may be lost. So
-// may one with DUP after a crash: it had its identifier, and nobody knows whether it was ever sent.
+// section 4.6. A message that its publisher has repeated may come late: the first copy may be lost.
+// So may one with DUP after a crash: it had its identifier, nobody knows whether it was ever sent.
 
 import type { PublishPacket } from '@godwit/packet'
 import type { Facts, Publication, SessionLife, SubscriptionRecord } from '../facts.ts'
