@@ -2,7 +2,7 @@
 // A walk holds a place per level, not a list of what it found: a million retained messages reach a
 // subscriber one by one, at its own pace, and cost no memory meanwhile. MQTT 5.0 section 3.3.1.3.
 
-import type { Message } from './message.ts'
+import { type Message, NEVER_EXPIRES } from './message.ts'
 import type { Subscription } from './subscriptions.ts'
 
 class Place {
@@ -24,6 +24,8 @@ export class RetainedMessages {
   count = 0
   bytes = 0
   serial = 0
+  /** Messages that expire some day. */
+  expiring = 0
 
   get(topic: string): Message | null {
     return this.find(topic)?.message ?? null
@@ -46,6 +48,8 @@ export class RetainedMessages {
     place.serial = ++this.serial
     this.bytes += message.byteLength - (before?.byteLength ?? 0)
     if (before === null) this.count++
+    else if (before.expiresAtMs !== NEVER_EXPIRES) this.expiring--
+    if (message.expiresAtMs !== NEVER_EXPIRES) this.expiring++
     return before
   }
 
@@ -56,6 +60,7 @@ export class RetainedMessages {
     const before = place.message
     place.message = null
     this.count--
+    if (before.expiresAtMs !== NEVER_EXPIRES) this.expiring--
     this.bytes -= before.byteLength
     this.prune(place)
     return before
@@ -64,6 +69,11 @@ export class RetainedMessages {
   /** Begins a walk over what matches `filter`; what was retained after `serialMax` is left out. */
   walk(filter: string, serialMax: number = this.serial): RetainedWalk {
     return new RetainedWalk(this.root, filter, serialMax)
+  }
+
+  /** A walk over all, those included that no wildcard matches. */
+  walkAll(): RetainedWalk {
+    return new RetainedWalk(this.root, '#', this.serial, true)
   }
 
   private find(topic: string): Place | null {
@@ -98,11 +108,14 @@ interface Step {
 export class RetainedWalk {
   private readonly names: readonly string[]
   private readonly serialMax: number
+  private readonly isOfAll: boolean
   private readonly stack: Step[] = []
 
-  constructor(root: Place, filter: string, serialMax: number) {
+  /** @param isOfAll topics that begin with $ as well */
+  constructor(root: Place, filter: string, serialMax: number, isOfAll = false) {
     this.names = filter.split('/')
     this.serialMax = serialMax
+    this.isOfAll = isOfAll
     this.enter(root, 0)
   }
 
@@ -132,7 +145,7 @@ export class RetainedWalk {
       if (next.done) return null
       // [MQTT-4.7.2-1]
       const special = step.place.parent === null && next.value.name.startsWith('$')
-      if (special && this.isWildcard(0)) continue
+      if (special && this.isWildcard(0) && !this.isOfAll) continue
       return next.value
     }
   }

@@ -107,3 +107,19 @@ test('who removes what another has just removed is told when that is durable', (
   assert.deepEqual([...typesOf(first.take()), ...typesOf(second.take())], [4, 4])
   assert.deepEqual(typesOf(second.publish('t', '', { qos: 1, retain: true }).take()), [4])
 })
+
+test('retained messages that have expired are gone within seconds, whoever subscribes', () => {
+  const world = new World()
+  const publisher = world.connect({ clientId: 'p' })
+  const properties = { messageExpiryInterval: 1 }
+  for (let i = 0; i < 3000; i++) {
+    publisher.publish(`r/${i}/deep/er`, 'm', { retain: true, properties })
+  }
+  publisher.publish('$app/state', 'm', { retain: true, properties })
+  publisher.publish('stays', 'm', { retain: true })
+  world.advance(900)
+  assert.equal(world.broker.retainer.messages.count, 3002)
+  world.advance(2500)
+  assert.equal(world.broker.retainer.messages.count, 1)
+  assert.equal(world.broker.retainer.messages.expiring, 0)
+})
