@@ -154,9 +154,12 @@ export class Client {
   /**
    * Messages that match no subscription: of a resumed session, before anybody has subscribed. They
    * are held for a while (`unclaimedTimeoutMs`) even if nobody asks.
+   * @throws MqttError `closed`, or why the client ended
    */
   unclaimed(options: UnclaimedOptions = {}): Subscription {
-    return this.core.subscriptions.addFallback(options)
+    const { core } = this
+    if (core.refuses !== null) throw core.refuses
+    return core.subscriptions.addFallback(options)
   }
 
   /**

@@ -213,6 +213,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
   }
 
   connectionLost(): void {
+    this.subscriptions.connectionLost()
     this.checkIdle()
   }
 

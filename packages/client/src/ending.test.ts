@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_PROPERTIES, PacketType } from '@godwit/packet'
 import type { Client } from './client.ts'
+import { decoded, json } from './decoded.ts'
 import { MqttError } from './errors.ts'
 import type { ConnectOptions } from './options.ts'
 import type { SessionStore } from './store.ts'
@@ -60,12 +61,23 @@ const Operations: Readonly<Record<string, Operation>> = {
     if (packet !== undefined && 'packetId' in packet) world.peer.suback(packet.packetId, 0)
     await subscription.unsubscribe()
   },
+  'unsubscribe from what an earlier client left': client => client.unsubscribe('a'),
+  'unsubscribe, with a signal that never fires': client => {
+    return client.unsubscribe('a', { signal: new AbortController().signal })
+  },
+  unclaimed: async client => {
+    for await (const message of client.unclaimed()) assert.fail(message.topic)
+  },
+  'a loop over values': async client => {
+    for await (const { topic } of decoded(client.subscribe('a'), json())) assert.fail(topic)
+  },
   request: client => client.request('a', 'x', { timeoutMs: 900_000 }),
   requestMany: async client => {
     const answers = client.requestMany('a', 'x', { idleMs: 900_000, timeoutMs: 900_000 })
     for await (const answer of answers) assert.fail(answer.topic)
   },
   respond: client => client.respond('a', () => 'x').done,
+  'respond, until it is granted': client => client.respond('a', () => 'x').ready,
   events: async client => {
     for await (const event of client.events()) if (event.type === 'closed') break
   },
@@ -217,6 +229,10 @@ const Afterwards: Readonly<Record<string, (client: Client) => Promise<unknown>>>
   'publish of QoS 1': client => client.publish('a', 'x', { qos: 1 }),
   writable: client => client.writable,
   subscribe: async client => client.subscribe('a'),
+  unsubscribe: client => client.unsubscribe('a'),
+  unclaimed: async client => client.unclaimed().next(),
+  requestMany: client => client.requestMany('a', 'x').next(),
+  respond: async client => client.respond('a', () => 'x'),
   request: client => client.request('a', 'x'),
   reauthenticate: client => client.reauthenticate(),
 }

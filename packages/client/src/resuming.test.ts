@@ -53,6 +53,32 @@ test('an unsubscribe that the connection swallowed is asked for again', async ()
   await left
 })
 
+test('a loop that is left without a connection ends at once', async () => {
+  const { world, subscription } = await subscribed('a', {}, Persistent)
+  world.peer.publish('a', 'x')
+  const loop = (async () => {
+    for await (const message of subscription) {
+      world.peer.lose()
+      await world.settle()
+      throw new Error(`${message.text()} cannot be handled`)
+    }
+  })()
+  await assert.rejects(loop, /x cannot be handled/)
+  await world.advance(2000)
+  world.peer.accept({ sessionPresent: true })
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort().slice(1), ['UNSUBSCRIBE 2 a'])
+})
+
+test('a loop that is left does not wait for another connection', async () => {
+  const { world, subscription } = await subscribed('a', {}, Persistent)
+  const left = subscription.return()
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['UNSUBSCRIBE 2 a'])
+  world.peer.lose()
+  assert.deepEqual(await left, { value: undefined, done: true })
+})
+
 test('a message held over a reconnect comes once and is acknowledged once', async () => {
   for (const qos of [1, 2] as const) {
     const { world, subscription } = await subscribed('a', { qos }, Persistent)

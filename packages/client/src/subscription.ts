@@ -42,6 +42,8 @@ export interface SubscriptionHost {
   failed(error: MqttError): void
   /** The application has left. @param done called when the server has answered or need not */
   leave(subscription: object, done: (error: MqttError | null) => void): void
+  /** Resolves with `left`, or as soon as there is no connection on which the answer could come. */
+  orLost(left: Promise<void>): Promise<void>
   /** Something was taken. */
   consumed(): void
 }
@@ -146,13 +148,13 @@ export class Subscription<P = Readonly<Record<string, string>>>
     return this.take()
   }
 
-  /** Ends the loop: acknowledges what was taken and unsubscribes. */
-  return(): Promise<IteratorResult<Message<P>>> {
-    const done: IteratorResult<Message<P>> = { value: undefined, done: true }
-    return this.unsubscribe().then(
-      () => done,
-      () => done,
-    )
+  /**
+   * Ends the loop: acknowledges what was taken and unsubscribes. Without a connection it does not
+   * wait for the server, which is told on the next one.
+   */
+  async return(): Promise<IteratorResult<Message<P>>> {
+    await this.host.orLost(this.unsubscribe())
+    return { value: undefined, done: true }
   }
 
   [Symbol.asyncIterator](): this {

@@ -103,6 +103,8 @@ export class Subscriptions implements SubscriptionHost {
   private readonly port: Port
   private members: Map<AnySubscription, readonly Member[]> | null = null
   private signals: Map<object, () => void> | null = null
+  /** Loops that were left and wait for the server. */
+  private leaving: Set<() => void> | null = null
   private unclaimed: Unclaimed | null = null
   private nextIdentifier = 1
 
@@ -267,6 +269,22 @@ export class Subscriptions implements SubscriptionHost {
       })
     }
     this.port.engine.wantsTurnEnd()
+  }
+
+  orLost(left: Promise<void>): Promise<void> {
+    return new Promise(resolve => {
+      const done = (): void => {
+        this.leaving?.delete(done)
+        resolve()
+      }
+      left.then(done, done)
+      if (this.port.engine.session.connected) this.leaving = (this.leaving ?? new Set()).add(done)
+      else done()
+    })
+  }
+
+  connectionLost(): void {
+    for (const done of this.leaving ?? []) done()
   }
 
   /** Unsubscribes from filters that an earlier client of this session has left. */
