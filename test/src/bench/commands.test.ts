@@ -1,6 +1,7 @@
 // `godwit bench` as a process: what it prints, writes and ends with.
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -169,6 +170,51 @@ for (const processes of ['1', '2']) {
     })
   })
 }
+
+for (const words of ['many --conns 20', 'load --conns 20', 'ping --pairs 10']) {
+  test(`Ctrl-C before anybody has answered writes a report too: ${words}`, async () => {
+    let connections = 0
+    const sockets = new Set<Socket>()
+    const silent = createServer(socket => {
+      connections++
+      sockets.add(socket.on('error', () => undefined))
+    })
+    await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
+    const { port } = silent.address() as AddressInfo
+    const name = file(`silent-${words.slice(0, 4)}.json`)
+    const where = ['-p', String(port), '-h', '127.0.0.1', '-o', name]
+    const { child, result } = startGodwit(['bench', ...words.split(' '), ...where])
+    // One of them asked for the version.
+    await until(() => connections >= 2, 'two connections')
+    child.kill('SIGINT')
+    const { code, output, errors } = await result
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+    assert.equal(code, 130, errors)
+    assert.match(output, /interrupted/)
+    assert.doesNotMatch(errors, /Error/)
+    const { trials, exitCode } = JSON.parse(readFileSync(name, 'utf8'))
+    assert.deepEqual([trials[0].connect.connected, exitCode], [0, 130])
+  })
+}
+
+test('Ctrl-C ends the search for the capacity with what it has found', async () => {
+  await withBroker({}, async broker => {
+    const { port } = await broker.listen({ port: 0 })
+    const goal = ['--find-capacity', 'response.p99 < 100s', '--rate', '50/s', '--step', '2s']
+    const where = ['-p', String(port), '-h', '127.0.0.1', '-o', file('search.json')]
+    const { child, result } = startGodwit(['bench', 'load', '--conns', '2', ...goal, ...where])
+    await until(() => broker.stats().messagesReceived >= 150, 'a step and a half')
+    child.kill('SIGINT')
+    const { code, output, errors } = await result
+    assert.equal(code, 130, errors)
+    assert.match(output, /^ {2}50\/s /m)
+    assert.match(output, /interrupted: there may be more/)
+    const { capacity } = JSON.parse(readFileSync(file('search.json'), 'utf8'))
+    assert.equal(capacity.wasInterrupted, true)
+    assert.equal(capacity.steps[0].rate, 50)
+  })
+})
 
 test('two results are compared with a verdict, and a limit for a change ends with 4', async () => {
   const options = 'load -p PORT -h 127.0.0.1 --conns 4 --messages 200 --trials 3'

@@ -97,5 +97,6 @@ test('an interrupted search says what it has found so far', async () => {
   }
   const { capacity } = await search(interrupting, '--publishers 2', controller.signal)
   assert.equal(capacity.found, 4000)
-  assert.equal(capacity.limit, 'interrupted')
+  assert.equal(capacity.wasInterrupted, true)
+  assert.equal(capacity.limit, 'interrupted: there may be more')
 })

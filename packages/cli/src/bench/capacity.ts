@@ -29,6 +29,8 @@ export async function findCapacity(
   let limit = 'the highest rate that is tried'
   while (steps.length < STEPS_MAX && rate <= RATE_MAX && !signal.aborted) {
     const trial = await run(stepSettings(settings, goal, rate))
+    // A part of a step says nothing about its rate.
+    if (trial.wasInterrupted) break
     const step = judgeStep(trial, goal, rate)
     steps.push(step)
     if (step.passed) {
@@ -41,10 +43,11 @@ export async function findCapacity(
     if (high / Math.max(low, 1) < 1 + PRECISION || (low === 0 && rate < 2)) break
     rate = high === Number.POSITIVE_INFINITY ? rate * 2 : low === 0 ? rate / 4 : (low + high) / 2
   }
-  if (signal.aborted) limit = 'interrupted'
+  const wasInterrupted = signal.aborted
+  if (wasInterrupted) limit = 'interrupted: there may be more'
   const best = passed.at(-1)
   return {
-    capacity: { slo: goal.slo.text, steps, found: low, limit },
+    capacity: { slo: goal.slo.text, steps, found: low, limit, wasInterrupted },
     trials: best === undefined ? [] : [best],
   }
 }

@@ -189,6 +189,17 @@ export class Client implements TransportOwner {
     this.fail(new Error(reason))
   }
 
+  /** Who waits for CONNACK or SUBACK waits no more; a connection that is there stays. */
+  giveUp(reason: string): void {
+    if (!this.isReady) {
+      this.abandon(reason)
+      return
+    }
+    const { subscribing } = this
+    this.subscribing = null
+    subscribing?.(new Error(reason))
+  }
+
   /** Of a slow consumer: it may read so many bytes more. */
   readMore(bytes: number): void {
     if (this.readLeft === NO_LIMIT) this.readLeft = 0

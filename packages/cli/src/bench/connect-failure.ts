@@ -6,6 +6,9 @@ import type { Target } from './transport.ts'
 /** What an engine says when a broker closes without a word. */
 export const CLOSED = 'the broker closed the connection'
 
+/** Why there is none after Ctrl-C: that is nobody's fault. */
+export const INTERRUPTED = 'interrupted'
+
 /** @param number of the client, which decides its target */
 export function connectFailure(error: Error, targets: readonly Target[], number: number): string {
   const target = targets[number % targets.length]

@@ -61,6 +61,7 @@ class Trial {
   private totals = { sent: 0, acked: 0, received: 0 }
   private soFar = ''
   private isAborted = false
+  private hasBegun = false
 
   constructor(
     settings: LoadSettings,
@@ -81,14 +82,14 @@ class Trial {
     const isRetained = settings.retainedMessages > 0
     if (!isRetained) await this.subscribe()
     await this.publish()
-    if (isRetained) {
+    if (isRetained && !signal.aborted) {
       await this.settled(await this.sent(), progress => progress.open === 0)
       await this.subscribe()
     }
     const sent = await this.sent()
     await this.settled(sent, ({ expected, received, open }) => open === 0 && received >= expected)
     this.watcher.settled()
-    await this.sample()
+    if (this.hasBegun) await this.sample()
     // What was sent after publishing ended, from the backlog, is expected too.
     const finally_ = await this.sent()
     const reports = await Promise.all(parts.map(part => part.report(finally_)))
@@ -97,9 +98,9 @@ class Trial {
   }
 
   private async connect(): Promise<ConnectResult> {
-    const reports = await this.interruptible(this.parts.map(part => part.connect()))
+    const reports = await this.opening(part => part.connect())
     const connect = assembleConnect(reports)
-    if (connect.failed > 0) {
+    if (connect.failed > 0 && !this.signal.aborted) {
       const [error] = connect.errors
       const reason = error === undefined ? '' : `: ${error.text}`
       throw new RunFailure(`${connect.failed} of ${connect.wanted} connections failed${reason}`)
@@ -109,14 +110,17 @@ class Trial {
   }
 
   private async subscribe(): Promise<void> {
-    const failures = (await this.interruptible(this.parts.map(part => part.subscribe()))).flat()
-    if (failures.length > 0) {
+    if (this.signal.aborted) return
+    const failures = (await this.opening(part => part.subscribe())).flat()
+    if (failures.length > 0 && !this.signal.aborted) {
       throw new RunFailure(`${failures.length} subscriptions failed: ${failures[0]}`)
     }
   }
 
   private async publish(): Promise<void> {
     const { parts, settings, signal } = this
+    if (signal.aborted) return
+    this.hasBegun = true
     const startUs = nowUs() + (parts.length > 1 ? START_DELAY_US : 0)
     const sampler = setInterval(() => void this.sample().catch(() => undefined), INTERVAL_MS)
     const stop = (): void => {
@@ -126,7 +130,6 @@ class Trial {
     signal.addEventListener('abort', stop)
     const storms = settings.storm === null ? null : this.storms(settings.storm)
     try {
-      if (signal.aborted) return
       await Promise.all(parts.map(part => part.publish(startUs)))
     } finally {
       clearInterval(sampler)
@@ -218,15 +221,20 @@ class Trial {
     if (this.isAborted) this.stop()
   }
 
-  private interruptible<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-    const all = Promise.all(promises)
-    const { signal } = this
-    if (signal.aborted) throw new RunFailure('interrupted')
-    return new Promise((resolve, reject) => {
-      const abort = (): void => reject(new RunFailure('interrupted'))
-      signal.addEventListener('abort', abort, { once: true })
-      all.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-    })
+  /** Ctrl-C ends it with what there is. */
+  private async opening<T>(act: (part: Part) => Promise<T>): Promise<T[]> {
+    const { signal, parts } = this
+    const stop = (): void => {
+      for (const part of parts) void part.stopOpening().catch(() => undefined)
+    }
+    const all = Promise.all(parts.map(act))
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+    try {
+      return await all
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
   }
 }
 

@@ -5,7 +5,7 @@
 import { type Client, type ClientHost, NO_LIMIT } from './client.ts'
 import { ClientSet, type Member } from './client-set.ts'
 import { nowUs } from './clock.ts'
-import { CLOSED, connectFailure } from './connect-failure.ts'
+import { CLOSED, connectFailure, INTERRUPTED } from './connect-failure.ts'
 import { type Dialer, dialer } from './dialer.ts'
 import type {
   ConnectReport,
@@ -18,7 +18,7 @@ import type {
 import { Health } from './health.ts'
 import { Latencies } from './histogram.ts'
 import { elapsedUs, wrapped } from './message.ts'
-import { openAll } from './opener.ts'
+import { type OpenerOptions, openAll } from './opener.ts'
 import { Schedule, shareOf } from './pacing.ts'
 import { planOf } from './plan.ts'
 import { Random } from './random.ts'
@@ -47,6 +47,8 @@ export class Engine implements ClientHost {
   private readonly slip = new Latencies()
   private readonly health = new Health()
   private readonly isClosedLoop: boolean
+  private readonly stopping = { aborted: false }
+  private readonly opening = new Set<Client>()
   private readonly errors = new Map<string, number>()
   private marked: Client[] = []
   private flushWaits = false
@@ -99,10 +101,10 @@ export class Engine implements ClientHost {
     const startUs = nowUs()
     this.housekeeper = setInterval(this.keepHouse, HOUSEKEEPING_MS)
     const { members } = this.set
-    const failures = await this.openSome(members, true)
+    const connected = await this.openSome(members, true, this.stopping)
     return {
       wanted: members.length,
-      connected: members.length - failures,
+      connected,
       seconds: (nowUs() - startUs) / 1e6,
       encoded: this.connecting.encoded(),
       errors: [...this.errors],
@@ -110,20 +112,29 @@ export class Engine implements ClientHost {
     }
   }
 
+  /** No more are opened, and those under way are given up: `connect` and `subscribe` end. */
+  stopOpening(): void {
+    this.stopping.aborted = true
+    for (const client of [...this.opening]) client.giveUp(INTERRUPTED)
+  }
+
   /** Subscribes all that have filters. @returns what went wrong */
   async subscribe(): Promise<string[]> {
     const failures: string[] = []
+    const { connectConcurrency } = this.settings.connection
     if (this.settings.retainedMessages > 0) this.subscribedUs = nowUs()
     const receivers = this.set.members.filter(
       ({ client, plan }) => plan.filters.length > 0 && client.isReady,
     )
     await openAll(
       receivers.length,
-      { perSecond: 0, concurrency: this.settings.connection.connectConcurrency },
+      { perSecond: 0, concurrency: connectConcurrency, stopping: this.stopping },
       this.dialer.timer,
       (index, done) => {
         const { client, plan } = receivers[index]!
+        this.opening.add(client)
         client.subscribe(plan.filters, this.settings.qos, failure => {
+          this.opening.delete(client)
           if (failure !== null) failures.push(failure.message)
           done()
         })
@@ -162,6 +173,8 @@ export class Engine implements ClientHost {
     if (!this.isPublishing) return
     this.isPublishing = false
     this.snapshot(this.end)
+    // Before the warm-up is over nothing was measured.
+    if (!this.isMeasuring) this.snapshot(this.base)
     if (this.isClosedLoop) for (const { client } of this.set.publishers) client.remaining = 0
     const { finished } = this
     this.finished = null
@@ -173,8 +186,7 @@ export class Engine implements ClientHost {
     const { members } = this.set
     const cut = members.filter(({ client }) => client.isReady && this.random.unit() < share)
     for (const { client } of cut) client.cut()
-    const failures = await this.openSome(cut, false)
-    this.reconnects += cut.length - failures
+    this.reconnects += await this.openSome(cut, false)
     const gone = cut.filter(
       ({ client, plan }) => plan.filters.length > 0 && client.connack?.sessionPresent === false,
     )
@@ -253,11 +265,12 @@ export class Engine implements ClientHost {
       for (const { client } of this.set.publishers) client.clearRetained()
     }
     if (this.settings.keepsSession) {
-      for (const { client } of this.set.members) {
+      const known = this.set.members.filter(({ client }) => client.connack !== null)
+      for (const { client } of known) {
         client.cut()
         client.forgetSession()
       }
-      await this.openSome(this.set.members, true)
+      await this.openSome(known, true)
     }
     if (this.housekeeper !== null) clearInterval(this.housekeeper)
     this.health.stop()
@@ -323,17 +336,23 @@ export class Engine implements ClientHost {
     if (this.set.publishers.every(({ client }) => !client.isReady)) this.stop()
   }
 
-  /** @returns how many failed */
-  private async openSome(members: readonly Member[], clean: boolean): Promise<number> {
+  /** @returns how many are open */
+  private async openSome(
+    members: readonly Member[],
+    clean: boolean,
+    stopping: OpenerOptions['stopping'] = { aborted: false },
+  ): Promise<number> {
     const { processes, connection } = this.settings
     const { connectsPerSecond, connectConcurrency, connectTimeoutMs } = connection
-    let failures = 0
+    let opened = 0
     const options = {
       perSecond: connectsPerSecond / processes,
       concurrency: Math.max(1, Math.ceil(connectConcurrency / processes)),
+      stopping,
     }
     await openAll(members.length, options, this.dialer.timer, (index, done) => {
       const { client } = members[index]!
+      this.opening.add(client)
       const fromUs = nowUs()
       const timer = setTimeout(
         () => client.abandon(`no CONNACK within ${connectTimeoutMs} ms`),
@@ -341,15 +360,17 @@ export class Engine implements ClientHost {
       )
       client.connect(clean, failure => {
         clearTimeout(timer)
-        if (failure === null) this.connecting.record(nowUs() - fromUs)
-        else {
-          failures++
+        this.opening.delete(client)
+        if (failure === null) {
+          opened++
+          this.connecting.record(nowUs() - fromUs)
+        } else if (failure.message !== INTERRUPTED) {
           this.note(connectFailure(failure, this.settings.connection.targets, client.index))
         }
         done()
       })
     })
-    return failures
+    return opened
   }
 
   private begin(): void {

@@ -15,7 +15,7 @@ import {
   readServerPacket,
 } from '@godwit/packet'
 import { nowUs } from './clock.ts'
-import { CLOSED, connectFailure } from './connect-failure.ts'
+import { CLOSED, connectFailure, INTERRUPTED } from './connect-failure.ts'
 import type { ConnectReport } from './engine-reports.ts'
 import { Health } from './health.ts'
 import { Latencies } from './histogram.ts'
@@ -57,6 +57,8 @@ export class ManyEngine implements LinkOwner {
   /** How many sessions there are to be; 0 until something is exhausted. */
   private readonly wanted: number
   private count = 0
+  /** Of these, when opening was interrupted. */
+  private neverOpened = 0
   private readonly links: (Link | null)[] = []
   private states = new Uint8Array(FIRST_PLACES)
   /** What is to be answered was sent then; 0: nothing is. */
@@ -115,7 +117,10 @@ export class ManyEngine implements LinkOwner {
     this.memoryBefore = process.memoryUsage.rss()
     if (this.wanted === 0) await this.openUntilExhausted()
     else await this.openSome(Array.from({ length: this.wanted }, (_, i) => i))
-    if (this.stopping.aborted) this.count = this.states.lastIndexOf(State.UP) + 1
+    if (this.stopping.aborted) {
+      this.count = this.states.lastIndexOf(State.UP) + 1
+      this.neverOpened = this.count - this.up
+    }
     const used = process.memoryUsage.rss() - this.memoryBefore
     this.memoryPerSession = this.up === 0 ? 0 : used / this.up
     return {
@@ -128,9 +133,13 @@ export class ManyEngine implements LinkOwner {
     }
   }
 
-  /** No more are opened: `connect` ends with those that there are. */
+  /** No more are opened, and those under way are given up: `connect` ends with what there is. */
   stopConnecting(): void {
     this.stopping.aborted = true
+    for (const session of [...this.opening.keys()]) {
+      this.links[session]?.cut()
+      this.linkClosed(session, new Error(INTERRUPTED))
+    }
   }
 
   /** Sessions say something from now on. */
@@ -203,7 +212,7 @@ export class ManyEngine implements LinkOwner {
       failedReconnects: this.failedReconnects,
       dead: this.dead,
       alive,
-      sessions: this.count,
+      sessions: this.count - this.neverOpened,
       refused: this.refused,
       ack: this.ack.encoded(),
       connect: this.connecting.encoded(),
@@ -460,7 +469,8 @@ export class ManyEngine implements LinkOwner {
       attempts: 0,
       done: failure => {
         clearTimeout(timer)
-        if (failure !== null) this.note(connectFailure(failure, targets, this.numberOf(session)))
+        if (failure !== null && failure.message !== INTERRUPTED)
+          this.note(connectFailure(failure, targets, this.numberOf(session)))
         done(failure)
       },
     })

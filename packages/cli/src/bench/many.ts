@@ -131,7 +131,7 @@ class ManyRun {
     }
   }
 
-  /** Ctrl-C ends it with the sessions that there are. @throws RunFailure when there is none */
+  /** Ctrl-C ends it with the sessions that there are. */
   private async connect(): Promise<ConnectReport[]> {
     const { signal, parts } = this
     const stop = (): void => {
@@ -141,11 +141,7 @@ class ManyRun {
     if (signal.aborted) stop()
     else signal.addEventListener('abort', stop, { once: true })
     try {
-      const reports = await all
-      if (signal.aborted && reports.every(({ connected }) => connected === 0)) {
-        throw new RunFailure('interrupted before there was a session')
-      }
-      return reports
+      return await all
     } finally {
       signal.removeEventListener('abort', stop)
     }
@@ -242,7 +238,12 @@ class ManyRun {
     }
     const health = reports.map(report => report.health)
     const reasons = saturationOf(health, null)
-    const text = lost === 0 ? 'every session is alive' : `${lost} sessions are NOT alive`
+    const text =
+      sessions === 0
+        ? 'no session was opened'
+        : lost === 0
+          ? 'every session is alive'
+          : `${lost} sessions are NOT alive`
     const trial: TrialResult = {
       connect,
       elapsedSeconds: seconds,
@@ -346,8 +347,9 @@ function exitCodeOf(
   if (isBroken || isMissing) return ExitCode.BROKEN
   if (trial.slos.some(slo => !slo.met)) return ExitCode.SLO_MISSED
   if (settings.strict && trial.tester.isSaturated) return ExitCode.SATURATED
-  // Without a time to hold, Ctrl-C is how it is meant to end.
-  return trial.wasInterrupted && settings.holdMs > 0 ? ExitCode.INTERRUPTED : ExitCode.OK
+  // Without a time to hold, Ctrl-C is how it is meant to end once all sessions are there.
+  const isEarly = settings.holdMs > 0 || trial.connect.failed > 0
+  return trial.wasInterrupted && isEarly ? ExitCode.INTERRUPTED : ExitCode.OK
 }
 
 function reportLines(trial: TrialResult, reports: readonly ManyReport[]): string[] {
@@ -377,6 +379,9 @@ function reportLines(trial: TrialResult, reports: readonly ManyReport[]): string
         `failed to reconnect ${failed}   ${verdict.text}`,
     ),
     ...trial.notes.map(note => line('note', note)),
+    ...(trial.wasInterrupted && connect.failed > 0
+      ? [line('note', 'interrupted while sessions were being opened')]
+      : []),
     ...trial.slos.map(slo => line('slo', `${slo.text}   ${slo.met ? 'PASS' : 'FAIL'}`)),
     ...testerLines(trial),
   ]

@@ -14,6 +14,8 @@ import type { LoadSettings } from './settings.ts'
 
 export interface Part {
   connect(): Promise<ConnectReport>
+  /** What `connect` and `subscribe` have not done yet is given up. */
+  stopOpening(): Promise<void>
   subscribe(): Promise<string[]>
   publish(startUs: number): Promise<void>
   stop(): Promise<void>
@@ -35,6 +37,7 @@ export function openParts(settings: LoadSettings, run: number): Part[] {
 function localPart(engine: Engine): Part {
   return {
     connect: () => engine.connect(),
+    stopOpening: async () => engine.stopOpening(),
     subscribe: () => engine.subscribe(),
     publish: startUs => engine.publish(startUs),
     stop: async () => engine.stop(),
@@ -50,6 +53,7 @@ function localPart(engine: Engine): Part {
 function remotePart(remote: Remote): Part {
   return {
     connect: () => remote.call('connect') as Promise<ConnectReport>,
+    stopOpening: () => remote.call('stopOpening') as Promise<void>,
     subscribe: () => remote.call('subscribe') as Promise<string[]>,
     publish: startUs => remote.call('publish', startUs) as Promise<void>,
     stop: () => remote.call('stop') as Promise<void>,

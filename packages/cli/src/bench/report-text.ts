@@ -47,8 +47,14 @@ export function trialLines(result: RunResult, trial: TrialResult, number: number
   for (const note of trial.notes) lines.push(line('note', note))
   for (const slo of trial.slos) lines.push(line('slo', sloText(slo)))
   lines.push(...testerLines(trial))
-  if (trial.wasInterrupted) lines.push(line('note', 'interrupted: the figures are up to then'))
+  if (trial.wasInterrupted) lines.push(line('note', interruptedText(trial)))
   return lines
+}
+
+function interruptedText({ counts }: TrialResult): string {
+  return counts.sent === 0
+    ? 'interrupted before anything was measured'
+    : 'interrupted: the figures are up to then'
 }
 
 /** What the Go programs printed. */
@@ -171,7 +177,9 @@ export function capacityLines(capacity: CapacityResult): string[] {
   return [
     head,
     ...lines.map((row, i) => `${row}   ${capacity.steps[i]?.why ?? ''}`.trimEnd()),
-    line('capacity', `${formatRate(capacity.found)}/s messages within ${capacity.slo}`),
+    capacity.found === 0
+      ? line('capacity', `no rate was found within ${capacity.slo}`)
+      : line('capacity', `${formatRate(capacity.found)}/s messages within ${capacity.slo}`),
     line('', capacity.limit),
   ]
 }

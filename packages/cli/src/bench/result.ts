@@ -155,6 +155,8 @@ export interface CapacityResult {
   readonly found: number
   /** Why not more. */
   readonly limit: string
+  /** It was ended before the limit was found: there may be more. */
+  readonly wasInterrupted: boolean
 }
 
 export interface CapacityStep {

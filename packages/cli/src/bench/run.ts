@@ -73,7 +73,10 @@ export async function runLoad(
     trials.push(...found.trials)
   } else {
     for (let i = 0; i < settings.trials && !signal.aborted; i++) {
-      trials.push(await runTrial(settings, watcher, signal))
+      const trial = await runTrial(settings, watcher, signal)
+      // Ctrl-C between two trials leaves nothing of the second.
+      const isEmpty = trial.wasInterrupted && trial.counts.sent === 0
+      if (!isEmpty || trials.length === 0) trials.push(trial)
       progress.end()
     }
   }
@@ -111,6 +114,7 @@ export function exitCodeOf(
   capacity: CapacityResult | null,
 ): number {
   // Steps beyond the capacity are meant to fail.
+  if (capacity?.wasInterrupted === true) return ExitCode.INTERRUPTED
   if (capacity !== null) return capacity.found > 0 ? ExitCode.OK : ExitCode.SLO_MISSED
   if (trials.some(trial => isBroken(trial, settings))) return ExitCode.BROKEN
   if (trials.some(trial => trial.slos.some(slo => !slo.met))) return ExitCode.SLO_MISSED

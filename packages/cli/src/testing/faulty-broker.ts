@@ -31,6 +31,10 @@ export interface Faults {
   readonly ack?: (number: number) => number
   /** From this message on pings and messages get no answer. */
   readonly deafFrom?: number
+  /** Packets of this type get no answer; see `unanswered`. */
+  readonly mute?: PacketType
+  /** Connections, by number, that get no CONNACK. */
+  readonly muteAt?: (number: number) => boolean
   /** The connection that sends this message is broken instead. */
   readonly breakAt?: number
 }
@@ -39,6 +43,8 @@ export class FaultyBroker {
   /** What was published, fates left out. */
   messages = 0
   connections = 0
+  /** Packets that it was mute about. */
+  unanswered = 0
   /** CONNECT packets by client id. */
   readonly connects: Map<string, number> = new Map()
   private readonly faults: Faults
@@ -74,6 +80,17 @@ export class FaultyBroker {
 
   get isDeaf(): boolean {
     return this.messages > (this.faults.deafFrom ?? Number.POSITIVE_INFINITY)
+  }
+
+  isMuteAbout(type: PacketType, number: number): boolean {
+    const { mute, muteAt } = this.faults
+    const isMute = type === mute || (type === PacketType.CONNECT && muteAt?.(number) === true)
+    if (isMute) this.unanswered++
+    return isMute
+  }
+
+  get connectionsNow(): number {
+    return this.clients.size
   }
 
   connackFor(number: number): number {
@@ -176,6 +193,7 @@ class FaultyClient {
   }
 
   private handle(packet: Packet): void {
+    if (this.broker.isMuteAbout(packet.type, this.number)) return
     const properties = NO_PROPERTIES
     switch (packet.type) {
       case PacketType.CONNECT: {
