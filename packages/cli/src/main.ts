@@ -85,12 +85,19 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   defineCompletion(program, exit)
   defineTransfer(program)
   try {
-    await program.parseAsync(withLegacyFlags(words), { from: 'user' })
+    await program.parseAsync(withLegacyFlags(knownHelp(words, program)), { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE
   }
   return exitCode
+}
+
+/** Help for what there is not is the error that it alone would be. */
+function knownHelp(words: readonly string[], program: Parser): readonly string[] {
+  const [first, name] = words
+  if (first !== 'help' || name === undefined) return words
+  return program.commands.some(command => command.name() === name) ? words : [name]
 }
 
 function defineServe(program: Parser, run: (flags: ServeFlags) => Promise<void>): void {

@@ -161,6 +161,8 @@ function explain(error: unknown, listener: ListenOptions): string {
   if (code === 'EACCES' && unix !== undefined) {
     return `${where}: its directory is not there, or may not be written to (EACCES)`
   }
+  if (code === 'EADDRNOTAVAIL') return `${listener.host} is no address of this machine`
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `there is no host ${listener.host}`
   if (code === 'EACCES') return `${where} is not allowed: ports below 1024 need rights (EACCES)`
   return `cannot listen on ${where}: ${message}`
 }

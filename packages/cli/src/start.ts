@@ -34,13 +34,13 @@ async function help([command = '']: readonly string[]): Promise<number> {
   if (client !== undefined) return runClient(client, ['--help'])
   if (command === 'replay') return runClient('pub', ['--help'])
   if (command === 'bench') return (await import('./bench/command.ts')).bench(['--help'])
-  return (await import('./main.ts')).runProgram(command === '' ? ['--help'] : [command, '--help'])
+  return (await import('./main.ts')).runProgram(['help', ...(command === '' ? [] : [command])])
 }
 
 /** `replay file …` is `pub --replay file …`. */
 function replayWords(words: readonly string[]): string[] {
-  const [first, ...others] = words
-  return first === undefined || first === '--help' ? ['--help'] : ['--replay', first, ...others]
+  const [first] = words
+  return first === '--help' ? ['--help'] : ['--replay', ...words]
 }
 
 async function runClient(command: ClientCommand, words: readonly string[]): Promise<number> {
@@ -70,8 +70,13 @@ async function fail(error: unknown): Promise<number> {
   if (!isFailure(error)) throw error
   const { paintError } = await import('./output/paint.ts')
   console.error(`${paintError.red('Error:')} ${error.message}`)
-  if (error.isUsage) console.error(`\nUse 'godwit ${process.argv[2]} --help' to see usage.`)
+  if (error.isUsage) console.error(`\nUse 'godwit ${commandName()} --help' to see usage.`)
   return error.exitCode
+}
+
+function commandName(): string {
+  const [command = '', tester = ''] = process.argv.slice(2)
+  return command === 'bench' ? `bench ${tester}` : command
 }
 
 /** What was written to a pipe goes out before the end; whatever else still runs does not matter. */

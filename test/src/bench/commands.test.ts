@@ -18,14 +18,18 @@ function file(name: string): string {
 }
 
 /** Runs a tester against a broker of its own. `{name}` is a file in our folder. */
-async function bench(words: string, listen: ListenOptions = {}): Promise<CommandResult> {
+async function bench(
+  words: string,
+  listen: ListenOptions = {},
+  others: readonly string[] = [],
+): Promise<CommandResult> {
   let result: CommandResult | undefined
   await withBroker({}, async broker => {
     const { port } = await broker.listen({ port: 0, ...listen })
     const typed = words.split(' ').map(word => {
       return word.replace('PORT', String(port)).replace(/\{(.*)\}/, (_, name) => file(name))
     })
-    result = await godwit('bench', ...typed)
+    result = await godwit('bench', ...typed, ...others)
   })
   assert.ok(result !== undefined)
   return result
@@ -72,11 +76,45 @@ test('a goal that is missed ends with 4', async () => {
 })
 
 test('a tester that is saturated ends with 5 when it is strict, else with 0', async () => {
-  // Payloads of 30 MB keep any event loop from its timers.
-  const options = 'load -p PORT -h 127.0.0.1 --conns 2 --messages 2 --size 900k --processes 1'
-  const { code, output } = await bench(`${options} --strict`)
-  const wasSaturated = /SATURATED/.test(output)
-  assert.equal(code, wasSaturated ? 5 : 0, output)
+  // Something in its own process keeps the event loop for most of the time.
+  const blocker = file('blocker.cjs')
+  const block = 'const end = Date.now() + 80; while (Date.now() < end);'
+  writeFileSync(blocker, `setInterval(() => { ${block} }, 100).unref()\n`)
+  await withBroker({}, async broker => {
+    const { port } = await broker.listen({ port: 0 })
+    const words = ['--conns', '2', '--rate', '50/s', '--duration', '1s', '-p', String(port)]
+    const env = { NODE_OPTIONS: `--require ${blocker}` }
+    for (const [strict, expected] of [
+      [['--strict'], 5],
+      [[], 0],
+    ] as const) {
+      const all = ['bench', 'load', '-h', '127.0.0.1', ...words, ...strict]
+      const { code, output, errors } = await startGodwit(all, { env }).result
+      assert.match(output, /the tester was SATURATED: /)
+      assert.equal(code, expected, output + errors)
+    }
+  })
+})
+
+test('--abort-on-slo ends a run when a goal is missed for three seconds', async () => {
+  const goal = ['--slo', 'response.p99 < 1us', '--abort-on-slo']
+  const options = 'load -p PORT -h 127.0.0.1 --conns 2 --rate 100/s --duration 1h'
+  const { code, output } = await bench(options, {}, goal)
+  assert.equal(code, 4, output)
+  assert.match(output, /FAIL/)
+})
+
+test('the messages of --retain stay at the broker, and --dump prints every packet', async () => {
+  await withBroker({}, async broker => {
+    const { port } = await broker.listen({ port: 0 })
+    const where = ['-p', String(port), '-h', '127.0.0.1', '--keepalive', '7', '--no-spin']
+    const words = ['--conns', '4', '--messages', '2', '--retain', '--dump', ...where]
+    const { code, errors } = await godwit('bench', 'load', ...words)
+    assert.equal(code, 0, errors)
+    assert.equal(broker.stats().retainedMessages, 2)
+    assert.match(errors, /CONNECT.*keepAlive.*7/i)
+    assert.match(errors, /PUBLISH.*retain/i)
+  })
 })
 
 test('nobody who listens ends with 3, wrong options with 2', async () => {

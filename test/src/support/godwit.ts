@@ -18,16 +18,19 @@ export interface RunningCommand {
   readonly result: Promise<CommandResult>
 }
 
-/** @param how `detached`: in a group of its own, which may be sent a signal as a terminal does */
+/**
+ * @param how `detached`: in a group of its own, which may be sent a signal as a terminal does;
+ * `env` is added to that of this process
+ */
 export function startGodwit(
   words: readonly string[],
-  how: { readonly detached?: boolean } = {},
+  how: { readonly detached?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
 ): RunningCommand {
   const child = spawn(process.execPath, [COMMAND, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LIMIT_MS,
     detached: how.detached === true,
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', ...how.env },
   })
   let output = ''
   let errors = ''

@@ -1,6 +1,7 @@
 // Which broker answers: its version from $SYS, where it has one. Who does not say it, is not asked
 // twice.
 
+import { lookup } from 'node:dns/promises'
 import {
   Decoder,
   decodeUtf8,
@@ -23,6 +24,18 @@ const VERSION_LENGTH_MAX = 100
 export function urlOf({ kind, host, port, path }: Target): string {
   const scheme = { tcp: 'mqtt', tls: 'mqtts', ws: 'ws', wss: 'wss' }[kind]
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}${path}`
+}
+
+/** @returns the first host that nobody knows, or null: it would be asked for once per connection */
+export async function unknownHost({ targets }: ConnectionSettings): Promise<string | null> {
+  for (const host of new Set(targets.map(target => target.host))) {
+    const code = await lookup(host).then(
+      () => '',
+      (error: NodeJS.ErrnoException) => error.code ?? '',
+    )
+    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return host
+  }
+  return null
 }
 
 /** What CONNACK said, as it goes into a report. */

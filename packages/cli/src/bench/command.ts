@@ -1,6 +1,6 @@
 // The command `godwit bench`: which tester runs, what it is told, where its report goes.
 
-import { CommandFailure, usage } from '../failure.ts'
+import { CommandFailure, USAGE, usage } from '../failure.ts'
 import { type BenchCommand, helpOf, isSet, type ParsedFlags, parseFlags, text } from './flags.ts'
 import { outputSettings } from './options.ts'
 import type { RunResult } from './result.ts'
@@ -70,7 +70,8 @@ export async function bench(args: readonly string[]): Promise<number> {
     return command === undefined ? 2 : 0
   }
   if (!isCommand(command)) {
-    usage(`bench has ${Object.keys(Helps).join(', ')}, not ${JSON.stringify(command)}`)
+    const text = `bench has ${Object.keys(Helps).join(', ')}, not ${JSON.stringify(command)}`
+    throw new CommandFailure(text, USAGE)
   }
   const parsed = parseFlags(command, rest)
   if (isSet(parsed.values, 'help')) {
@@ -146,7 +147,8 @@ async function runMany(parsed: ParsedFlags, commandLine: string): Promise<number
 
 async function runComparison(parsed: ParsedFlags, commandLine: string): Promise<number> {
   const { compareBrokers } = await import('./compare-brokers.ts')
-  const output = outputSettings(parsed.values)
+  // Its --output is a folder, which it makes.
+  const output = outputSettings({ ...parsed.values, output: undefined })
   return await guarded(output, async (progress, signal) =>
     compareBrokers(parsed, commandLine, progress, signal),
   )
@@ -169,8 +171,9 @@ async function deliver(
   output: OutputSettings,
 ): Promise<number> {
   const { writeOutputs } = await import('./output-files.ts')
-  const written = writeOutputs(result, output)
+  // Whatever becomes of the files.
   console.log(output.printJson ? JSON.stringify(result, null, 2) : lines.join('\n'))
+  const written = writeOutputs(result, output)
   if (written.length > 0 && !output.quiet) console.error(`wrote ${written.join(' ')}`)
   return result.exitCode
 }

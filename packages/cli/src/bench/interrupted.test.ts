@@ -13,12 +13,6 @@ import { exitCodeOf } from './run.ts'
 import type { LoadSettings } from './settings.ts'
 
 const QUIET = openProgress(true, process.stderr)
-const LOOK_MS = 5
-
-/** Resolves when the broker has seen what it has to see; the test's own limit ends it. */
-async function seen(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, LOOK_MS))
-}
 
 interface Interrupted {
   readonly trial: TrialResult
@@ -38,10 +32,10 @@ async function interrupted(
   const settings = settingsOf(broker.port)
   const all = { ...SILENT, ...watcher(() => controller.abort()) }
   const running = runTrial(settings, all, controller.signal)
-  await Promise.race([running, seen(() => controller.signal.aborted || when(broker))])
+  await Promise.race([running, broker.until(() => when(broker))])
   controller.abort()
   const trial = await running
-  await seen(() => broker.connectionsNow === 0)
+  await broker.until(() => broker.connectionsNow === 0)
   await broker.close()
   const result = { trials: [trial], isOpenLoop: true } as unknown as RunResult
   const text = trialLines(result, trial, 1).join('\n')
@@ -116,7 +110,7 @@ describe('interrupted', { concurrency: 4 }, () => {
     const broker = await FaultyBroker.open()
     const controller = new AbortController()
     const running = runTrial(kept(broker.port), SILENT, controller.signal)
-    await seen(() => broker.connects.size >= 10)
+    await broker.until(() => broker.connects.size >= 10)
     controller.abort()
     const { connect } = await running
     await broker.close()
@@ -131,7 +125,7 @@ describe('interrupted', { concurrency: 4 }, () => {
       const settings = manyOf(broker.port, `--conns 50 --wait 0 --processes ${processes}`)
       const running = runMany(settings, true, QUIET, controller.signal)
       // One of them asks for the version.
-      await seen(() => broker.unanswered >= 6)
+      await broker.until(() => broker.unanswered >= 6)
       controller.abort()
       const { result, lines } = await running
       await broker.close()
@@ -154,7 +148,7 @@ describe('interrupted', { concurrency: 4 }, () => {
       QUIET,
       controller.signal,
     )
-    await seen(() => broker.connections > 50)
+    await broker.until(() => broker.connections > 50)
     controller.abort()
     const { result } = await running
     await broker.close()

@@ -24,7 +24,7 @@ import {
   type RunResult,
   type TrialResult,
 } from './result.ts'
-import { ExitCode, hostFacts, type RunOutcome } from './run.ts'
+import { checkHosts, ExitCode, hostFacts, type RunOutcome } from './run.ts'
 import type { ManySettings } from './settings.ts'
 import { checkSlo } from './slo.ts'
 import { NO_DELIVERY } from './verdict.ts'
@@ -53,6 +53,7 @@ export async function runMany(
   const title = titleOf(settings)
   progress.say(title)
   if (hasPreflight && settings.sessions > 0) preflight(settings, progress)
+  await checkHosts(settings.connection)
   const version = await askVersion(settings.connection)
   const parts = openParts(settings)
   try {

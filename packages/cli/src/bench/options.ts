@@ -1,10 +1,12 @@
 // From options as they were typed to the settings of a run. All that can be wrong is found here.
 
-import { readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
 import type { ConnectionOptions } from 'node:tls'
 import { encodeUtf8, isTopicFilter, type ProtocolLevel, type QoS } from '@godwit/packet'
-import { usage } from '../failure.ts'
+import { CommandFailure, USAGE, usage } from '../failure.ts'
+import { readAuthority, readIdentity } from '../network/tls-settings.ts'
 import { parseAddress, parsePort } from '../values.ts'
 import { parseSourceAddresses } from './dialer.ts'
 import { type FlagValues, isSet, type ParsedFlags, text, texts } from './flags.ts'
@@ -252,6 +254,11 @@ function payloadOf(values: FlagValues): PayloadPlan {
 function runSettings(values: FlagValues, commandLine: string): RunSettings {
   const processes = text(values, 'processes') ?? '1'
   const seed = text(values, 'seed')
+  const slos = texts(values, 'slo').map(goal => parseSlo('--slo', goal))
+  const abortOnSlo = isSet(values, 'abort-on-slo')
+  if (abortOnSlo && !slos.some(({ metric }) => metric.startsWith('response.'))) {
+    usage("--abort-on-slo needs a goal for the response, e.g. --slo 'response.p99 < 20ms'")
+  }
   return {
     connection: connectionSettings(values),
     processes:
@@ -259,8 +266,8 @@ function runSettings(values: FlagValues, commandLine: string): RunSettings {
         ? Math.max(1, availableParallelism() - 1)
         : parseNumber('--processes', processes, 1, 256),
     seed: seed === undefined ? Date.now() % SEED_MAX : parseNumber('--seed', seed, 0, SEED_MAX),
-    slos: texts(values, 'slo').map(goal => parseSlo('--slo', goal)),
-    abortOnSlo: isSet(values, 'abort-on-slo'),
+    slos,
+    abortOnSlo,
     strict: isSet(values, 'strict'),
     allowLoss: isSet(values, 'allow-loss'),
     trials: numberOf(values, 'trials', 1, 1, 1000),
@@ -272,13 +279,28 @@ function runSettings(values: FlagValues, commandLine: string): RunSettings {
 /** @throws CommandFailure with exit code 2 */
 export function outputSettings(values: FlagValues): OutputSettings {
   return {
-    json: text(values, 'output') ?? null,
-    csv: text(values, 'csv') ?? null,
-    hdr: text(values, 'hdr') ?? null,
-    html: text(values, 'html') ?? null,
+    json: outputFile(values, 'output'),
+    csv: outputFile(values, 'csv'),
+    hdr: outputFile(values, 'hdr'),
+    html: outputFile(values, 'html'),
     printJson: isSet(values, 'json'),
     quiet: isSet(values, 'quiet'),
   }
+}
+
+/** Where a report goes is known to be writable before there is one. */
+function outputFile(values: FlagValues, name: string): string | null {
+  const path = text(values, name)
+  if (path === undefined) return null
+  try {
+    const isThere = existsSync(path)
+    accessSync(isThere ? path : dirname(path), constants.W_OK)
+    if (isThere && statSync(path).isDirectory()) usage(`--${name}: ${path} is a directory`)
+  } catch (error) {
+    if (error instanceof CommandFailure) throw error
+    usage(`--${name}: ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`)
+  }
+  return path
 }
 
 function connectionSettings(values: FlagValues): ConnectionSettings {
@@ -361,12 +383,11 @@ function tlsOf(values: FlagValues): ConnectionOptions | null {
   const cert = text(values, 'cert')
   const key = text(values, 'key')
   const insecure = isSet(values, 'insecure')
-  if (!isSet(values, 'tls') && cafile === undefined && cert === undefined && !insecure) return null
   if ((cert === undefined) !== (key === undefined)) usage('--cert and --key go together')
+  if (!isSet(values, 'tls') && cafile === undefined && cert === undefined && !insecure) return null
   return {
-    ...(cafile === undefined ? {} : { ca: readFile('--cafile', cafile) }),
-    ...(cert === undefined ? {} : { cert: readFile('--cert', cert) }),
-    ...(key === undefined ? {} : { key: readFile('--key', key) }),
+    ...(cafile === undefined ? {} : { ca: readAuthority(cafile, USAGE) }),
+    ...(cert === undefined || key === undefined ? {} : readIdentity(cert, key, USAGE)),
     ...(insecure ? { rejectUnauthorized: false } : {}),
   }
 }

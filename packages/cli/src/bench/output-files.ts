@@ -1,23 +1,29 @@
 // The files of a result: JSON, CSV, the log of histograms, the page with charts. Reading one back.
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { usage } from '../failure.ts'
+import { CommandFailure, usage } from '../failure.ts'
 import { histogramLog } from './histogram.ts'
 import { resultPage } from './report-html.ts'
 import { RESULT_FORMAT, RESULT_VERSION, type RunResult } from './result.ts'
 import type { OutputSettings } from './settings.ts'
+
+const FAILED = 1
 
 const CSV_HEAD = [
   ...['trial', 'from_s', 'to_s', 'warmup', 'connections', 'sent', 'acked', 'received'],
   ...['received_per_s', 'p50_us', 'p99_us', 'max_us', 'loop_delay_ms'],
 ].join(',')
 
-/** @returns the names of the files that were written */
+/** @returns the names of the files that were written @throws CommandFailure */
 export function writeOutputs(result: RunResult, output: OutputSettings): string[] {
   const written: string[] = []
   const write = (path: string | null, make: () => string): void => {
     if (path === null) return
-    writeFileSync(path, make())
+    try {
+      writeFileSync(path, make())
+    } catch (error) {
+      throw new CommandFailure(`${path} cannot be written: ${(error as Error).message}`, FAILED)
+    }
     written.push(path)
   }
   write(output.json, () => `${JSON.stringify(result, null, 2)}\n`)

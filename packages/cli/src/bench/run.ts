@@ -4,9 +4,9 @@
 import { cpus, type as systemType, version as systemVersion, totalmem } from 'node:os'
 import type { Properties } from '@godwit/packet'
 import { VERSION } from '../version.ts'
-import { askVersion, factsOf, urlOf } from './broker-facts.ts'
+import { askVersion, factsOf, unknownHost, urlOf } from './broker-facts.ts'
 import { findCapacity } from './capacity.ts'
-import { runTrial, type TrialWatcher } from './coordinator.ts'
+import { RunFailure, runTrial, type TrialWatcher } from './coordinator.ts'
 import { formatBytes, formatRate } from './numbers.ts'
 import { rateOf } from './pacing.ts'
 import { intervalText, type Progress } from './progress.ts'
@@ -19,7 +19,7 @@ import {
   type RunResult,
   type TrialResult,
 } from './result.ts'
-import type { LoadSettings } from './settings.ts'
+import type { ConnectionSettings, LoadSettings } from './settings.ts'
 import type { Slo } from './slo.ts'
 
 /** 0 all well, 1 delivery broken, 3 could not connect, 4 goal missed, 5 tester saturated. */
@@ -55,6 +55,7 @@ export async function runLoad(
   const startedAt = new Date().toISOString()
   const title = titleOf(settings)
   progress.say(title)
+  await checkHosts(settings.connection)
   const version = await askVersion(settings.connection)
   let connack: Properties = {}
   const watcher = watcherOf(settings, version, progress, properties => {
@@ -98,6 +99,12 @@ export async function runLoad(
     exitCode: exitCodeOf(trials, settings, capacity),
   }
   return { result, lines: linesOf(result) }
+}
+
+/** @throws RunFailure */
+export async function checkHosts(connection: ConnectionSettings): Promise<void> {
+  const host = await unknownHost(connection)
+  if (host !== null) throw new RunFailure(`there is no host ${host}`)
 }
 
 /** The report of a result, as when it was made. */

@@ -63,7 +63,7 @@ export function logKeys(socket: TLSSocket, path: string | null): void {
 function authorities({ cafile, capath, tlsUseOsCerts }: ClientChoice): ConnectionOptions {
   if (cafile === null && capath === null && !tlsUseOsCerts) return {}
   const certificates: (string | Buffer)[] = []
-  if (cafile !== null) certificates.push(readAuthority(cafile))
+  if (cafile !== null) certificates.push(readAuthority(cafile, WRONG))
   if (capath !== null) certificates.push(...readFolder(capath))
   if (tlsUseOsCerts) {
     const bundle = SYSTEM_BUNDLES.find(path => existsSync(path))
@@ -73,33 +73,48 @@ function authorities({ cafile, capath, tlsUseOsCerts }: ClientChoice): Connectio
   return { ca: certificates }
 }
 
-function readAuthority(path: string): Buffer {
-  const content = read('--cafile', path)
+/** @throws CommandFailure with that exit code */
+export function readAuthority(path: string, exitCode: number): Buffer {
+  const content = read('--cafile', path, exitCode)
   try {
     // OpenSSL takes a file without any as one that trusts nobody.
     new X509Certificate(content)
   } catch {
-    usage(`--cafile: there is no certificate in PEM in ${path}`, WRONG)
+    usage(`--cafile: there is no certificate in PEM in ${path}`, exitCode)
   }
   return content
 }
 
-function ownCertificate(choice: ClientChoice): SecureContextOptions {
-  if (choice.cert === null || choice.key === null) return {}
-  const cert = read('--cert', choice.cert)
-  const key = read('--key', choice.key)
-  checkPart({ cert }, () => `--cert: there is no certificate in PEM in ${choice.cert}`)
-  checkPart({ key }, why => `--key: there is no usable private key in ${choice.key} (${why})`)
-  checkPart({ cert, key }, () => `--key: ${choice.key} is not the key of ${choice.cert}`)
+function ownCertificate({ cert, key }: ClientChoice): SecureContextOptions {
+  return cert === null || key === null ? {} : readIdentity(cert, key, WRONG)
+}
+
+/** @throws CommandFailure with that exit code, which names the file that is none or does not fit */
+export function readIdentity(
+  certPath: string,
+  keyPath: string,
+  exitCode: number,
+): { readonly cert: Buffer; readonly key: Buffer } {
+  const cert = read('--cert', certPath, exitCode)
+  const key = read('--key', keyPath, exitCode)
+  const check = (part: SecureContextOptions, explain: (why: string) => string): void =>
+    checkPart(part, explain, exitCode)
+  check({ cert }, () => `--cert: there is no certificate in PEM in ${certPath}`)
+  check({ key }, why => `--key: there is no usable private key in ${keyPath} (${why})`)
+  check({ cert, key }, () => `--key: ${keyPath} is not the key of ${certPath}`)
   return { cert, key }
 }
 
 /** OpenSSL says what is wrong and not with which file. */
-function checkPart(part: SecureContextOptions, explain: (why: string) => string): void {
+function checkPart(
+  part: SecureContextOptions,
+  explain: (why: string) => string,
+  exitCode: number = WRONG,
+): void {
   try {
     createSecureContext(part)
   } catch (error) {
-    usage(explain((error as Error).message.replace(/^error:[^:]*:[^:]*::?/, '')), WRONG)
+    usage(explain((error as Error).message.replace(/^error:[^:]*:[^:]*::?/, '')), exitCode)
   }
 }
 
@@ -131,10 +146,10 @@ function preSharedKey(key: string, identity: string, ciphers: string | null): Co
   }
 }
 
-function read(name: string, path: string): Buffer {
+function read(name: string, path: string, exitCode: number = WRONG): Buffer {
   try {
     return readFileSync(path)
   } catch (error) {
-    return usage(`${name}: ${(error as Error).message}`, WRONG)
+    return usage(`${name}: ${(error as Error).message}`, exitCode)
   }
 }

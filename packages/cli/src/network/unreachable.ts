@@ -55,6 +55,10 @@ export function unreachableText(error: Error | null, attempt: Attempt, choice: C
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return `Unable to connect (Lookup error.): there is no host ${host}`
   }
+  if (code === 'EADDRNOTAVAIL') {
+    const { address = 'the address' } = error as { address?: string }
+    return `Error: ${address} is no address of this machine, or its ports are all in use`
+  }
   if (code === 'ENOENT') return `Error: there is no Unix socket at ${where}`
   const text =
     (secure ? ofTls(code, message, attempt, choice) : null) ??

@@ -129,6 +129,8 @@ function takeWords(choice: ClientChoice): void {
   if (url !== undefined && URL_WORD.test(url)) {
     words.shift()
     takeUrl(choice, url)
+  } else if (url !== undefined && /^[a-z][a-z0-9+.-]*:\/\//i.test(url)) {
+    usage(`a URL is mqtt, mqtts, ws or wss://, not ${url}; -t takes any topic`, WRONG)
   }
   if (choice.command === 'sub') {
     for (const word of words) choice.topics.push(topicFilter('subscription', word))

@@ -53,11 +53,13 @@ export class FaultyBroker {
   private held: PublishPacket | null = null
   private isStalled = false
   private nextMember = 0
+  private waiting: { condition: () => boolean; resolve: () => void }[] = []
 
   private constructor(faults: Faults) {
     this.faults = faults
     this.server = createServer(socket => {
       this.clients.add(new FaultyClient(socket, this, this.connections++))
+      this.changed()
     })
   }
 
@@ -76,6 +78,17 @@ export class FaultyBroker {
   async close(): Promise<void> {
     for (const client of this.clients) client.socket.destroy()
     await new Promise(resolve => this.server.close(resolve))
+  }
+
+  /** Resolves when `condition` is true of what has come. */
+  until(condition: () => boolean): Promise<void> {
+    if (condition()) return Promise.resolve()
+    return new Promise(resolve => this.waiting.push({ condition, resolve }))
+  }
+
+  changed(): void {
+    for (const one of this.waiting) if (one.condition()) one.resolve()
+    this.waiting = this.waiting.filter(({ condition }) => !condition())
   }
 
   get isDeaf(): boolean {
@@ -99,6 +112,7 @@ export class FaultyBroker {
 
   forget(client: FaultyClient): void {
     this.clients.delete(client)
+    this.changed()
   }
 
   /** @returns the reason code to acknowledge with, or null to break the connection */
@@ -190,6 +204,7 @@ class FaultyClient {
       const { first, bytes, bodyStart, end } = this.decoder
       this.handle(readClientPacket(first, bytes, bodyStart, end, this.level))
     }
+    this.broker.changed()
   }
 
   private handle(packet: Packet): void {
