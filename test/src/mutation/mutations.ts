@@ -342,8 +342,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a page is read before what was written last',
     file: `${STORE}/disk.ts`,
-    find: '    if (this.untoldBytes > 0) this.tell()\n    for (const fetch of waiting)',
-    replace: '    for (const fetch of waiting)',
+    find: '      if (this.untoldBytes > 0) this.tell()\n',
+    replace: '',
   },
   {
     name: 'wills of the connections of a dead process wait for ever',

@@ -455,7 +455,8 @@ export class Broker implements ConnectionOwner {
     this.forwarder.begin(message)
     // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
     if (message.retain && !this.retainer.retain(message.topic, message)) {
-      this.lose('retained-full', message.publisher, message.topic, message.byteLength)
+      const why = this.ports.store.full ? 'storage-full' : 'retained-full'
+      this.lose(why, message.publisher, message.topic, message.byteLength)
     }
     const from = this.sessions.byClientId.get(message.publisher) ?? null
     this.forwarder.toRoute(route, from) // [MQTT-3.8.3-3]

@@ -108,11 +108,13 @@ function accept(
   const qos = message.qos
   forwarder.begin(message)
   if (qos > 0 && !admits(broker, route, message)) {
-    refuse(broker, connection, message, packetId, ReasonCode.QUOTA_EXCEEDED, 'queue-full')
+    const why = broker.ports.store.full ? 'storage-full' : 'queue-full'
+    refuse(broker, connection, message, packetId, ReasonCode.QUOTA_EXCEEDED, why)
     return
   }
   if (message.retain && !broker.retainer.retain(route.topic, message)) {
-    refuse(broker, connection, message, packetId, ReasonCode.QUOTA_EXCEEDED, 'retained-full')
+    const why = broker.ports.store.full ? 'storage-full' : 'retained-full'
+    refuse(broker, connection, message, packetId, ReasonCode.QUOTA_EXCEEDED, why)
     return
   }
   const count = forwarder.toRoute(route, connection.session)

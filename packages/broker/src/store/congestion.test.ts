@@ -1,0 +1,87 @@
+// Publishers are stopped while too much waits for the disk or for the database, and go on after it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type DiskStore, openDiskStore } from './disk.ts'
+import { DEFAULT_STORE_LIMITS, type StoreLimits } from './store-limits.ts'
+import { MACHINE_DIRECTORY, SimulatedMachine } from './testing/simulated-machine.ts'
+
+const SIZES = { segmentBytes: 16_384, checkpointBytes: 4000, checkpointMs: 1_000_000 }
+
+class Rig {
+  readonly machine = new SimulatedMachine(1, null)
+  durableBatch = 0
+
+  async open(limits: Partial<StoreLimits>): Promise<DiskStore> {
+    const ignore = (): void => undefined
+    const owner = {
+      durable: (batch: number) => {
+        this.durableBatch = batch
+      },
+      fetched: ignore,
+      failed: (cause: Error) => assert.fail(cause),
+    }
+    const log = { info: ignore, warn: ignore, error: ignore }
+    const options = { directory: MACHINE_DIRECTORY, ...SIZES }
+    const all = { ...DEFAULT_STORE_LIMITS, ...limits }
+    let store: DiskStore | null = null
+    const opening = openDiskStore(options, owner, log, this.machine.start(), all)
+    opening.then(opened => {
+      store = opened
+    }, assert.fail)
+    await this.machine.disk.run(() => store !== null)
+    return opening
+  }
+}
+
+/** A retained message of about so many bytes. */
+function write(store: DiskStore, id: number, byteCount: number): void {
+  const frame = new Uint8Array(byteCount)
+  store.putMessage({ id, frame, protocolLevel: 5, expiresAtMs: 0, publisher: 'p' })
+  store.putRetained(`topic-${id}`, id)
+}
+
+test('more than openBatchBytesMax waits for the disk', async () => {
+  const rig = new Rig()
+  const store = await rig.open({ openBatchBytesMax: 1000 })
+  write(store, 1, 500)
+  assert.equal(store.congested, false)
+  write(store, 2, 500)
+  assert.equal(store.congested, true)
+  store.commit()
+  assert.equal(store.congested, false, 'it is on its way, and the next batch is empty')
+  rig.machine.dispose()
+})
+
+test('more than logBytesMax is in the log alone, until the database has it', async () => {
+  const rig = new Rig()
+  const store = await rig.open({ logBytesMax: 5000 })
+  write(store, 1, 3000)
+  store.commit()
+  await rig.machine.disk.run(() => rig.durableBatch === 1)
+  assert.equal(store.congested, false)
+  write(store, 2, 3000)
+  store.commit()
+  await rig.machine.disk.run(() => rig.durableBatch === 2)
+  assert.equal(store.congested, true)
+  assert.ok(store.report().logBytes > 5000)
+  await rig.machine.disk.run(() => !store.congested)
+  assert.equal(store.congested, false)
+  assert.equal(store.report().logBytes, 0)
+  assert.equal(store.report().checkpointSeconds.count, 1)
+  rig.machine.dispose()
+})
+
+test('a database without room keeps publishers stopped, until it has room again', async () => {
+  const rig = new Rig()
+  const store = await rig.open({ logBytesMax: 5000 })
+  rig.machine.fill(true)
+  write(store, 1, 6000)
+  store.commit()
+  await rig.machine.disk.run(() => store.full && store.congested)
+  assert.deepEqual([store.full, store.congested], [true, true])
+  rig.machine.fill(false)
+  await rig.machine.disk.run(() => !(store.full || store.congested))
+  assert.deepEqual([store.full, store.congested], [false, false])
+  rig.machine.dispose()
+})
