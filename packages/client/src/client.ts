@@ -212,7 +212,7 @@ export class Client {
       ready: subscription.ready,
       done,
       close: () => subscription.unsubscribe(),
-      [Symbol.asyncDispose]: () => subscription.unsubscribe(),
+      [Symbol.asyncDispose]: () => subscription[Symbol.asyncDispose](),
     }
   }
 

@@ -70,6 +70,21 @@ test('a loop that is left without a connection ends at once', async () => {
   assert.deepEqual(world.peer.takeShort().slice(1), ['UNSUBSCRIBE 2 a'])
 })
 
+test('the end of `await using` of a subscription does not wait for a connection', async () => {
+  const { world, client, subscription } = await subscribed('a', {}, Persistent)
+  const responder = client.respond('b', () => '')
+  await world.settle()
+  world.peer.lose()
+  await world.settle()
+  const use = async (): Promise<void> => {
+    await using _first = subscription
+    await using _second = responder
+    throw new Error('something else')
+  }
+  await assert.rejects(use(), /something else/)
+  await responder.done
+})
+
 test('a loop that is left does not wait for another connection', async () => {
   const { world, subscription } = await subscribed('a', {}, Persistent)
   const left = subscription.return()

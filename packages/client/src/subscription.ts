@@ -171,8 +171,9 @@ export class Subscription<P = Readonly<Record<string, string>>>
     await left
   }
 
+  /** As the end of a loop does. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.unsubscribe()
+    await this.return()
   }
 
   /**
