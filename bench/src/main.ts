@@ -3,6 +3,7 @@
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): void | Promise<void> }>>> = {
   client: () => import('./client.ts'),
   codec: () => import('./codec.ts'),
+  connect: () => import('./connect.ts'),
   matching: () => import('./matching.ts'),
   returning: () => import('./returning.ts'),
   start: () => import('./start.ts'),

@@ -1,12 +1,12 @@
 // The brokers of the benchmark `store`, each in a process of its own with its data on disk, and
 // what its acknowledgement stands for.
 
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ended, freePort, listening } from './processes.ts'
 import type { Stall } from './store-broker.ts'
 
 export interface Running {
@@ -96,34 +96,4 @@ async function started(program: string, file: string, port: number): Promise<Run
 
 export function isThere({ program }: Subject): boolean {
   return program === undefined || existsSync(program)
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  const exit = once(child, 'exit')
-  child.kill('SIGKILL')
-  await exit
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-async function listening(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const isOpen = await new Promise<boolean>(resolve => {
-      const socket = connect({ port, host: '127.0.0.1' })
-      socket.on('connect', () => {
-        socket.destroy()
-        resolve(true)
-      })
-      socket.on('error', () => setTimeout(() => resolve(false), 25))
-    })
-    if (isOpen) return
-  }
-  throw new Error(`nobody listens on port ${port}`)
 }

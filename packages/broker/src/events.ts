@@ -56,6 +56,7 @@ export interface FlappingEvent {
 export class EventTrace implements Trace {
   readonly packets: boolean
   messages = false
+  clients = false
   private readonly events: EventEmitter<BrokerEvents>
   private readonly dump: PacketDump | null
   private queue: (() => void)[] = []
@@ -68,9 +69,11 @@ export class EventTrace implements Trace {
     const raw: EventEmitter = events
     raw.on('newListener', name => {
       if (name === 'published') this.messages = true
+      if (name === 'clientConnected') this.clients = true
     })
     raw.on('removeListener', name => {
-      if (name === 'published') this.messages = events.listenerCount('published') > 0
+      if (name === 'published') this.messages = events.listenerCount(name) > 0
+      if (name === 'clientConnected') this.clients = events.listenerCount(name) > 0
     })
   }
 
@@ -88,7 +91,6 @@ export class EventTrace implements Trace {
   }
 
   connected(client: ClientView): void {
-    if (this.events.listenerCount('clientConnected') === 0) return
     this.later(() => this.events.emit('clientConnected', client))
   }
 

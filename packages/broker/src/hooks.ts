@@ -99,6 +99,8 @@ const AUTHENTICATION_BROKEN: AuthenticationVerdict = {
 }
 
 export class HooksGuard implements Guard {
+  readonly authenticates: boolean
+  readonly checksSubscriptions: boolean
   readonly checksPermissions: boolean
   readonly inspectsMessages: boolean
   readonly authenticationMethods: readonly string[]
@@ -114,6 +116,9 @@ export class HooksGuard implements Guard {
     const { hooks, enhanced } = options
     this.options = options
     this.hooks = hooks
+    this.authenticates = hooks.authenticate !== undefined || enhanced !== null
+    this.checksSubscriptions =
+      hooks.authorizeSubscribe !== undefined || hooks.subscribe !== undefined
     this.checksPermissions =
       hooks.authorizePublish !== undefined || hooks.authorizeReceive !== undefined
     this.inspectsMessages = hooks.publish !== undefined

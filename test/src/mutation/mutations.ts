@@ -116,7 +116,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a takeover does not end the other connection',
     file: `${CORE}/handlers/connect.ts`,
-    find: '  if (session === null || other === null) return\n  session.takenOver = true\n',
+    find: '  session.takenOver = true\n',
     replace: '  if (broker !== null) return\n  session.takenOver = true\n',
   },
   {

@@ -13,7 +13,8 @@ import {
   type QoS,
   ReasonCode,
 } from '@godwit/packet'
-import { Connection, type ConnectionOwner, ConnectionState } from './connection.ts'
+import { Connacks } from './connacks.ts'
+import { Connection, type ConnectionOwner, ConnectionState, WATCH_AFTER_MS } from './connection.ts'
 import { Counters } from './counters.ts'
 import { TimerWheel } from './expiry.ts'
 import { explained } from './explained.ts'
@@ -80,6 +81,7 @@ export class Broker implements ConnectionOwner {
   readonly sleep: Sleep
   readonly retainer: Retainer
   readonly flapping: Flapping
+  readonly connacks: Connacks
   readonly view: PublishView = new PublishView()
   /** Monotonic, as of the last tick. */
   nowMs: number
@@ -124,6 +126,7 @@ export class Broker implements ConnectionOwner {
     this.sleep = new Sleep(this)
     this.retainer = new Retainer(this)
     this.flapping = new Flapping(limits)
+    this.connacks = new Connacks(limits, options.responseTopicPrefix)
     this.system = new SysTopics(this)
     this.passes = !ports.guard.inspectsMessages && limits.messagesPerSecondMax === 0
   }
@@ -224,7 +227,9 @@ export class Broker implements ConnectionOwner {
   /** A guard's late answer: an AuthenticationVerdict, a reason code, or a replacement. */
   decided(ticket: number, verdict: unknown): void {
     const connection = this.tickets.get(ticket)
-    if (connection === undefined || connection.waitingFor !== ticket) return
+    if (connection === undefined) return
+    this.tickets.delete(ticket)
+    if (connection.waitingFor !== ticket) return
     connection.decide(verdict)
     this.sender.requestTurn()
   }
@@ -293,10 +298,9 @@ export class Broker implements ConnectionOwner {
   }
 
   viewOf(connection: Connection): ClientView {
-    const identity = connection.identity
     return {
-      clientId: identity?.clientId ?? '',
-      username: identity?.username ?? null,
+      clientId: connection.clientId,
+      username: connection.username,
       protocolLevel: connection.protocolLevel,
       origin: connection.wire.origin,
       keepAliveSeconds: connection.keepAliveSeconds,
@@ -353,7 +357,7 @@ export class Broker implements ConnectionOwner {
     if (connection.state === ConnectionState.CLOSED) return
     const wasOpen = connection.state === ConnectionState.OPEN
     if (connection.state < ConnectionState.OPEN) {
-      const clientId = connection.identity?.clientId ?? ''
+      const clientId = connection.clientId
       this.ports.trace.refused(connection.wire.origin, clientId, 0, cause)
     }
     connection.state = ConnectionState.CLOSED
@@ -374,13 +378,33 @@ export class Broker implements ConnectionOwner {
     // What is not read cannot be late.
     if (connection.readingPaused) connection.lastActiveMs = this.nowMs
     // What came while the process stood still has no time of its own and may not be read yet.
-    const dueMs = Math.max(connection.lastActiveMs, this.awakeAtMs) + connection.keepAliveMs
+    const sinceMs = Math.max(connection.lastActiveMs, this.awakeAtMs)
+    if (connection.unwatched) {
+      this.watchSilent(connection, sinceMs)
+      return
+    }
+    const dueMs = sinceMs + connection.keepAliveMs
     if (this.nowMs < dueMs) {
       this.wheel.set(connection.timer, dueMs)
       return
     }
     this.counters.keepAliveTimeouts++
     this.close(connection, ReasonCode.KEEP_ALIVE_TIMEOUT, 'keep alive timed out') // [MQTT-3.1.2-22]
+  }
+
+  /**
+   * Not before it is silent: who opens thousands of connections should not wait for what most of
+   * them never need.
+   */
+  private watchSilent(connection: Connection, sinceMs: number): void {
+    let dueMs = sinceMs + WATCH_AFTER_MS
+    if (this.nowMs >= dueMs) {
+      connection.unwatched = false
+      connection.wire.watchPeer?.()
+      if (connection.keepAliveMs === 0) return
+      dueMs = sinceMs + connection.keepAliveMs
+    }
+    this.wheel.set(connection.timer, dueMs)
   }
 
   /** Ends a connection from this side, with DISCONNECT where the client understands it. */
@@ -432,19 +456,20 @@ export class Broker implements ConnectionOwner {
     this.sender.packet(connection, packet, batch)
   }
 
-  /** Questions to the guard that are not answered, or whose exchange goes on. */
+  /** Questions that are not answered. */
   get openTickets(): number {
     return this.tickets.size
   }
 
-  newTicket(connection: Connection): number {
-    const ticket = this.nextTicket++
-    this.tickets.set(ticket, connection)
-    return ticket
+  /** For a question; most are answered at once and need no more than the number. */
+  newTicket(): number {
+    return this.nextTicket++
   }
 
-  endTicket(ticket: number): void {
-    this.tickets.delete(ticket)
+  /** Reads nothing more of the connection until its question is `decided`. */
+  await(connection: Connection, ticket: number, resume: (verdict: unknown) => void): void {
+    this.tickets.set(ticket, connection)
+    connection.wait(ticket, resume)
   }
 
   publishWill(will: PendingWill): void {
@@ -466,8 +491,9 @@ export class Broker implements ConnectionOwner {
   /** Whether the client may have messages of the topic; one that is away is asked about later. */
   mayReceive(session: Session, topic: string): boolean {
     const { guard } = this.ports
-    const identity = session.connection?.identity ?? null
-    return identity === null || !guard.checksPermissions || guard.mayReceive(identity, topic)
+    const { connection } = session
+    if (connection === null || !guard.checksPermissions) return true
+    return guard.mayReceive(connection.identity, topic)
   }
 
   /** One more record refers to the message; the first one puts it into the store. */
@@ -520,11 +546,10 @@ export class Broker implements ConnectionOwner {
     connection.aliases = null // [MQTT-3.3.2-7]
     connection.sentAliases = null
     connection.carried = null
-    this.endTicket(connection.waitingFor)
+    if (connection.waitingFor !== 0) this.tickets.delete(connection.waitingFor)
     connection.waitingFor = 0
     connection.resume = null
     if (connection.ticket === 0) return
-    this.endTicket(connection.ticket)
     this.ports.guard.abandon(connection.ticket)
     connection.ticket = 0
   }

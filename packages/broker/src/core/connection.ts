@@ -33,6 +33,9 @@ export interface ConnectionOwner {
 
 const NO_KEEP_ALIVE = 0
 
+/** Who may be silent for long and is for so long: the system looks whether it is still there. */
+export const WATCH_AFTER_MS = 60_000
+
 export class Connection implements Due {
   readonly owner: ConnectionOwner
   readonly wire: Wire
@@ -40,7 +43,10 @@ export class Connection implements Due {
   readonly timer: Timer
   state: number = ConnectionState.NEW
   session: Session | null = null
-  identity: Identity | null = null
+  /** '' before CONNECT. */
+  clientId = ''
+  username: string | null = null
+  private whole: Identity | null = null
   /** True for MQTT 5.0. */
   level5 = false
   protocolLevel: 3 | 4 | 5 = 4
@@ -50,6 +56,8 @@ export class Connection implements Due {
   plain = true
   lastActiveMs = 0
   keepAliveMs: number = NO_KEEP_ALIVE
+  /** It may be silent for long, and the system does not look after it yet. */
+  unwatched = false
   keepAliveSeconds = 0
   output: Output | null = null
   /** Bytes that the network has not taken. */
@@ -107,6 +115,20 @@ export class Connection implements Due {
     this.wire = wire
     this.decoder = new RunDecoder(connectPacketBytesMax)
     this.timer = new Timer(this)
+  }
+
+  /** For the guard, which may keep it. */
+  get identity(): Identity {
+    const { clientId, username } = this
+    this.whole ??= { clientId, username, origin: this.wire.origin }
+    return this.whole
+  }
+
+  /** Who the peer is has been said, or the guard has found another name for it. */
+  identify(clientId: string, username: string | null): void {
+    this.clientId = clientId
+    this.username = username
+    this.whole = null
   }
 
   /** Takes bytes from the network. */

@@ -117,24 +117,26 @@ export class Output {
   }
 
   /**
-   * Hands the pieces over and empties itself.
+   * Hands the pieces over, instead of those in `into`, and empties itself.
    * @param share whether the receiver may hold views on input chunks and shared blocks: not when
    * it is slow, since a small view keeps the whole block alive
    */
   take(arena: Uint8Array, share: boolean, into: Uint8Array[]): void {
-    into.length = 0
     slab.begin()
     if (this.count === 1 && this.patchCount === 0 && share) {
       const buffer = this.buffers[0] as Uint8Array
       const length = this.bytes
       if (buffer !== arena && length * 2 >= buffer.length) {
-        into.push(length === buffer.length ? buffer : buffer.subarray(this.starts[0], this.ends[0]))
+        const whole = length === buffer.length
+        putOnly(whole ? buffer : buffer.subarray(this.starts[0], this.ends[0]), into)
         this.clear()
         return
       }
     }
-    if (share && this.patchCount === 0 && this.bytes > LARGE_PIECE_BYTES) this.gather(arena, into)
-    else into.push(this.joined(share))
+    if (share && this.patchCount === 0 && this.bytes > LARGE_PIECE_BYTES) {
+      into.length = 0
+      this.gather(arena, into)
+    } else putOnly(this.joined(share), into)
     this.clear()
   }
 
@@ -223,3 +225,9 @@ export class Output {
 }
 
 const NOTHING = new Uint8Array(0)
+
+/** Most writes have one piece, and to set the length of an array costs more than this piece. */
+function putOnly(piece: Uint8Array, into: Uint8Array[]): void {
+  into[0] = piece
+  if (into.length > 1) into.length = 1
+}

@@ -35,6 +35,7 @@ export interface Origin {
 
 /** One network connection as the core sees it. */
 export interface Wire {
+  /** May cost a question to the system when it is first looked at. */
   readonly origin: Origin
   /** True: when nothing is pending after `write`, nobody looks at the pieces any more. */
   readonly copies?: boolean
@@ -48,6 +49,8 @@ export interface Wire {
   destroy(): void
   pauseReading(): void
   resumeReading(): void
+  /** The peer may be silent for long: the system shall find out when it has vanished. */
+  watchPeer?(): void
 }
 
 /** What a client said in CONNECT, as far as it concerns who it is. */
@@ -110,6 +113,10 @@ export interface PublishReplacement {
 
 /** Whether somebody may do something. What takes time returns LATER (or null), decides later. */
 export interface Guard {
+  /** False: everybody may come in, `authenticate` need not be asked. */
+  readonly authenticates: boolean
+  /** False: everybody may subscribe to everything, `maySubscribe` need not be asked. */
+  readonly checksSubscriptions: boolean
   /** False: `mayPublish` and `mayReceive` allow everything and need not be asked. */
   readonly checksPermissions: boolean
   /** Grows whenever a permission may have changed: answers before are forgotten. */
@@ -339,6 +346,8 @@ export interface Trace {
   /** True: `published` is called for each message. */
   readonly messages: boolean
   published(publisher: string, topic: string, payload: Uint8Array, qos: QoS, retain: boolean): void
+  /** True: `connected` is called for each client. */
+  readonly clients: boolean
   connected(client: ClientView): void
   /** `reasonCode` as the broker or the client gave it; `text` says why in words. */
   disconnected(clientId: string, reasonCode: number, text: string): void

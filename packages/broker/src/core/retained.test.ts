@@ -57,6 +57,7 @@ test('a walk finds what a naive matcher finds, each message once', () => {
       }
       const expected = [...model.values()].filter(({ topic }) => topicMatches(filter, topic))
       assert.deepEqual(sorted(rest(retained.walk(filter), most)), sorted(expected))
+      assert.ok(retained.mayMatch(filter) || expected.length === 0, 'its first level is there')
     }),
     { numRuns: 500 },
   )
@@ -134,6 +135,18 @@ test('count and bytes are those of what is there, and end at nothing', () => {
       assert.deepEqual(rest(retained.walk('#'), 1), [])
     }),
   )
+})
+
+test('a first level that nothing is retained below rules a filter out', () => {
+  const retained = new RetainedMessages()
+  assert.equal(retained.mayMatch('#'), false)
+  for (const topic of ['a/b', '/c', '$SYS/x']) retained.set(topic, message(topic))
+  for (const filter of ['a', 'a/#', '/', '+', '#', '+/b', '$SYS/#']) {
+    assert.equal(retained.mayMatch(filter), true, filter)
+  }
+  for (const filter of ['b', 'ab/#', 'b/#', '$share']) {
+    assert.equal(retained.mayMatch(filter), false, filter)
+  }
 })
 
 test('a topic of sixty thousand levels is kept, found and removed', () => {

@@ -5,6 +5,9 @@
 import { type Message, NEVER_EXPIRES } from './message.ts'
 import type { Subscription } from './subscriptions.ts'
 
+const HASH = 0x23
+const PLUS = 0x2b
+
 class Place {
   readonly parent: Place | null
   readonly name: string
@@ -64,6 +67,16 @@ export class RetainedMessages {
     this.bytes -= before.byteLength
     this.prune(place)
     return before
+  }
+
+  /** False: nothing that is retained now matches `filter`, as its first level alone shows. */
+  mayMatch(filter: string): boolean {
+    const { children } = this.root
+    if (children === null) return false
+    const first = filter.charCodeAt(0)
+    if (first === PLUS || first === HASH) return true
+    const slash = filter.indexOf('/')
+    return children.has(slash < 0 ? filter : filter.slice(0, slash))
   }
 
   /** Begins a walk over what matches `filter`; what was retained after `serialMax` is left out. */

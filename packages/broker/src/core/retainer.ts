@@ -90,6 +90,10 @@ export class Retainer {
    * A filter that is twice in one SUBSCRIBE is served twice where that differs [MQTT-3.8.4-5].
    */
   serveLater(session: Session, subscription: Subscription): void {
+    if (!this.messages.mayMatch(subscription.filter)) {
+      this.cancel(session, subscription)
+      return
+    }
     const jobs = session.retainedJobs ?? new Map<Subscription, RetainedJob>()
     session.retainedJobs = jobs
     const { qos, noLocal } = subscription

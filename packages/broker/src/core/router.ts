@@ -113,9 +113,7 @@ export class Router {
    * @throws PacketError `malformed-packet` or `topic-name-invalid`
    */
   find(bytes: Uint8Array, start: number, end: number, isLimited = true): Route {
-    let hash = 0x811c9dc5
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
-    hash ^= hash >>> 15
+    const hash = hashOf(bytes, start, end)
     const set = (hash & this.mask) * WAYS
     for (let way = 0; way < WAYS; way++) {
       const route = this.routes[set + way]
@@ -153,10 +151,7 @@ export class Router {
       this.generation++
       return
     }
-    const bytes = encodeUtf8(filter)
-    let hash = 0x811c9dc5
-    for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
-    hash ^= hash >>> 15
+    const hash = hashOfText(filter)
     const set = (hash & this.mask) * WAYS
     for (let way = 0; way < WAYS; way++) {
       const route = this.routes[set + way]
@@ -248,6 +243,26 @@ export class Router {
     receiver.add(subscription)
     return receiver
   }
+}
+
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
+  return hash ^ (hash >>> 15)
+}
+
+/** The same of a text's bytes, which are made only when they are other than its characters. */
+function hashOfText(text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit >= 0x80) {
+      const bytes = encodeUtf8(text)
+      return hashOf(bytes, 0, bytes.length)
+    }
+    hash = Math.imul(hash ^ unit, 0x01000193)
+  }
+  return hash ^ (hash >>> 15)
 }
 
 function copyOf(receiver: Receiver): Receiver {

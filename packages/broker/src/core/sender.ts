@@ -205,7 +205,7 @@ export class Sender {
     this.counters.bytesSent += output.bytes
     output.take(this.arena.bytes, share, this.pieces)
     if (this.trace.packets) {
-      this.trace.sent(wire.origin, connection.identity?.clientId ?? '', this.pieces)
+      this.trace.sent(wire.origin, connection.clientId, this.pieces)
     }
     wire.write(this.pieces)
     const pending = wire.pendingBytes()

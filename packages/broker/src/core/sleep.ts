@@ -152,14 +152,12 @@ export class Sleep {
   }
 
   /**
-   * What a client that comes has to wait for.
+   * What a client whose session sleeps has to wait for.
    * @param cleanStart its session is not to be continued
-   * @returns false when there is nothing: its session is awake, or not there
+   * @returns false when there is nothing: its session has ended
    */
-  holdsUp(connection: Connection, clientId: string, cleanStart: boolean): boolean {
+  holdsUp(connection: Connection, slot: number, cleanStart: boolean): boolean {
     const { sleepers } = this
-    const slot = sleepers.find(clientId)
-    if (slot < 0) return false
     const ends = cleanStart || this.isOver(slot)
     const waking = this.wakings.get(slot)
     if (waking !== undefined) {
@@ -393,7 +391,7 @@ export class Sleep {
     if (first === null || first === second || first.waitingFor === 0) return
     this.broker.counters.takeovers++
     this.broker.endConnection(first)
-    const clientId = first.identity?.clientId ?? ''
+    const clientId = first.clientId
     const text = `taken over; the other one came from ${second.wire.origin.remoteAddress}`
     this.broker.ports.trace.refused(first.wire.origin, clientId, 0, text)
   }

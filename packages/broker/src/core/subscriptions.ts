@@ -106,9 +106,12 @@ export class SubscriptionIndex {
         level.entry = subscription
         return
       }
-    } else if (!this.exact.has(filter)) {
-      this.exact.set(filter, subscription)
-      return
+    } else {
+      const only = this.exact.get(filter)
+      if (only === undefined) {
+        this.exact.set(filter, subscription)
+        return
+      }
     }
     const entry = this.entryOf(filter)
     subscription.position = entry.subscriptions.length

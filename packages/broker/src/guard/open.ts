@@ -6,6 +6,8 @@ const WELCOME: AuthenticationVerdict = Object.freeze({ reasonCode: 0 })
 const UNKNOWN_METHOD: AuthenticationVerdict = Object.freeze({ reasonCode: 0x8c })
 
 export class OpenGuard implements Guard {
+  readonly authenticates = false
+  readonly checksSubscriptions = false
   readonly checksPermissions = false
   readonly generation = 0
   readonly inspectsMessages = false

@@ -62,11 +62,12 @@ export interface BindOptions {
 /** Many subscribers that come back at once wait here. */
 export const DEFAULT_BACKLOG = 4096
 
-const TCP_KEEP_ALIVE_MS = 60_000
+/** The system looks after a peer that has been silent for so long, where it is asked to. */
+export const TCP_KEEP_ALIVE_MS = 60_000
 
 /**
- * What a server of Node is created with: small packets must not wait for others, and a peer that
- * has vanished without a word is found by the system where MQTT's keep alive is off.
+ * What a server of Node is created with whose handshakes come before MQTT: small packets must not
+ * wait for others, and the system finds a peer that has vanished without a word.
  */
 export const SocketOptions: {
   readonly noDelay: true

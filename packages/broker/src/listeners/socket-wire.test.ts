@@ -22,6 +22,7 @@ const origin: Origin = {
 /** A pair of sockets: one is a wire that `receive` gets the bytes of. */
 async function pair(
   receive: (wire: Wire, chunk: Uint8Array) => void,
+  where: Origin | (() => Origin) = origin,
 ): Promise<{ client: Socket; closed: Promise<void>; end(): Promise<void> }> {
   let tellClosed: () => void = () => undefined
   const closed = new Promise<void>(resolve => {
@@ -40,7 +41,7 @@ async function pair(
     frameBytesMax: 1000,
     linger,
   }
-  const server = createServer(SocketOptions, socket => openSocket(socket, origin, host))
+  const server = createServer(SocketOptions, socket => openSocket(socket, where, host))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
@@ -131,5 +132,67 @@ test('nothing comes after the wire was destroyed by who got a chunk', async () =
   client.write(numbered(1_000_000))
   await alive(closed)
   assert.equal(chunks, 1)
+  await end()
+})
+
+test('where a peer comes from is found out once, when somebody asks', async () => {
+  for (const times of [0, 2]) {
+    let asked = 0
+    const where = (): Origin => {
+      asked++
+      return origin
+    }
+    const { client, closed, end } = await pair(wire => {
+      for (let i = 0; i < times; i++) assert.equal(wire.origin, origin)
+      wire.write([Uint8Array.of(1)])
+      client.end()
+    }, where)
+    client.resume()
+    client.write('a')
+    await alive(closed)
+    assert.equal(asked, Math.min(times, 1))
+    await end()
+  }
+})
+
+test('of a peer that goes unanswered it is found out before it has gone', async () => {
+  let asked = 0
+  const where = (): Origin => {
+    asked++
+    return origin
+  }
+  const { client, closed, end } = await pair(() => undefined, where)
+  client.end()
+  await alive(closed)
+  assert.equal(asked, 1)
+  await end()
+})
+
+test('small writes come as they were, also while the peer does not read', async () => {
+  const written: number[] = []
+  const { client, end } = await pair(wire => {
+    for (let i = 0; i < 2000; i++) {
+      const piece = new Uint8Array(1 + (i % 70)).fill(i % 251)
+      written.push(...piece)
+      wire.write([piece])
+    }
+    wire.write([new Uint8Array(10_000_000)])
+    wire.write([Uint8Array.of(1, 2, 3)])
+    wire.write([Uint8Array.of(4, 5, 6)])
+  })
+  const received: Buffer[] = []
+  let byteCount = 0
+  const expected = () => written.length + 10_000_006
+  client.write('go')
+  await new Promise<void>(resolve => {
+    client.on('data', chunk => {
+      received.push(chunk)
+      byteCount += chunk.length
+      if (byteCount === expected()) resolve()
+    })
+  })
+  const bytes = Buffer.concat(received)
+  assert.deepEqual([...bytes.subarray(0, written.length)], written)
+  assert.deepEqual([...bytes.subarray(-6)], [1, 2, 3, 4, 5, 6])
   await end()
 })

@@ -1,12 +1,12 @@
 // MQTT over TCP.
 
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
+import type { Origin } from '../core/ports.ts'
 import {
   type BindOptions,
   type Listener,
   type ListenerHost,
   originOf,
-  SocketOptions,
   startListening,
   stopListening,
   tcpAddress,
@@ -24,8 +24,9 @@ export interface TcpOptions extends BindOptions {
 export async function listenTcp(host: ListenerHost, options: TcpOptions): Promise<Listener> {
   const { name, proxyProtocol } = options
   const proxy = proxyProtocol === null ? null : new ProxyFront(host, name, proxyProtocol)
-  const server = createServer(SocketOptions, socket => {
-    if (proxy === null) openSocket(socket, originOf(socket, 'tcp', name, null), host)
+  const describe = (socket: Socket): Origin => originOf(socket, 'tcp', name, null)
+  const server = createServer({ noDelay: true }, socket => {
+    if (proxy === null) openSocket(socket, describe, host)
     else proxy.accept(socket, proxied => openSocket(socket, proxied, host))
   })
   watch(server, name, host, options)

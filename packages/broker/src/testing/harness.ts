@@ -37,6 +37,8 @@ const PACKET_BYTES_MAX = 300_000_000
 
 /** Lets everybody do everything. */
 export class OpenGuard implements Guard {
+  authenticates = true
+  checksSubscriptions = true
   checksPermissions = false
   generation = 0
   inspectsMessages = false
@@ -180,6 +182,7 @@ export class TestStore implements Store {
 /** What was traced, in order. */
 export class TestTrace implements Trace {
   packets = false
+  clients = true
   messages = false
   readonly events: [name: string, ...values: unknown[]][] = []
   readonly received: () => void = ignore
@@ -345,6 +348,8 @@ export class TestClient implements Wire {
   /** False: the network takes nothing, what is written stays pending. */
   flowing = true
   writes = 0
+  /** How often the system was asked to look after it. */
+  watched = 0
   #opened = false
   readonly #world: World
   readonly #decoder = new Decoder(PACKET_BYTES_MAX)
@@ -383,6 +388,9 @@ export class TestClient implements Wire {
   }
   resumeReading(): void {
     this.reading = true
+  }
+  watchPeer(): void {
+    this.watched++
   }
 
   /** The network takes again what it has not taken. */

@@ -37,6 +37,8 @@ type Verdict = AuthenticationVerdict | number | PublishReplacement
 export type Question = 'connect' | 'publish' | 'subscribe'
 
 export class LateGuard implements Guard {
+  readonly authenticates: boolean
+  readonly checksSubscriptions: boolean
   readonly checksPermissions: boolean
   readonly inspectsMessages: boolean
   readonly authenticationMethods: readonly string[]
@@ -74,6 +76,8 @@ export class LateGuard implements Guard {
       },
       report: (_hook, error) => schedule.fail(error),
     })
+    this.authenticates = this.#guard.authenticates
+    this.checksSubscriptions = this.#guard.checksSubscriptions
     this.checksPermissions = this.#guard.checksPermissions
     this.inspectsMessages = this.#guard.inspectsMessages
     this.authenticationMethods = this.#guard.authenticationMethods

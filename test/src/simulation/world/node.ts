@@ -383,6 +383,7 @@ export class BrokerNode {
     return {
       packets: this.#options.tracePackets,
       messages: false,
+      clients: true,
       received: ignore,
       sent: ignore,
       published: ignore,

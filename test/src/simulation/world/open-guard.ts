@@ -3,6 +3,8 @@
 import type { AuthenticationVerdict, Guard } from '@godwit/broker/core/ports'
 
 export class OpenGuard implements Guard {
+  readonly authenticates = false
+  readonly checksSubscriptions = false
   readonly checksPermissions = false
   readonly generation = 0
   readonly inspectsMessages = false

@@ -3,7 +3,7 @@
 import { type AuthPacket, PacketError, ReasonCode } from '@godwit/packet'
 import type { Broker } from '../broker.ts'
 import { type Connection, ConnectionState } from '../connection.ts'
-import type { AuthenticationVerdict, Identity } from '../ports.ts'
+import type { AuthenticationVerdict } from '../ports.ts'
 import { sendAuth } from './auth-packet.ts'
 import { settleConnect } from './connect.ts'
 
@@ -24,17 +24,15 @@ export function handleAuth(broker: Broker, connection: Connection, packet: AuthP
   }
   if (again) {
     connection.reauthenticating = true
-    broker.endTicket(connection.ticket)
     broker.ports.guard.abandon(connection.ticket)
-    connection.ticket = broker.newTicket(connection)
+    connection.ticket = broker.newTicket()
   }
-  const identity = connection.identity as Identity
+  const { identity } = connection
   const data = packet.properties.authenticationData ?? null
   const { ticket } = connection
   const verdict = broker.ports.guard.proceed(ticket, identity, method, data, again)
-  const settle = (final: unknown): void => settleAuth(broker, connection, final)
-  if (verdict === null) connection.wait(ticket, settle)
-  else settle(verdict)
+  if (verdict !== null) settleAuth(broker, connection, verdict)
+  else broker.await(connection, ticket, final => settleAuth(broker, connection, final))
 }
 
 function settleAuth(broker: Broker, connection: Connection, final: unknown): void {

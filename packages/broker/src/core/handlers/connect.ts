@@ -4,22 +4,22 @@
 import {
   type ConnackPacket,
   type ConnectPacket,
-  encodePacket,
   isReasonCode,
   NO_PROPERTIES,
   type PacketError,
   PacketType,
-  type Properties,
   ReasonCode,
   ReturnCode,
   utf8ByteLength,
 } from '@godwit/packet'
 import type { Broker } from '../broker.ts'
-import { type Connection, ConnectionState } from '../connection.ts'
+import { withSessionPresent } from '../connacks.ts'
+import { type Connection, ConnectionState, WATCH_AFTER_MS } from '../connection.ts'
 import { explained } from '../explained.ts'
 import { ownMessage } from '../keep.ts'
-import { type AuthenticationVerdict, type Identity, LATER } from '../ports.ts'
+import { type AuthenticationVerdict, LATER } from '../ports.ts'
 import { NO_BATCH } from '../sender.ts'
+import type { Session } from '../session.ts'
 import { isOfServer } from '../sys-topics.ts'
 import type { PendingWill } from '../wills.ts'
 import { sendAuth } from './auth-packet.ts'
@@ -27,6 +27,9 @@ import { sendAuth } from './auth-packet.ts'
 const ASSIGNED_ID_LENGTH = 22
 const KEEP_ALIVE_FACTOR = 1.5
 const UNLIMITED_BYTES = 0xffff_ffff
+/** A client that may be silent for longer is looked after by the system as well. */
+const SILENCE_MS_MAX = 600_000
+const WELCOME: AuthenticationVerdict = { reasonCode: 0 }
 
 export function handleConnect(broker: Broker, connection: Connection, packet: ConnectPacket): void {
   connection.protocolLevel = packet.protocolLevel
@@ -35,20 +38,24 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
   connection.problemInformation = packet.properties.requestProblemInformation !== 0
   connection.sendBytesMax = packet.properties.maximumPacketSize ?? UNLIMITED_BYTES
   const clientId = packet.clientId === '' ? freeClientId(broker) : packet.clientId
-  const origin = connection.wire.origin
-  connection.identity = { clientId, username: packet.username, origin }
+  connection.identify(clientId, packet.username)
   const refusal = checkConnect(broker, packet)
   if (refusal !== null) {
     refuseConnect(broker, connection, refusal.reasonCode, refusal.text)
     return
   }
-  const ticket = broker.newTicket(connection)
+  const { guard } = broker.ports
+  if (!guard.authenticates) {
+    settleConnect(broker, connection, packet, WELCOME)
+    return
+  }
+  const ticket = broker.newTicket()
   connection.ticket = ticket
   connection.authenticationMethod = packet.properties.authenticationMethod ?? null
   const { protocolLevel, cleanStart, username, password, will, properties } = packet
-  const verdict = broker.ports.guard.authenticate({
+  const verdict = guard.authenticate({
     ticket,
-    origin,
+    origin: connection.wire.origin,
     clientId,
     protocolLevel,
     cleanStart,
@@ -57,11 +64,13 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
     will,
     properties,
   })
-  const settle = (final: unknown): void => {
-    settleConnect(broker, connection, packet, final as AuthenticationVerdict)
+  if (verdict !== null) {
+    settleConnect(broker, connection, packet, verdict)
+    return
   }
-  if (verdict === null) connection.wait(ticket, settle)
-  else settle(verdict)
+  broker.await(connection, ticket, final => {
+    settleConnect(broker, connection, packet, final as AuthenticationVerdict)
+  })
 }
 
 /** An id that nobody has [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]. */
@@ -81,7 +90,9 @@ function checkConnect(
   if (broker.refusing !== 0) {
     return { reasonCode: broker.refusing, text: 'the server takes no connections now' }
   }
-  const idBytes = utf8ByteLength(packet.clientId)
+  // A UTF-16 unit takes at most three bytes, so most ids need no counting.
+  const isLong = packet.clientId.length * 3 > limits.clientIdBytesMax
+  const idBytes = isLong ? utf8ByteLength(packet.clientId) : 0
   if (idBytes > limits.clientIdBytesMax) {
     const text = `the client id has ${idBytes} bytes, the limit is ${limits.clientIdBytesMax}`
     return { reasonCode: ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, text } // [MQTT-3.1.3-8]
@@ -127,15 +138,15 @@ export function settleConnect(
     refuseConnect(broker, connection, reasonCode, text, serverReference ?? null)
     return
   }
-  broker.wheel.set(connection.timer, broker.nowMs + broker.limits.connectTimeoutMs)
   if (verdict.reasonCode === ReasonCode.CONTINUE_AUTHENTICATION) {
+    waitOnceMore(broker, connection)
     connection.resumeConnect = packet
     sendAuth(broker, connection, ReasonCode.CONTINUE_AUTHENTICATION, verdict) // [MQTT-4.12.0-2]
     return
   }
   connection.resumeConnect = null
-  if (verdict.username !== undefined && connection.identity !== null) {
-    connection.identity = { ...connection.identity, username: verdict.username }
+  if (verdict.username !== undefined) {
+    connection.identify(connection.clientId, verdict.username)
   }
   judgeWill(broker, connection, packet, verdict)
 }
@@ -153,9 +164,8 @@ function judgeWill(
     accept(broker, connection, packet, verdict)
     return
   }
-  const ticket = broker.newTicket(connection)
+  const ticket = broker.newTicket()
   const settle = (final: unknown): void => {
-    broker.endTicket(ticket)
     if (connection.state !== ConnectionState.AUTHENTICATING) return
     if (final === 0) {
       accept(broker, connection, packet, verdict)
@@ -164,10 +174,19 @@ function judgeWill(
     const code = typeof final === 'number' ? final : ReasonCode.NOT_AUTHORIZED
     refuseConnect(broker, connection, code, `the will for ${will.topic} is not allowed`)
   }
-  const identity = connection.identity as Identity
+  const { identity } = connection
   const code = guard.mayPublish(identity, will.topic, will.qos, will.retain, ticket)
-  if (code === LATER) connection.wait(ticket, settle)
-  else settle(code)
+  if (code !== LATER) {
+    settle(code)
+    return
+  }
+  waitOnceMore(broker, connection)
+  broker.await(connection, ticket, settle)
+}
+
+/** Another step of letting it in begins: it has its time anew. */
+function waitOnceMore(broker: Broker, connection: Connection): void {
+  broker.wheel.set(connection.timer, broker.nowMs + broker.limits.connectTimeoutMs)
 }
 
 function accept(
@@ -176,38 +195,32 @@ function accept(
   packet: ConnectPacket,
   verdict: AuthenticationVerdict,
 ): void {
-  const clientId = connection.identity?.clientId ?? ''
+  const clientId = connection.clientId
   const will = willOf(broker, connection, packet)
   if (packet.clientId !== '' && isFlapping(broker, connection, clientId)) return
   const expirySeconds = expirySecondsOf(broker, packet)
-  const isKept = isContinued(broker, packet, clientId)
-  if (broker.ports.store.full && expirySeconds > 0 && !isKept) {
+  const grows = expirySeconds > 0 && broker.ports.store.full
+  if (grows && !isContinued(broker, packet, clientId)) {
     const text = 'the disk is full: no session can be kept'
     refuseConnect(broker, connection, ReasonCode.QUOTA_EXCEEDED, text)
     return
   }
   negotiate(broker, connection, packet)
-  const properties = connackProperties(broker, connection, packet, expirySeconds, verdict)
-  const connack = connackBytes(connection, properties)
+  const connack = broker.connacks.bytesFor(connection, packet, expirySeconds, verdict)
   const { length } = connack
   if (length > connection.sendBytesMax) {
     const text = `CONNACK has ${length} bytes, the client takes ${connection.sendBytesMax}`
     refuseConnect(broker, connection, ReasonCode.PACKET_TOO_LARGE, text) // [MQTT-3.1.2-24]
     return
   }
-  const settle = (isAsleep: boolean): void => {
-    admit(broker, connection, packet, { will, expirySeconds, connack, isStored: isAsleep })
-  }
-  const isAsleep = broker.sleep.sleepers.find(clientId) >= 0
-  if (!broker.sleep.holdsUp(connection, clientId, packet.cleanStart)) {
-    settle(isAsleep)
+  const slot = broker.sleep.sleepers.find(clientId)
+  const isStored = slot >= 0
+  const terms = { will, expirySeconds, connack, isStored }
+  if (!isStored || !broker.sleep.holdsUp(connection, slot, packet.cleanStart)) {
+    admit(broker, connection, packet, terms)
     return
   }
-  const ticket = broker.newTicket(connection)
-  connection.wait(ticket, () => {
-    broker.endTicket(ticket)
-    settle(true)
-  })
+  broker.await(connection, broker.newTicket(), () => admit(broker, connection, packet, terms))
 }
 
 /** A session that ends with its connection ends now if there is one: it is taken over. */
@@ -220,7 +233,7 @@ function isContinued(broker: Broker, packet: ConnectPacket, clientId: string): b
 interface Terms {
   readonly will: PendingWill | null
   readonly expirySeconds: number
-  /** As if no session were present; the flag is set when that is known. */
+  /** As if no session were present; whether there is one is known later. */
   readonly connack: Uint8Array
   /** CONNACK tells of a session that was in the store: that must be true after a crash as well. */
   readonly isStored: boolean
@@ -228,13 +241,17 @@ interface Terms {
 
 /** The session of the client is awake, or there is none: the connection takes it. */
 function admit(broker: Broker, connection: Connection, packet: ConnectPacket, terms: Terms): void {
-  const { will, expirySeconds, connack } = terms
+  const { will, expirySeconds } = terms
   const { sessions, counters, ports } = broker
-  const clientId = connection.identity?.clientId ?? ''
+  const clientId = connection.clientId
   const sessionPresent = isContinued(broker, packet, clientId) // [MQTT-3.2.2-2]
-  if (sessionPresent) setSessionPresent(connack)
-  takeOver(broker, clientId)
+  const connack = sessionPresent ? withSessionPresent(terms.connack, connection) : terms.connack
   let session = sessions.byClientId.get(clientId) ?? null
+  if (session !== null && session.connection !== null) {
+    takeOver(broker, session, session.connection)
+    // One that was not kept has ended with its connection.
+    if (session.ended) session = null
+  }
   let isStored = terms.isStored
   if (session !== null && packet.cleanStart) {
     // CONNACK tells that it is gone: that must be true after a crash as well.
@@ -267,7 +284,7 @@ function admit(broker: Broker, connection: Connection, packet: ConnectPacket, te
   // When its batch is durable everything else may follow.
   broker.sender.packet(connection, connack, batch)
   if (batch <= broker.sender.durableBatch) broker.becomeReady(connection)
-  ports.trace.connected(broker.viewOf(connection))
+  if (ports.trace.clients) ports.trace.connected(broker.viewOf(connection))
 }
 
 /** Names a client that comes again and again. @returns true when it was refused for that */
@@ -279,33 +296,13 @@ function isFlapping(broker: Broker, connection: Connection, clientId: string): b
     refuseConnect(broker, connection, ReasonCode.CONNECTION_RATE_EXCEEDED, text)
     return true
   }
-  const found = flapping.connected(clientId, connection.wire.origin.remoteAddress, nowMs)
+  const found = flapping.connected(clientId, connection.wire, nowMs)
   if (found !== null) ports.trace.flapping(found)
   return false
 }
 
-function connackBytes(connection: Connection, properties: Properties): Uint8Array {
-  const packet: ConnackPacket = {
-    type: PacketType.CONNACK,
-    sessionPresent: false,
-    reasonCode: 0,
-    properties,
-  }
-  return encodePacket(packet, connection.protocolLevel)
-}
-
-/** The first byte after the remaining length. Section 3.2.2.1. */
-function setSessionPresent(connack: Uint8Array): void {
-  let at = 1
-  while ((connack[at] as number) > 127) at++
-  connack[at + 1] = 1
-}
-
 /** A second connection of the same client ends the first [MQTT-3.1.4-3] [MQTT-3.1.4-2 v3]. */
-function takeOver(broker: Broker, clientId: string): void {
-  const session = broker.sessions.byClientId.get(clientId) ?? null
-  const other = session?.connection ?? null
-  if (session === null || other === null) return
+function takeOver(broker: Broker, session: Session, other: Connection): void {
   session.takenOver = true
   broker.counters.takeovers++
   const from = other.wire.origin.remoteAddress
@@ -329,7 +326,7 @@ function willOf(broker: Broker, connection: Connection, packet: ConnectPacket): 
   if (will === null) return null
   const { willDelayInterval, messageExpiryInterval, ...properties } = will.properties
   const { topic, payload, qos, retain } = will
-  const publisher = connection.identity?.clientId ?? ''
+  const publisher = connection.clientId
   broker.router.findTopic(topic)
   const message = ownMessage({ topic, payload, qos, retain, properties }, publisher, 0)
   const delaySeconds = Math.min(willDelayInterval ?? 0, broker.limits.willDelaySecondsMax)
@@ -349,45 +346,12 @@ function negotiate(broker: Broker, connection: Connection, packet: ConnectPacket
   const cut = most > 0 && connection.level5 && (wanted === 0 || wanted > most)
   connection.keepAliveSeconds = cut ? most : wanted
   connection.keepAliveMs = connection.keepAliveSeconds * KEEP_ALIVE_FACTOR * 1000
-  if (connection.keepAliveMs === 0) broker.wheel.cancel(connection.timer)
-  else broker.wheel.set(connection.timer, broker.nowMs + connection.keepAliveMs)
-}
-
-function connackProperties(
-  broker: Broker,
-  connection: Connection,
-  packet: ConnectPacket,
-  expirySeconds: number,
-  verdict: AuthenticationVerdict,
-): Properties {
-  if (!connection.level5) return NO_PROPERTIES
-  const { limits, options } = broker
-  const asked = packet.properties
-  const prefix = options.responseTopicPrefix
-  const wantsResponses = asked.requestResponseInformation === 1 && prefix !== null
-  const method = connection.authenticationMethod
-  const clientId = connection.identity?.clientId ?? ''
-  return {
-    ...(expirySeconds === (asked.sessionExpiryInterval ?? 0)
-      ? {}
-      : { sessionExpiryInterval: expirySeconds }),
-    receiveMaximum: limits.receiveMaximum,
-    ...(limits.maximumQoS === 2 ? {} : { maximumQoS: limits.maximumQoS }), // [MQTT-3.2.2-9]
-    ...(limits.retainAvailable ? {} : { retainAvailable: 0 }),
-    maximumPacketSize: limits.packetBytesMax,
-    ...(packet.clientId === '' ? { assignedClientIdentifier: clientId } : {}),
-    ...(limits.topicAliasMaximum > 0 ? { topicAliasMaximum: limits.topicAliasMaximum } : {}),
-    ...(connection.keepAliveSeconds === packet.keepAliveSeconds
-      ? {}
-      : { serverKeepAlive: connection.keepAliveSeconds }),
-    // [MQTT-3.1.2-28]
-    ...(wantsResponses ? { responseInformation: `${prefix}/${clientId}` } : {}),
-    // [MQTT-4.12.0-5] [MQTT-4.12.0-6]
-    ...(method === null ? {} : { authenticationMethod: method }),
-    ...(verdict.authenticationData === undefined
-      ? {}
-      : { authenticationData: verdict.authenticationData }),
-  }
+  const { keepAliveMs } = connection
+  connection.unwatched = keepAliveMs === 0 || keepAliveMs > SILENCE_MS_MAX
+  broker.wheel.set(
+    connection.timer,
+    broker.nowMs + (connection.unwatched ? WATCH_AFTER_MS : keepAliveMs),
+  )
 }
 
 /** CONNACK with a failure, then the end [MQTT-3.1.4-2] [MQTT-3.2.2-6] [MQTT-3.2.2-7]. */
@@ -398,7 +362,7 @@ export function refuseConnect(
   text: string,
   serverReference: string | null = null,
 ): void {
-  const clientId = connection.identity?.clientId ?? ''
+  const { clientId } = connection
   broker.counters.refused(reasonCode)
   broker.ports.trace.refused(connection.wire.origin, clientId, reasonCode, text)
   // A client that has not said CONNECT is told nothing.

@@ -18,7 +18,7 @@ export function handleFrame(broker: Broker, connection: Connection): void {
   const decoder = connection.decoder
   broker.counters.packetsReceived++
   if (broker.ports.trace.packets) {
-    const clientId = connection.identity?.clientId ?? ''
+    const clientId = connection.clientId
     const { bytes, start, end } = decoder
     broker.ports.trace.received(connection.wire.origin, clientId, bytes, start, end)
   }

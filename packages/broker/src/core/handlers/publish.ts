@@ -15,7 +15,7 @@ import type { Connection } from '../connection.ts'
 import { expiryOf, ownMessage } from '../keep.ts'
 import type { DropReason } from '../ledger.ts'
 import type { Message } from '../message.ts'
-import { DISCARD, type Identity, LATER, type PublishReplacement } from '../ports.ts'
+import { DISCARD, LATER, type PublishReplacement } from '../ports.ts'
 import type { Route } from '../router.ts'
 import { NO_BATCH } from '../sender.ts'
 import type { Session } from '../session.ts'
@@ -48,7 +48,7 @@ export function handlePublish(broker: Broker, connection: Connection): void {
   const message = broker.forwarder.passing
   message.load(view, bytes, decoder.start, connection.protocolLevel)
   message.topic = route.topic
-  message.publisher = connection.identity?.clientId ?? ''
+  message.publisher = connection.clientId
   message.expiresAtMs =
     view.messageExpiryInterval < 0
       ? 0
@@ -302,8 +302,7 @@ function permission(
 ): number {
   if (isOfServer(route.topic)) return ReasonCode.NOT_AUTHORIZED
   const { guard } = broker.ports
-  const identity = connection.identity
-  if (!guard.checksPermissions || identity === null) return 0
+  if (!guard.checksPermissions) return 0
   const { topic, qos, retain } = message
   const flags = (qos << 1) | (retain ? 1 : 0)
   if (
@@ -313,13 +312,12 @@ function permission(
   ) {
     return 0
   }
-  const ticket = broker.newTicket(connection)
-  const verdict = guard.mayPublish(identity, topic, qos, retain, ticket)
+  const ticket = broker.newTicket()
+  const verdict = guard.mayPublish(connection.identity, topic, qos, retain, ticket)
   if (verdict === LATER) {
     decideLater(broker, connection, route, message, ticket)
     return LATER
   }
-  broker.endTicket(ticket)
   if (verdict === 0) {
     connection.allowedRoute = route
     connection.allowedGeneration = guard.generation
@@ -338,8 +336,7 @@ function decideLater(
   broker.forwarder.begin(message)
   const kept = broker.forwarder.keep()
   const packetId = broker.view.packetId
-  connection.wait(ticket, verdict => {
-    broker.endTicket(ticket)
+  broker.await(connection, ticket, verdict => {
     if (connection.session === null) return
     if (verdict !== 0) {
       const reasonCode = typeof verdict === 'number' ? verdict : ReasonCode.NOT_AUTHORIZED
@@ -362,20 +359,19 @@ function inspect(
   message: Message,
   packetId: number,
 ): void {
-  const identity = connection.identity as Identity
+  const { identity } = connection
   broker.forwarder.begin(message)
   const kept = broker.forwarder.keep()
-  const ticket = broker.newTicket(connection)
+  const ticket = broker.newTicket()
   const { topic, payload, qos, retain } = kept
   const properties = propertiesOf(kept)
   const request = { ticket, identity, topic, payload, qos, retain, properties }
   const verdict = broker.ports.guard.inspect(request)
   const settle = (final: unknown): void => {
-    broker.endTicket(ticket)
     if (connection.session === null) return
     settleInspected(broker, connection, freshRoute(broker, route), kept, packetId, final)
   }
-  if (verdict === LATER) connection.wait(ticket, settle)
+  if (verdict === LATER) broker.await(connection, ticket, settle)
   else settle(verdict)
 }
 

@@ -14,7 +14,7 @@ import {
 } from '@godwit/packet'
 import type { Broker } from '../broker.ts'
 import type { Connection } from '../connection.ts'
-import { type Identity, LATER } from '../ports.ts'
+import { LATER } from '../ports.ts'
 import { NO_BATCH } from '../sender.ts'
 import type { Session } from '../session.ts'
 import { Subscription } from '../subscriptions.ts'
@@ -38,17 +38,20 @@ function subscribeFrom(
   from: number,
   reasonCodes: number[],
 ): void {
-  const identity = connection.identity as Identity
   const session = connection.session
   if (session === null) return
   for (let i = from; i < packet.subscriptions.length; i++) {
     const request = packet.subscriptions[i] as SubscriptionRequest
-    const ticket = broker.newTicket(connection)
     const { guard } = broker.ports
+    if (!guard.checksSubscriptions) {
+      reasonCodes.push(subscribeOne(broker, session, packet, request, 0))
+      continue
+    }
+    const ticket = broker.newTicket()
+    const { identity } = connection
     const verdict = guard.maySubscribe(identity, request.filter, request.qos, ticket)
     if (verdict === LATER) {
-      connection.wait(ticket, final => {
-        broker.endTicket(ticket)
+      broker.await(connection, ticket, final => {
         if (connection.session !== session) return
         const code = typeof final === 'number' ? final : ReasonCode.NOT_AUTHORIZED
         reasonCodes.push(subscribeOne(broker, session, packet, request, code))
@@ -56,7 +59,6 @@ function subscribeFrom(
       })
       return
     }
-    broker.endTicket(ticket)
     reasonCodes.push(subscribeOne(broker, session, packet, request, verdict))
   }
   sendSuback(broker, connection, session, packet.packetId, reasonCodes)
@@ -83,7 +85,9 @@ function subscribeOne(
     if (broker.subscriptionCount >= limits.subscriptionsMax) return ReasonCode.QUOTA_EXCEEDED
     if (session.persistent && broker.ports.store.full) return ReasonCode.QUOTA_EXCEEDED
   }
-  if (levelsOf(request.filter) > limits.topicLevelsMax) return ReasonCode.TOPIC_FILTER_INVALID
+  if (hasTooManyLevels(request.filter, limits.topicLevelsMax)) {
+    return ReasonCode.TOPIC_FILTER_INVALID
+  }
   const qos = Math.min(request.qos, limits.maximumQoS) // [MQTT-3.2.2-10]
   const options =
     qos |
@@ -91,10 +95,13 @@ function subscribeOne(
     (request.retainAsPublished ? 8 : 0) |
     (request.retainHandling << 4)
   const identifier = packet.properties.subscriptionIdentifiers?.[0] ?? 0
-  const subscription = addSubscription(broker, session, request.filter, options, identifier)
+  const { filter } = request
+  const subscription =
+    known === null
+      ? addSubscription(broker, session, filter, options, identifier)
+      : changeSubscription(broker, known, options, identifier)
   if (session.storedId !== 0) {
     const sessionId = session.storedId
-    const { filter } = request
     broker.ports.store.putSubscription({ sessionId, filter, options, identifier })
   }
   // [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11] [MQTT-3.8.4-4]; a group gets none
@@ -106,23 +113,31 @@ function subscribeOne(
   return qos
 }
 
-/** Makes the subscription, or replaces the options of the one there is [MQTT-3.8.4-3]. */
-export function addSubscription(
+/** Replaces the options of the one there is [MQTT-3.8.4-3]. */
+function changeSubscription(
+  broker: Broker,
+  known: Subscription,
+  options: number,
+  identifier: number,
+): Subscription {
+  known.options = options
+  known.identifier = identifier
+  broker.router.forget(parseSharedFilter(known.filter)?.filter ?? known.filter)
+  return known
+}
+
+/** Makes a subscription to what the session has none to. */
+function addSubscription(
   broker: Broker,
   session: Session,
   filter: string,
   options: number,
   identifier: number,
 ): Subscription {
-  const known = session.subscription(filter)
-  const subscription = known ?? new Subscription(session, filter)
+  const subscription = new Subscription(session, filter)
   subscription.options = options
   subscription.identifier = identifier
   const shared = parseSharedFilter(filter) // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
-  if (known !== null) {
-    broker.router.forget(shared === null ? filter : shared.filter)
-    return known
-  }
   session.addSubscription(subscription)
   broker.subscriptionCount++
   if (shared !== null) {
@@ -180,8 +195,10 @@ function batchOf(broker: Broker, session: Session): number {
   return session.storedId !== 0 && store.dirty ? store.openBatch : NO_BATCH
 }
 
-function levelsOf(filter: string): number {
+function hasTooManyLevels(filter: string, levelsMax: number): boolean {
+  // A level takes a character but for empty ones at the ends.
+  if (filter.length < levelsMax) return false
   let levels = 1
   for (let i = 0; i < filter.length; i++) if (filter.charCodeAt(i) === 0x2f) levels++
-  return levels
+  return levels > levelsMax
 }
