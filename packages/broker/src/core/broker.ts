@@ -2,22 +2,12 @@
 // late decisions and ticks come in; bytes, records and questions go out. It is synchronous and
 // deterministic: each entry point runs to its end, and nothing is written before the turn ends.
 
-import {
-  type DisconnectPacket,
-  isReasonCode,
-  NO_PROPERTIES,
-  PacketError,
-  PacketType,
-  type Properties,
-  PublishView,
-  type QoS,
-  ReasonCode,
-} from '@godwit/packet'
+import { PacketError, type Properties, PublishView, type QoS, ReasonCode } from '@godwit/packet'
 import { Connacks } from './connacks.ts'
-import { Connection, type ConnectionOwner, ConnectionState, WATCH_AFTER_MS } from './connection.ts'
+import { Connection, type ConnectionOwner, ConnectionState } from './connection.ts'
 import { Counters } from './counters.ts'
 import { TimerWheel } from './expiry.ts'
-import { explained } from './explained.ts'
+import { disconnectPacket } from './explained.ts'
 import { Flapping } from './flapping.ts'
 import { Forwarder } from './forward.ts'
 import { Groups } from './groups.ts'
@@ -379,32 +369,13 @@ export class Broker implements ConnectionOwner {
     if (connection.readingPaused) connection.lastActiveMs = this.nowMs
     // What came while the process stood still has no time of its own and may not be read yet.
     const sinceMs = Math.max(connection.lastActiveMs, this.awakeAtMs)
-    if (connection.unwatched) {
-      this.watchSilent(connection, sinceMs)
-      return
-    }
-    const dueMs = sinceMs + connection.keepAliveMs
+    const dueMs = connection.dueMs(sinceMs, this.nowMs)
     if (this.nowMs < dueMs) {
-      this.wheel.set(connection.timer, dueMs)
+      if (dueMs !== Number.POSITIVE_INFINITY) this.wheel.set(connection.timer, dueMs)
       return
     }
     this.counters.keepAliveTimeouts++
     this.close(connection, ReasonCode.KEEP_ALIVE_TIMEOUT, 'keep alive timed out') // [MQTT-3.1.2-22]
-  }
-
-  /**
-   * Not before it is silent: who opens thousands of connections should not wait for what most of
-   * them never need.
-   */
-  private watchSilent(connection: Connection, sinceMs: number): void {
-    let dueMs = sinceMs + WATCH_AFTER_MS
-    if (this.nowMs >= dueMs) {
-      connection.unwatched = false
-      connection.wire.watchPeer?.()
-      if (connection.keepAliveMs === 0) return
-      dueMs = sinceMs + connection.keepAliveMs
-    }
-    this.wheel.set(connection.timer, dueMs)
   }
 
   /** Ends a connection from this side, with DISCONNECT where the client understands it. */
@@ -467,7 +438,7 @@ export class Broker implements ConnectionOwner {
   }
 
   /** Reads nothing more of the connection until its question is `decided`. */
-  await(connection: Connection, ticket: number, resume: (verdict: unknown) => void): void {
+  waitFor(connection: Connection, ticket: number, resume: (verdict: unknown) => void): void {
     this.tickets.set(ticket, connection)
     connection.wait(ticket, resume)
   }
@@ -601,18 +572,4 @@ export class Broker implements ConnectionOwner {
     if (connection.heldCount > HELD_ANSWERS_MAX) return true
     return connection.pendingBytes > 2 * this.limits.outgoingBytesMax
   }
-}
-
-/** DISCONNECT with its reason in words where the client asked for that and takes it. */
-function disconnectPacket(
-  connection: Connection,
-  reasonCode: number,
-  text: string,
-  reference: string | null,
-): Uint8Array | null {
-  const type = PacketType.DISCONNECT
-  // [MQTT-3.14.2-1]
-  const code = isReasonCode(type, reasonCode, 5) ? reasonCode : ReasonCode.UNSPECIFIED_ERROR
-  const bare: DisconnectPacket = { type, reasonCode: code, properties: NO_PROPERTIES }
-  return explained(bare, connection, text, reference)
 }

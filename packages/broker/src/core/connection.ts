@@ -131,6 +131,19 @@ export class Connection implements Due {
     this.whole = null
   }
 
+  /**
+   * When it is to be looked at again, or is late. Who may be silent for long is handed to the
+   * system only once it is: opening thousands should not cost what most of them never need.
+   */
+  dueMs(activeMs: number, nowMs: number): number {
+    if (this.unwatched) {
+      if (nowMs < activeMs + WATCH_AFTER_MS) return activeMs + WATCH_AFTER_MS
+      this.unwatched = false
+      this.wire.watchPeer?.()
+    }
+    return this.keepAliveMs === 0 ? Number.POSITIVE_INFINITY : activeMs + this.keepAliveMs
+  }
+
   /** Takes bytes from the network. */
   bytes(chunk: Uint8Array): void {
     if (this.state >= ConnectionState.ENDING) return

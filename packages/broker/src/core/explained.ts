@@ -5,7 +5,11 @@ import {
   type ConnackPacket,
   type DisconnectPacket,
   encodePacket,
+  isReasonCode,
+  NO_PROPERTIES,
+  PacketType,
   type Properties,
+  ReasonCode,
   utf8ByteLength,
 } from '@godwit/packet'
 import type { Connection } from './connection.ts'
@@ -46,4 +50,18 @@ function lengthOf({ reasonString, serverReference }: Properties): number {
 
 function fieldBytes(text: string | undefined): number {
   return text === undefined ? 0 : FIELD_BYTES + utf8ByteLength(text)
+}
+
+/** DISCONNECT with its reason in words where the client asked for that and takes it. */
+export function disconnectPacket(
+  connection: Connection,
+  reasonCode: number,
+  text: string,
+  reference: string | null,
+): Uint8Array | null {
+  const type = PacketType.DISCONNECT
+  // [MQTT-3.14.2-1]
+  const code = isReasonCode(type, reasonCode, 5) ? reasonCode : ReasonCode.UNSPECIFIED_ERROR
+  const bare: DisconnectPacket = { type, reasonCode: code, properties: NO_PROPERTIES }
+  return explained(bare, connection, text, reference)
 }

@@ -1,11 +1,8 @@
 // Clients that come again and again: two devices with one client id, or one that fails right after
 // each CONNECT. Counted by client id after authentication, so that nobody can name somebody else.
 
-import type { Limits } from './limits.ts'
+import { FLAPPING_PLACES_MAX, type Limits } from './limits.ts'
 import type { Origin } from './ports.ts'
-
-/** Eight bytes each. */
-const PLACES_MAX = 65_536
 
 /** So often a client may come before it has an entry of its own, if the limit is not lower. */
 const FEW_CONNECTS = 8
@@ -54,7 +51,7 @@ export class Flapping {
   constructor(limits: Limits) {
     this.limits = limits
     let places = 1
-    while (places < limits.flappingClientsMax && places < PLACES_MAX) places *= 2
+    while (places < limits.flappingClientsMax && places < FLAPPING_PLACES_MAX) places *= 2
     this.fewHash = new Uint32Array(places)
     this.fewSinceMs = new Uint32Array(places)
     this.fewConnects = new Uint8Array(places)

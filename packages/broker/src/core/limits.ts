@@ -9,6 +9,9 @@ export const KEPT_PIECES_MAX = 16_384
 /** Answers to one connection that wait for the store: a client with more is not read. */
 export const HELD_ANSWERS_MAX = 65_536
 
+/** Clients that came a few times are counted in so many places of nine bytes at most. */
+export const FLAPPING_PLACES_MAX = 65_536
+
 /** A reason string may quote what the peer sent; a longer one is left out. */
 export const REASON_PACKET_BYTES_MAX = 1024
 

@@ -32,7 +32,7 @@ export function handleAuth(broker: Broker, connection: Connection, packet: AuthP
   const { ticket } = connection
   const verdict = broker.ports.guard.proceed(ticket, identity, method, data, again)
   if (verdict !== null) settleAuth(broker, connection, verdict)
-  else broker.await(connection, ticket, final => settleAuth(broker, connection, final))
+  else broker.waitFor(connection, ticket, final => settleAuth(broker, connection, final))
 }
 
 function settleAuth(broker: Broker, connection: Connection, final: unknown): void {

@@ -28,7 +28,7 @@ const ASSIGNED_ID_LENGTH = 22
 const KEEP_ALIVE_FACTOR = 1.5
 const UNLIMITED_BYTES = 0xffff_ffff
 /** A client that may be silent for longer is looked after by the system as well. */
-const SILENCE_MS_MAX = 600_000
+const LONG_SILENCE_MS = 600_000
 const WELCOME: AuthenticationVerdict = { reasonCode: 0 }
 
 export function handleConnect(broker: Broker, connection: Connection, packet: ConnectPacket): void {
@@ -68,7 +68,7 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
     settleConnect(broker, connection, packet, verdict)
     return
   }
-  broker.await(connection, ticket, final => {
+  broker.waitFor(connection, ticket, final => {
     settleConnect(broker, connection, packet, final as AuthenticationVerdict)
   })
 }
@@ -181,7 +181,7 @@ function judgeWill(
     return
   }
   waitOnceMore(broker, connection)
-  broker.await(connection, ticket, settle)
+  broker.waitFor(connection, ticket, settle)
 }
 
 /** Another step of letting it in begins: it has its time anew. */
@@ -220,7 +220,7 @@ function accept(
     admit(broker, connection, packet, terms)
     return
   }
-  broker.await(connection, broker.newTicket(), () => admit(broker, connection, packet, terms))
+  broker.waitFor(connection, broker.newTicket(), () => admit(broker, connection, packet, terms))
 }
 
 /** A session that ends with its connection ends now if there is one: it is taken over. */
@@ -347,7 +347,7 @@ function negotiate(broker: Broker, connection: Connection, packet: ConnectPacket
   connection.keepAliveSeconds = cut ? most : wanted
   connection.keepAliveMs = connection.keepAliveSeconds * KEEP_ALIVE_FACTOR * 1000
   const { keepAliveMs } = connection
-  connection.unwatched = keepAliveMs === 0 || keepAliveMs > SILENCE_MS_MAX
+  connection.unwatched = keepAliveMs === 0 || keepAliveMs > LONG_SILENCE_MS
   broker.wheel.set(
     connection.timer,
     broker.nowMs + (connection.unwatched ? WATCH_AFTER_MS : keepAliveMs),

@@ -336,7 +336,7 @@ function decideLater(
   broker.forwarder.begin(message)
   const kept = broker.forwarder.keep()
   const packetId = broker.view.packetId
-  broker.await(connection, ticket, verdict => {
+  broker.waitFor(connection, ticket, verdict => {
     if (connection.session === null) return
     if (verdict !== 0) {
       const reasonCode = typeof verdict === 'number' ? verdict : ReasonCode.NOT_AUTHORIZED
@@ -371,7 +371,7 @@ function inspect(
     if (connection.session === null) return
     settleInspected(broker, connection, freshRoute(broker, route), kept, packetId, final)
   }
-  if (verdict === LATER) broker.await(connection, ticket, settle)
+  if (verdict === LATER) broker.waitFor(connection, ticket, settle)
   else settle(verdict)
 }
 

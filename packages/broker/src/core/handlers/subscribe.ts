@@ -51,7 +51,7 @@ function subscribeFrom(
     const { identity } = connection
     const verdict = guard.maySubscribe(identity, request.filter, request.qos, ticket)
     if (verdict === LATER) {
-      broker.await(connection, ticket, final => {
+      broker.waitFor(connection, ticket, final => {
         if (connection.session !== session) return
         const code = typeof final === 'number' ? final : ReasonCode.NOT_AUTHORIZED
         reasonCodes.push(subscribeOne(broker, session, packet, request, code))
