@@ -106,8 +106,13 @@ export class Broker implements ConnectionOwner {
     this.ledger = new Ledger(limits.ledgerEntriesMax)
     this.router = new Router(limits.routesMax, limits.topicLevelsMax, limits.topicBytesMax)
     this.wheel = new TimerWheel(this.nowMs)
-    this.sender = new Sender(ports.turn, this.counters, limits, ports.trace, connection =>
-      this.becomeReady(connection),
+    this.sender = new Sender(
+      ports.turn,
+      this.counters,
+      limits,
+      ports.trace,
+      connection => this.becomeReady(connection),
+      (connection, held) => this.forwarder.sendHeld(connection, held),
     )
     this.forwarder = new Forwarder(this, this.sender)
     this.queues = new Queues(this)

@@ -4,6 +4,7 @@
 
 import { type ConnectPacket, PacketError, RunDecoder } from '@godwit/packet'
 import { type Due, Timer } from './expiry.ts'
+import type { Message } from './message.ts'
 import type { Output } from './outbox.ts'
 import type { Identity, Wire } from './ports.ts'
 import type { Route } from './router.ts'
@@ -19,6 +20,22 @@ export const ConnectionState = {
   ENDING: 3,
   CLOSED: 4,
 } as const
+
+/** A message of QoS 0 that waits and may expire meanwhile: it is written when it goes out. */
+export class HeldMessage {
+  readonly message: Message
+  readonly identifiers: readonly number[] | null
+  readonly retain: boolean
+
+  constructor(message: Message, identifiers: readonly number[] | null, retain: boolean) {
+    this.message = message
+    this.identifiers = identifiers
+    this.retain = retain
+  }
+}
+
+/** A packed acknowledgement, a whole packet, or a message. */
+export type Held = number | Uint8Array | HeldMessage
 
 /** What a connection asks of the broker. */
 export interface ConnectionOwner {
@@ -77,9 +94,9 @@ export class Connection implements Due {
   /** Aliases that were given to topics on the way out. */
   sentAliases: Map<string, number> | null = null
   sendAliasMax = 0
-  /** What waits for a batch, in order: packed acknowledgements, or whole packets. */
+  /** What waits for a batch, in order. */
   heldBatches: number[] | null = null
-  held: (number | Uint8Array)[] | null = null
+  held: Held[] | null = null
   /** How many of their places count. */
   heldCount = 0
   /** Bytes of QoS 0 messages among them, until nothing is held: others wait behind these. */

@@ -3,7 +3,7 @@
 // slice of the input; any other form is written once into the arena and shared by all who take it.
 
 import type { Broker } from './broker.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, HeldMessage } from './connection.ts'
 import { Inflight } from './inflight.ts'
 import { Form, keptCopy } from './keep.ts'
 import type { DropReason } from './ledger.ts'
@@ -178,19 +178,36 @@ export class Forwarder {
     identifiers: readonly number[] | null,
     retain: boolean,
   ): boolean {
-    const { form, sender } = this
+    const { form, sender, message } = this
+    if (message.expiresAtMs !== 0) {
+      const held = new HeldMessage(this.keep(), identifiers, retain)
+      if (sender.messageBehindHeld(connection, held, message.byteLength)) return true
+      return this.lose('outgoing-full', session)
+    }
     form.identifiers = connection.level5 ? identifiers : null
     const start = this.write(connection.level5, 0, retain)
     form.identifiers = null
     const packet = sender.arena.bytes.slice(start, sender.arena.at)
     sender.arena.at = start
     if (packet.length > connection.sendBytesMax) return this.lose('packet-too-large', session)
-    if (!sender.messageBehindHeld(connection, packet)) return this.lose('outgoing-full', session)
+    if (!sender.messageBehindHeld(connection, packet, packet.length)) {
+      return this.lose('outgoing-full', session)
+    }
     // Sent packets are counted when it goes out.
     const counters = this.broker.counters
     counters.publishSent++
     counters.publishBytesSent += packet.length
     return true
+  }
+
+  /** What it waited behind has gone out. */
+  sendHeld(connection: Connection, { message, identifiers, retain }: HeldMessage): void {
+    const { session } = connection
+    if (session === null) return
+    if (message.expired(this.broker.ports.clock.wallMs())) {
+      // [MQTT-3.3.2-5]
+      this.broker.lose('expired', session.clientId, message.topic, message.byteLength)
+    } else this.sendKept(connection, session, message, 0, retain, 0, identifiers, false)
   }
 
   /** QoS 1 and 2: at once to a session that ends with its connection, else through its queue. */

@@ -24,6 +24,28 @@ test('an expired message that waits in a group goes to no member, whatever its Q
   assert.equal(world.broker.ledger.totalOf('expired'), 1)
 })
 
+test('QoS 0 behind a CONNACK that a slow disk holds back expires [MQTT-3.3.2-5]', () => {
+  const world = new World()
+  world.store.slow = true
+  const properties = { sessionExpiryInterval: 60, topicAliasMaximum: 1 }
+  const client = world.open().send(connectPacket({ clientId: 'c', cleanStart: false, properties }))
+  client.subscribe('t')
+  for (const [payload, messageExpiryInterval] of [
+    ['short', 1],
+    ['long', 10],
+  ] as const) {
+    client.publish('t', payload, { properties: { messageExpiryInterval } })
+  }
+  client.publish('t', 'last')
+  world.advance(4000)
+  world.store.finish()
+  const got = client.takePublishes()
+  assert.deepEqual(got.map(text), ['long', 'last'])
+  assert.equal(got[0]?.properties.messageExpiryInterval, 6)
+  assert.equal(world.broker.ledger.totalOf('expired'), 1)
+  assert.equal(world.broker.ledger.total, 1)
+})
+
 test('groups keep their ids over a restart: none is written anew while members are read', () => {
   const world = restored(reader => {
     for (const id of [1, 2]) {

@@ -3,7 +3,7 @@
 // connection and turn. Acknowledgements that wait for a batch of the store are held here, in order.
 
 import { PacketType } from '@godwit/packet'
-import { type Connection, ConnectionState } from './connection.ts'
+import { type Connection, ConnectionState, type Held, HeldMessage } from './connection.ts'
 import type { Counters } from './counters.ts'
 import { type Limits, POOLED_OUTPUTS_MAX } from './limits.ts'
 import { Arena, giveBackPieces, Output } from './outbox.ts'
@@ -44,6 +44,7 @@ export class Sender {
   /** The turn is ending: what is appended now is written with it. */
   private ending = false
   private readonly becomeReady: (connection: Connection) => void
+  private readonly sendHeld: (connection: Connection, held: HeldMessage) => void
 
   constructor(
     turn: Turn,
@@ -51,7 +52,9 @@ export class Sender {
     limits: Limits,
     trace: Trace,
     becomeReady: (connection: Connection) => void,
+    sendHeld: (connection: Connection, held: HeldMessage) => void,
   ) {
+    this.sendHeld = sendHeld
     this.becomeReady = becomeReady
     this.turn = turn
     this.counters = counters
@@ -138,11 +141,15 @@ export class Sender {
    * what is held [MQTT-3.2.0-1] [MQTT-4.6.0-6].
    * @returns false when so much waits already that there is no room
    */
-  messageBehindHeld(connection: Connection, packet: Uint8Array): boolean {
-    const bytes = connection.heldMessageBytes + packet.length
+  messageBehindHeld(
+    connection: Connection,
+    what: Uint8Array | HeldMessage,
+    byteLength: number,
+  ): boolean {
+    const bytes = connection.heldMessageBytes + byteLength
     if (bytes > this.limits.outgoingBytesMax) return false
     connection.heldMessageBytes = bytes
-    this.hold(connection, packet, NO_BATCH)
+    this.hold(connection, what, NO_BATCH)
     return true
   }
 
@@ -218,7 +225,7 @@ export class Sender {
     return connection.heldCount > 0
   }
 
-  private hold(connection: Connection, what: number | Uint8Array, batch: number): void {
+  private hold(connection: Connection, what: Held, batch: number): void {
     if (connection.held === null || connection.heldBatches === null) {
       connection.held = []
       connection.heldBatches = []
@@ -237,8 +244,9 @@ export class Sender {
     const count = connection.heldCount
     let released = 0
     while (released < count && (batches[released] as number) <= this.durableBatch) {
-      const what = held[released] as number | Uint8Array
+      const what = held[released] as Held
       if (typeof what === 'number') this.releaseAcknowledgement(connection, what)
+      else if (what instanceof HeldMessage) this.sendHeld(connection, what)
       else this.writePacket(connection, what)
       held[released++] = 0
     }
@@ -249,7 +257,7 @@ export class Sender {
     if (released < count) {
       // `copyWithin` of an array asks for each property whether it is there.
       for (let i = released; i < count; i++) {
-        held[i - released] = held[i] as number | Uint8Array
+        held[i - released] = held[i] as Held
         batches[i - released] = batches[i] as number
       }
       this.holding.push(connection)
