@@ -369,12 +369,16 @@ class Generator {
     const chance = this.#chance
     if (!actor.isKept || actor.hold !== 'nothing') return
     const after: Break = chance.pick(['publish', 'pubrec', 'pubrel', 'pubcomp'])
-    const message = this.#message(actor, 2)
+    const made = this.#message(actor, 2)
+    // Its will may go out between PUBREC and PUBREL: which one is retained last is open.
+    const message = { ...made, retain: made.retain && !actor.hasWill }
     const { will: _, ...rest } = this.#connectPacket(actor, false)
-    const kept = actor.level === 5 ? { ...rest.properties, sessionExpiryInterval: 3600 } : {}
+    const kept: Properties =
+      actor.level === 5 ? { ...rest.properties, sessionExpiryInterval: 3600 } : {}
     const packet = { ...rest, will: null, properties: kept }
     actor.aliases = new Map()
     actor.hasWill = false
+    actor.hasWindow = kept.receiveMaximum !== undefined
     this.#steps.push({ does: 'broken-publish', client: actor.name, message, after, packet })
   }
 

@@ -135,6 +135,9 @@ class Simulation {
     this.#faults.happened = happened
     this.#countPlan(plan)
     this.observer.facts.subscribesLate = plan.guard?.asks.includes('subscribe') === true
+    this.#faults.stalled = untilMs => {
+      this.observer.facts.stalledUntilMs = untilMs
+    }
     this.#faults.jumped = () => {
       this.observer.facts.lastJumpMs = this.schedule.nowMs
     }

@@ -180,6 +180,8 @@ export class Facts {
   crashes = 0
   lastCrashAt = -1
   lastCrashMs: number = Number.NEGATIVE_INFINITY
+  /** Until then the process stood still, the last time. */
+  stalledUntilMs: number = Number.NEGATIVE_INFINITY
   /** The wall clock has jumped at this time. */
   lastJumpMs: number = Number.NEGATIVE_INFINITY
   readonly publications: Map<string, Publication> = new Map()

@@ -27,6 +27,8 @@ const NOT_AWAITED = -1
 
 export class Faults {
   happened: (element: Element) => void = () => undefined
+  /** Told until when the process stands still. */
+  stalled: (untilMs: number) => void = () => undefined
   /** Told when the wall clock has jumped. */
   jumped: () => void = () => undefined
   filled: (isFull: boolean) => void = () => undefined
@@ -168,6 +170,7 @@ export class Faults {
     const ms = this.#random.between(50, 3000)
     this.#history.note(`the process stands still for ${ms} ms`)
     this.#node.stall(ms)
+    this.stalled(this.#node.stalledUntilMs)
   }
 
   #jump(): void {
