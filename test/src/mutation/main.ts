@@ -1,12 +1,17 @@
 // npm run mutation: puts each deliberate bug into a copy of the code and looks who catches it, the
-// simulation first, then that of the store, then the named tests. Writes docs/mutations.md.
-// npm run mutation -- --only WORDS --from 40: a part of them; writes nothing.
+// simulation first, then that of the store, then the named tests. Writes docs/mutations.md after
+// each of them.
+//
+// npm run mutation -- --only WORDS --rows 32,55-60   a part of them; the other rows stay
+// npm run mutation -- --missing                      those that the table does not have
+// npm run mutation -- --state FILE                   can be started again: what FILE has is done
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { MUTATIONS, type Mutation } from './mutations.ts'
+import { type Catch, done, isChosen, NOBODY, remember, Table } from './table.ts'
 import { Workspace } from './workspace.ts'
 
 const ROOT: string = join(import.meta.dirname, '../../..')
@@ -15,40 +20,58 @@ const STORE_SIMULATION = 'packages/broker/dist/store/store.long.test.js'
 const STORE_SEED_COUNT = 300
 const TIMEOUT_MS = 300_000
 
-interface Catch {
-  readonly by: string
-  readonly words: string
-}
-
 const { values } = parseArgs({
-  options: { only: { type: 'string', default: '' }, from: { type: 'string', default: '1' } },
+  options: {
+    only: { type: 'string', default: '' },
+    rows: { type: 'string', default: '' },
+    missing: { type: 'boolean', default: false },
+    state: { type: 'string' },
+  },
 })
-const isWhole: boolean = values.only === '' && values.from === '1'
+const path = join(ROOT, 'docs/mutations.md')
+const table = new Table(readFileSync(path, 'utf8'))
+const before = done(values.state)
+for (const [name, found] of before) table.set(name, found)
+const chosen = MUTATIONS.filter(
+  (mutation, index) =>
+    mutation.name.includes(values.only) &&
+    isChosen(values.rows, index + 1) &&
+    !(values.missing && table.has(mutation.name)) &&
+    !before.has(mutation.name),
+)
+write()
 const workspace = new Workspace()
-const rows: string[] = []
 let missed = 0
 try {
-  const clean = simulate() ?? simulateStore()
+  const isSimulated = chosen.some(mutation => mutation.isOutside !== true)
+  const clean = isSimulated ? (simulate() ?? simulateStore()) : null
   if (clean !== null) throw new Error(`the simulation fails without any mutation: ${clean.words}`)
-  for (const [index, mutation] of MUTATIONS.entries()) {
-    if (!mutation.name.includes(values.only) || index + 1 < Number(values.from)) continue
+  for (const mutation of chosen) {
+    const startedMs = performance.now()
     const found = judge(mutation)
     if (found === null) missed++
-    const { by, words } = found ?? { by: '**nobody**', words: '' }
-    process.stdout.write(`${index + 1} ${mutation.name}: ${by}: ${words}\n`)
-    const file = mutation.file.replace('/src/', '/').replace('broker/', '')
-    rows.push(`| ${index + 1} | ${mutation.name} | \`${file}\` | ${by} | ${words} |`)
+    table.set(mutation.name, found ?? { by: NOBODY, words: '' })
+    if (found !== null) remember(values.state, mutation.name, found)
+    write()
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0)
+    const { by, words } = found ?? { by: NOBODY, words: '' }
+    process.stdout.write(`${mutation.name}: ${by}: ${words} (${seconds} s)\n`)
   }
 } finally {
   workspace.remove()
 }
-if (isWhole) writeFileSync(join(ROOT, 'docs/mutations.md'), document(rows))
+process.stdout.write(`${chosen.length} bugs, ${missed} of them caught by nobody\n`)
 process.exitCode = missed === 0 ? 0 : 1
+
+function write(): void {
+  writeFileSync(path, table.document(SEED_COUNT, STORE_SEED_COUNT))
+}
 
 function judge(mutation: Mutation): Catch | null {
   const takeBack = workspace.apply(mutation)
   try {
-    return simulate() ?? simulateStore() ?? testAll(mutation.tests ?? ['packages/broker/dist/core'])
+    const simulated = mutation.isOutside === true ? null : (simulate() ?? simulateStore())
+    return simulated ?? testAll(mutation.tests ?? ['packages/broker/dist/core'])
   } finally {
     takeBack()
   }
@@ -114,19 +137,4 @@ function start(
 function cell(text: string): string {
   const short = text.length > 110 ? `${text.slice(0, 107)}...` : text
   return short.replaceAll('|', '\\|')
-}
-
-function document(lines: readonly string[]): string {
-  return `# Mutations
-
-Deliberate bugs, each put into a copy of the code by \`npm run mutation\`, which wrote this table.
-A bug is caught by the first ${SEED_COUNT} seeds of the simulation (\`npm run sim -- SEED\`), by
-the first ${STORE_SEED_COUNT} of the simulation of the store (\`store.long.test.ts\`), or else by a
-test. The bugs are in \`test/src/mutation/mutations.ts\`; a test fails when one of them does not fit
-the code any more.
-
-| | bug | file | caught by | what it said |
-|---|---|---|---|---|
-${lines.join('\n')}
-`
 }

@@ -1,6 +1,8 @@
 // Deliberate bugs: each replaces one place of one source. A text that is found no more, or twice,
 // fails the test of this table, so that it follows the code.
 
+import { MORE_MUTATIONS } from './mutations-more.ts'
+
 export interface Mutation {
   readonly name: string
   /** Below packages/, a TypeScript source. */
@@ -9,6 +11,8 @@ export interface Mutation {
   readonly replace: string
   /** Compiled test files that may catch what the simulation does not meet. */
   readonly tests?: readonly string[]
+  /** The simulations do not meet it: only the tests are asked. */
+  readonly isOutside?: boolean
 }
 
 const CORE = 'broker/src/core'
@@ -358,4 +362,5 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '      if (sequence > this.options.appliedSequence) {',
     replace: '      if (sequence >= this.options.appliedSequence) {',
   },
+  ...MORE_MUTATIONS,
 ]

@@ -17,7 +17,7 @@ import { transformSync } from 'esbuild'
 import type { Mutation } from './mutations.ts'
 
 const ROOT: string = join(import.meta.dirname, '../../..')
-const COPIED = ['packet', 'client', 'broker']
+const COPIED = ['packet', 'client', 'broker', 'cli']
 
 /** The changed source. @throws when the place is not there exactly once */
 export function mutated(mutation: Mutation): string {
