@@ -1,5 +1,6 @@
 // From what is typed to settings: the flags of the Go programs, ours, and what cannot be.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { CommandFailure } from '../failure.ts'
 import { type BenchCommand, Flags, helpOf, parseFlags } from './flags.ts'
@@ -145,4 +146,13 @@ test('each option is described once for a command, and its letter is free', () =
     const help = helpOf(command, 'first', '\nexample')
     for (const { name } of flags) assert.ok(help.includes(`--${name}`), name)
   }
+})
+
+test('each option is in the guide', () => {
+  const guide = readFileSync(new URL('../../../../docs/benchmarking.md', import.meta.url), 'utf8')
+  const missing = Flags.filter(({ name }) => !new RegExp(`--?${name}(?![\\w-])`).test(guide))
+  assert.deepEqual(
+    missing.map(({ name }) => name),
+    [],
+  )
 })
