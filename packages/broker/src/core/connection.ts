@@ -124,8 +124,6 @@ export class Connection implements Due {
   rateBytes = 0
   /** A close that begins when the output of the turn has been written. */
   endAfterFlush = false
-  closeReason = -1
-  closeText = ''
 
   constructor(owner: ConnectionOwner, wire: Wire, connectPacketBytesMax: number) {
     this.owner = owner

@@ -51,17 +51,31 @@ function subscribeFrom(
     const { identity } = connection
     const verdict = guard.maySubscribe(identity, request.filter, request.qos, ticket)
     if (verdict === LATER) {
-      broker.waitFor(connection, ticket, final => {
-        if (connection.session !== session) return
-        const code = typeof final === 'number' ? final : ReasonCode.NOT_AUTHORIZED
-        reasonCodes.push(subscribeOne(broker, session, packet, request, code))
-        subscribeFrom(broker, connection, packet, i + 1, reasonCodes)
-      })
+      subscribeLater(broker, connection, packet, i, reasonCodes, ticket)
       return
     }
     reasonCodes.push(subscribeOne(broker, session, packet, request, verdict))
   }
   sendSuback(broker, connection, session, packet.packetId, reasonCodes)
+}
+
+/** A function of its own, so that who is answered at once needs no place for a closure's values. */
+function subscribeLater(
+  broker: Broker,
+  connection: Connection,
+  packet: SubscribePacket,
+  at: number,
+  reasonCodes: number[],
+  ticket: number,
+): void {
+  const { session } = connection
+  broker.waitFor(connection, ticket, final => {
+    if (session === null || connection.session !== session) return
+    const code = typeof final === 'number' ? final : ReasonCode.NOT_AUTHORIZED
+    const request = packet.subscriptions[at] as SubscriptionRequest
+    reasonCodes.push(subscribeOne(broker, session, packet, request, code))
+    subscribeFrom(broker, connection, packet, at + 1, reasonCodes)
+  })
 }
 
 /** @returns the reason code of this filter [MQTT-3.8.4-7] */
