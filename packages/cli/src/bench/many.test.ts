@@ -111,7 +111,7 @@ describe('many sessions', { concurrency: 4 }, () => {
   })
 
   test('sessions without answers are not alive, however open they are', async () => {
-    const options = '--conns 10 --wait 0 --pace 200ms --hold 500ms --connect-timeout 500ms --qos 1'
+    const options = '--conns 10 --wait 0 --pace 200ms --hold 500ms --connect-timeout 3s --qos 1'
     const { result, trial, text } = await against({ deafFrom: 5 }, options)
     assert.equal(result.exitCode, 1)
     assert.ok(trial.delivery.lost > 0)
