@@ -2,6 +2,7 @@
 // so the event loop never waits for the disk. testing/simulated-disk.ts is the other form.
 
 import fs from 'node:fs'
+import { makeDirectory } from './make-directory.ts'
 
 export interface File {
   readonly path: string
@@ -107,7 +108,6 @@ const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC } = fs.constants
 const Flags = { read: O_RDONLY, write: O_RDWR, create: O_RDWR | O_CREAT | O_TRUNC } as const
 /** Nobody else is to read what clients sent. */
 const FILE_PERMISSIONS = 0o600
-const DIRECTORY_PERMISSIONS = 0o700
 
 export const nodeFileSystem: FileSystem = {
   open: (path, mode) =>
@@ -121,9 +121,7 @@ export const nodeFileSystem: FileSystem = {
   unlink: path => fs.promises.unlink(path),
   list: directory => fs.promises.readdir(directory),
   syncDirectory,
-  makeDirectory: async directory => {
-    await fs.promises.mkdir(directory, { recursive: true, mode: DIRECTORY_PERMISSIONS })
-  },
+  makeDirectory: async directory => makeDirectory(directory),
   space: async directory => {
     const { bavail, blocks, bsize } = await fs.promises.statfs(directory)
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }

@@ -2,10 +2,11 @@
 // its place when all is on disk: an import that fails changes nothing.
 
 import fs from 'node:fs'
-import { StoreError } from './errors.ts'
+import { directoryError, StoreError } from './errors.ts'
 import { Fields } from './import-fields.ts'
 import { ImportRows } from './import-rows.ts'
 import { lockDirectory } from './lock.ts'
+import { makeDirectory } from './make-directory.ts'
 import { databasePathOf, logDirectoryOf, newStoreId, recovered } from './offline.ts'
 import { sumsPathOf } from './page-sums.ts'
 import { MIGRATIONS, migrate } from './schema.ts'
@@ -26,7 +27,11 @@ export interface ImportOptions {
  */
 export async function readImport(options: ImportOptions): Promise<number> {
   const { directory } = options
-  fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+  try {
+    makeDirectory(directory)
+  } catch (error) {
+    throw directoryError(directory, error)
+  }
   const lock = await lockDirectory(directory)
   const path = `${databasePathOf(directory)}.import`
   try {

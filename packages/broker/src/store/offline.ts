@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { directoryError } from './errors.ts'
 import { type DirectoryLock, lockDirectory } from './lock.ts'
 import { STORE_ID_BYTES } from './log-format.ts'
+import { makeDirectory } from './make-directory.ts'
 import { Replica } from './replica.ts'
 
 const OVERLAY_BYTES_MAX = 256 * 1024 * 1024
@@ -51,7 +52,7 @@ export async function openOffline(
 /** Everything that the log has is in the database. The directory must be locked. */
 export function recovered(directory: string, salvage: boolean): Replica {
   const logDirectory = logDirectoryOf(directory)
-  fs.mkdirSync(logDirectory, { recursive: true, mode: 0o700 })
+  makeDirectory(logDirectory)
   const replica = new Replica({
     path: databasePathOf(directory),
     logDirectory,

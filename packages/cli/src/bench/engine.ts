@@ -61,6 +61,7 @@ export class Engine implements ClientHost {
   private isPublishing = false
   private hasBegun = false
   private finished: (() => void) | null = null
+  private warmUp: NodeJS.Timeout | undefined
   private housekeeper: NodeJS.Timeout | null = null
   private worked = 0
   private polledFromUs = 0
@@ -164,7 +165,9 @@ export class Engine implements ClientHost {
       this.finished = resolve
     })
     setTimeout(() => this.begin(), fromNowMs(startUs))
-    if (warmupMs > 0) setTimeout(() => this.measure(), fromNowMs(this.measureFromUs))
+    if (warmupMs > 0) {
+      this.warmUp = setTimeout(() => this.measure(), fromNowMs(this.measureFromUs))
+    }
     return finished
   }
 
@@ -172,6 +175,7 @@ export class Engine implements ClientHost {
   stop(): void {
     if (!this.isPublishing) return
     this.isPublishing = false
+    clearTimeout(this.warmUp)
     this.snapshot(this.end)
     // Before the warm-up is over nothing was measured.
     if (!this.isMeasuring) this.snapshot(this.base)
