@@ -201,6 +201,10 @@ test('what the publisher sends again, and what a crash made forget, may come aga
   const crashed = Round.begun().published('1', 'a/x', 1).got('1', 'a/x', 1).closed('s').crash()
   crashed.connect('s', 2).connack('s', 2, true)
   assertClean(crashed.got('1', 'a/x', 1, { connection: 2 }))
+  const both = Round.begun().tries('1', 'a/x', 1).got('1', 'a/x', 1).tries('1', 'a/x', 1).ack('1')
+  both.got('1', 'a/x', 1).closed('s').crash().connect('s', 2).connack('s', 2, true)
+  assertClean(both.got('1', 'a/x', 1, { connection: 2 }).got('1', 'a/x', 1, { connection: 2 }))
+  assertFound(both.got('1', 'a/x', 1, { connection: 2 }), /^dup: 1 .*5 of them .*at most 4/)
 })
 
 test('DUP on a message that was published while its receiver was away is found', () => {

@@ -160,9 +160,9 @@ class Checker {
     if (last.entry.qos === 0 && gots.length > tries) this.say('twice', `${times} at QoS 0`)
     if (last.entry.qos !== 1) return
     this.repeated += gots.length - 1
-    // A crash may take away what was known of the sending; each attempt may be a new message.
+    // Each attempt may be a new message; a crash may take away what was known of their sending.
     const crashes = this.model.crashes.filter(at => at > tryAt && at < last.at).length
-    const most = tries + crashes + (receiver.startsWith('$share/') ? GROUP_REPEATS : 0)
+    const most = tries * (1 + crashes) + (receiver.startsWith('$share/') ? GROUP_REPEATS : 0)
     const fresh = gots.filter(one => !one.entry.dup).length
     if (fresh > most) this.say('dup', `${times}, ${fresh} of them without DUP, at most ${most}`)
   }

@@ -30,7 +30,6 @@ const results = await Promise.all(
   Array.from({ length: Math.min(chains, rounds) }, (_, chain) => runChain(chain)),
 )
 const violations = results.flatMap(result => result.violations)
-for (const violation of violations) say(violation)
 for (const [end, count] of sumOfEnds(results)) say(`${String(count).padStart(6)} ${end}`)
 for (const [name, count] of sumOfFigures(results)) say(`${String(count).padStart(10)} ${name}`)
 const seconds = Math.round((performance.now() - startedMs) / 1000)
@@ -38,15 +37,18 @@ const done = results.reduce((sum, result) => sum + result.rounds, 0)
 say(`${done} rounds in ${seconds} s, ${violations.length} violations`)
 if (violations.length > 0) process.exitCode = 1
 
-function runChain(chain: number): Promise<RoundsResult> {
+async function runChain(chain: number): Promise<RoundsResult> {
   const name = chains === 1 ? '' : `chain ${chain + 1}, `
-  return runRounds({
+  const result = await runRounds({
     // The first chains take what does not divide.
     rounds: Math.floor(rounds / chains) + (chain < rounds % chains ? 1 : 0),
     seed: seed + chain * CHAIN_SEEDS,
     directory: join(directory, String(chain + 1)),
     report: values.quiet ? () => undefined : line => say(`${name}${line}`),
   })
+  // At once: the other chains may go on for long.
+  for (const violation of result.violations) say(`${name}${violation}`)
+  return result
 }
 
 function sumOfEnds(all: readonly RoundsResult[]): Map<string, number> {
