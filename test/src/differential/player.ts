@@ -205,8 +205,11 @@ class Player {
   }
 
   async #restart(): Promise<void> {
-    for (const participant of this.#participants.values()) await participant.cut()
-    await this.#settle()
+    for (const participant of this.#participants.values()) {
+      await participant.cut()
+      // Its will may go to the next one, which must not leave while that is on its way.
+      await this.#settle()
+    }
     if (this.#side.restart === null) return
     await this.#witness.cut()
     await this.#side.restart()
