@@ -153,7 +153,7 @@ export class Behaviour {
   #choice(): ConnectChoice {
     const random = this.#random
     const { client } = this
-    const keepAliveSeconds = random.pick([0, 2, 2, 10, 60])
+    const keepAliveSeconds = random.pick([0, 1, 1, 1, 2, 60])
     const cleanStart = random.chance(0.15) || client.wantsCleanStart
     const will = random.chance(0.3) ? this.#will() : null
     if (client.level !== 5) {
