@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): void | Promise<
   returning: () => import('./returning.ts'),
   start: () => import('./start.ts'),
   store: () => import('./store.ts'),
+  stored: () => import('./stored.ts'),
 }
 
 const name = process.argv[2]

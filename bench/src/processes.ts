@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 
-const ATTEMPTS = 200
+/** Ten times the seconds that a start with a million sessions may take. */
+const ATTEMPTS = 4000
 const ATTEMPT_MS = 25
 /** Of /proc: what Linux has on all its platforms. */
 const TICKS_PER_SECOND = 100
