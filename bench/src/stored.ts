@@ -55,7 +55,9 @@ async function started(data: string, round: string): Promise<void> {
     await answered(port)
     await new Promise(resolve => setTimeout(resolve, SETTLED_MS))
     console.log(`| ${round} start: listens after | ${listens} |`)
-    console.log(`| resident then, and ${SETTLED_MS / 1000} s later | ${there}, ${megabytes(child)} |`)
+    console.log(
+      `| resident then, and ${SETTLED_MS / 1000} s later | ${there}, ${megabytes(child)} |`,
+    )
   } finally {
     await ended(child)
   }
@@ -93,7 +95,13 @@ function* chunks(): Generator<string> {
 
 function session(number: number, atMs: number): object {
   const expiry = { sessionExpirySeconds: 604_800, disconnectedAtMs: atMs }
-  return { type: 'session', id: number + 1, clientId: clientId(number), protocolLevel: 4, ...expiry }
+  return {
+    type: 'session',
+    id: number + 1,
+    clientId: clientId(number),
+    protocolLevel: 4,
+    ...expiry,
+  }
 }
 
 function subscription(number: number): object {
