@@ -93,7 +93,7 @@ export function assembleTrial(parts: readonly PartReport[], facts: TrialFacts): 
     },
     latencies,
     delivery,
-    verdict: judge(delivery, settings.qos),
+    verdict: judge(delivery, settings.qos, counts.unacknowledged),
     notes: notesOf(parts, settings),
     slowReceived: sum(parts, part => part.totals.slowReceived),
     tester: testerOf(parts, settings, latencies.slip),
@@ -134,6 +134,7 @@ function countsOf(parts: readonly PartReport[], settings: LoadSettings): Counts 
     unverified: sum(parts, part => part.totals.unverified),
     refused: sum(parts, part => part.totals.refused),
     missed: sum(parts, part => part.totals.missed),
+    unacknowledged: sum(parts, part => part.totals.unacknowledged),
     brokenConnections: sum(parts, part => part.totals.broken),
     reconnects: sum(parts, part => part.totals.reconnects),
   }

@@ -70,6 +70,10 @@ export class ClientSet {
     return this.members.reduce((sum, { client }) => sum + client.sent, 0)
   }
 
+  get unacknowledged(): number {
+    return this.members.reduce((sum, { client }) => sum + client.unacknowledged, 0)
+  }
+
   get connections(): number {
     return this.members.reduce((sum, { client }) => sum + (client.isReady ? 1 : 0), 0)
   }

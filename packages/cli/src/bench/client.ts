@@ -75,6 +75,8 @@ export interface ClientHost {
   credit(client: Client): void
   acknowledged(client: Client, sentUs: number, nowUs: number): void
   refused(client: Client, reasonCode: number): void
+  /** An acknowledgement came for what was not under way, or of a kind that its QoS does not have. */
+  unasked(client: Client, type: number): void
   /** The connection is gone without being asked to; null when the broker just closed it. */
   lost(client: Client, error: Error | null): void
 }
@@ -238,6 +240,11 @@ export class Client implements TransportOwner {
 
   get unacknowledged(): number {
     return this.inflight === null ? 0 : this.inflight.count
+  }
+
+  /** Whether nothing can be sent until an acknowledgement comes. */
+  get isWindowFull(): boolean {
+    return this.isReady && this.inflight !== null && this.inflight.room === 0
   }
 
   /** Sends as much as windows and network allow. */
@@ -407,7 +414,10 @@ export class Client implements TransportOwner {
       this.answer(0x70, packetId)
       return
     }
-    if (inflight === null || !inflight.has(packetId)) return
+    if (inflight === null || !this.isAnswer(inflight, type, packetId)) {
+      host.unasked(this, type)
+      return
+    }
     if (type === PacketType.PUBREC && reasonCode < 0x80) {
       inflight.recorded(packetId)
       this.answer(0x62, packetId)
@@ -422,6 +432,15 @@ export class Client implements TransportOwner {
     host.credit(this)
   }
 
+  /** A message ends with the answer of its QoS only. [MQTT-4.3.2-3] [MQTT-4.3.3-5] */
+  private isAnswer(inflight: Inflight, type: number, packetId: number): boolean {
+    if (!inflight.has(packetId)) return false
+    if (this.settings.qos === 1) return type === PacketType.PUBACK
+    return (
+      type === PacketType.PUBREC || (type === PacketType.PUBCOMP && inflight.isRecorded(packetId))
+    )
+  }
+
   private onOther(): void {
     const { decoder, settings } = this
     const { first, bytes, bodyStart, end } = decoder
@@ -431,10 +450,9 @@ export class Client implements TransportOwner {
         this.onConnack(packet)
         break
       case PacketType.SUBACK: {
-        const refused = packet.reasonCodes.find(code => code >= 0x80)
         const { subscribing } = this
         this.subscribing = null
-        subscribing?.(refused === undefined ? null : new Error(`SUBACK says ${hex(refused)}`))
+        subscribing?.(subscribeFailure(packet.reasonCodes, settings.qos))
         break
       }
       case PacketType.PINGRESP:
@@ -537,6 +555,14 @@ export class Client implements TransportOwner {
       this.settings.dump?.(`${this.clientId} out ${describePacket(packet)}`)
     }
   }
+}
+
+/** What is delivered below its QoS would be judged by promises that nobody made. */
+function subscribeFailure(reasonCodes: readonly number[], qos: QoS): Error | null {
+  const wrong = reasonCodes.find(code => code !== qos)
+  if (wrong === undefined) return null
+  if (wrong >= 0x80) return new Error(`SUBACK says ${hex(wrong)}`)
+  return new Error(`the broker grants QoS ${wrong}, not ${qos}: use --qos ${wrong}`)
 }
 
 function hex(reasonCode: number): string {

@@ -50,6 +50,8 @@ export interface Totals {
   readonly unverified: number
   readonly refused: number
   readonly missed: number
+  /** At the end. */
+  readonly unacknowledged: number
   readonly broken: number
   readonly reconnects: number
   readonly slowReceived: number

@@ -34,6 +34,7 @@ const BACKLOG_MAX = 5_000_000
 /** How long DISCONNECT may take to leave. */
 const CLOSE_US = 2e6
 const FOR_EVER = 0x7fffffff
+const ACK_NAMES: Readonly<Record<number, string>> = { 4: 'PUBACK', 5: 'PUBREC', 7: 'PUBCOMP' }
 
 export class Engine implements ClientHost {
   private readonly settings: LoadSettings
@@ -204,8 +205,8 @@ export class Engine implements ClientHost {
   }
 
   progress(sent: SentTable): Progress {
-    let open = 0
-    for (const { client } of this.set.publishers) open += client.backlog + client.unacknowledged
+    let open = this.set.unacknowledged
+    for (const { client } of this.set.publishers) open += client.backlog
     const { expected, received } = this.set.deliveryOf(sent, this.received)
     return { expected, received, open }
   }
@@ -244,6 +245,7 @@ export class Engine implements ClientHost {
         unverified: this.unverifiedCount,
         refused: this.refusedCount,
         missed: this.missed + unsent,
+        unacknowledged: this.set.unacknowledged,
         broken: this.broken,
         reconnects: this.reconnects,
         slowReceived: this.slowReceived,
@@ -331,6 +333,11 @@ export class Engine implements ClientHost {
   refused(_client: Client, reasonCode: number): void {
     this.refusedCount++
     this.note(`a PUBLISH was refused with 0x${reasonCode.toString(16)}`)
+  }
+
+  unasked(_client: Client, type: number): void {
+    const name = ACK_NAMES[type] ?? 'acknowledgement'
+    this.note(`a ${name} came for no message that waits for one`)
   }
 
   lost(_client: Client, error: Error | null): void {
@@ -535,8 +542,10 @@ export class Engine implements ClientHost {
       if (plan.isSlow) client.readMore((slowBytesPerSecond * HOUSEKEEPING_MS) / 1e3)
       client.keepAlive(now, connection.keepAliveSeconds * 1e6)
       // Lost messages must not stop a closed loop for ever.
-      const isStuck = client.windowLeft === 0 && client.remaining > 0
-      if (isStuck && now - client.lastSendUs > timeoutMs * 1e3) {
+      const isQuiet = this.isClosedLoop && now - client.lastSendUs > timeoutMs * 1e3
+      if (isQuiet && this.isPublishing && client.isWindowFull) {
+        client.abandon(`no acknowledgement within ${timeoutMs} ms`)
+      } else if (isQuiet && client.windowLeft === 0 && client.remaining > 0) {
         client.windowLeft = this.settings.window
         this.credit(client)
       }

@@ -17,10 +17,10 @@ import {
 import { nowUs } from './clock.ts'
 import { CLOSED, connectFailure, INTERRUPTED } from './connect-failure.ts'
 import type { ConnectReport } from './engine-reports.ts'
-import { Health } from './health.ts'
+import { Health, type HealthReport } from './health.ts'
 import { Latencies } from './histogram.ts'
+import { Answers } from './many-answers.ts'
 import type { ManyInterval, ManyReport } from './many-reports.ts'
-import { elapsedUs, wrapped } from './message.ts'
 import { type OpenerOptions, openAll, type Timer } from './opener.ts'
 import { PaceWheel } from './pacing.ts'
 import { readLimits } from './preflight.ts'
@@ -37,6 +37,8 @@ const DISCONNECT: Uint8Array = new Uint8Array([0xe0, 0])
 const PUBREL: Uint8Array = new Uint8Array([0x62, 2, 0, 1])
 
 const CLOSE_MS = 3_000
+/** How long answers may be on their way when publishing has ended. */
+const SETTLE_MS = 5_000
 /** Without a limit so many places are made at first. */
 const FIRST_PLACES = 1024
 
@@ -61,8 +63,7 @@ export class ManyEngine implements LinkOwner {
   private neverOpened = 0
   private readonly links: (Link | null)[] = []
   private states = new Uint8Array(FIRST_PLACES)
-  /** What is to be answered was sent then; 0: nothing is. */
-  private askedUs = new Uint32Array(FIRST_PLACES)
+  private readonly answers = new Answers(FIRST_PLACES)
   private readonly opening = new Map<number, Opening>()
   /** Of sessions whose last chunk ended within a packet. */
   private readonly partial = new Map<number, Decoder>()
@@ -73,18 +74,17 @@ export class ManyEngine implements LinkOwner {
   private ticker: NodeJS.Timeout | null = null
   private readonly health = new Health()
   private readonly connecting = new Latencies()
-  private readonly ack = new Latencies()
   private readonly errors = new Map<string, number>()
   private readonly timer: Timer = { nowUs, after: (ms, act) => void setTimeout(act, ms) }
   private up = 0
   private published = 0
-  private answered = 0
+  /** Messages that were due while a session was down, or still waited for an answer. */
+  private missed = 0
   private received = 0
   private broken = 0
   private reconnects = 0
   private failedReconnects = 0
   private dead = 0
-  private refused = 0
   private readonly stopping = { aborted: false }
   private memoryBefore = 0
   private memoryPerSession = 0
@@ -92,7 +92,7 @@ export class ManyEngine implements LinkOwner {
   private intervalUs = 0
   private isReconnecting = false
   private isStorming = false
-  private isRollCall = false
+  private healthAtEnd: HealthReport | null = null
   private connack: Properties = {}
 
   constructor(settings: ManySettings, worker: number) {
@@ -189,23 +189,38 @@ export class ManyEngine implements LinkOwner {
       toSeconds: (toUs - this.startUs) / 1e6,
       up: this.up,
       published: this.published,
-      answered: this.answered,
+      answered: this.answers.answered,
+      open: this.answers.open,
       received: this.received,
-      ack: this.ack.takeInterval(),
+      ack: this.answers.latencies.takeInterval(),
       loopDelayMs: this.health.loopDelayMs,
       memoryBytes: process.memoryUsage.rss(),
     }
   }
 
-  /** Asks every session whether it is there, and reports. */
-  async report(): Promise<ManyReport> {
+  /** Nothing more is said; answers that are on their way get the time to come. */
+  async awaitAnswers(): Promise<void> {
     if (this.ticker !== null) clearInterval(this.ticker)
     this.ticker = null
-    const health = this.health.report()
+    this.healthAtEnd = this.health.report()
+    const { connectTimeoutMs, keepAliveSeconds } = this.settings.connection
+    // Nobody pings meanwhile.
+    const quietMs = keepAliveSeconds === 0 ? SETTLE_MS : keepAliveSeconds * 500
+    const untilUs = nowUs() + Math.min(SETTLE_MS, connectTimeoutMs, quietMs) * 1e3
+    while (this.answers.open > 0 && nowUs() < untilUs) await pause(TICK_MS)
+  }
+
+  /** Asks every session whether it is there, and reports. */
+  async report(): Promise<ManyReport> {
     const alive = await this.rollCall()
+    const { asked, answered, refused, cutOff, latencies } = this.answers
     return {
       published: this.published,
-      answered: this.answered,
+      missed: this.missed,
+      asked,
+      answered,
+      refused,
+      cutOff,
       received: this.received,
       broken: this.broken,
       reconnects: this.reconnects,
@@ -213,11 +228,10 @@ export class ManyEngine implements LinkOwner {
       dead: this.dead,
       alive,
       sessions: this.count - this.neverOpened,
-      refused: this.refused,
-      ack: this.ack.encoded(),
+      ack: latencies.encoded(),
       connect: this.connecting.encoded(),
       bytesPerSession: this.memoryPerSession,
-      health,
+      health: this.healthAtEnd ?? this.health.report(),
       errors: [...this.errors],
     }
   }
@@ -289,17 +303,16 @@ export class ManyEngine implements LinkOwner {
         this.onMessage(session, decoder)
         break
       case PacketType.PUBREC:
-        this.links[session]?.send(PUBREL)
+        if (isRefusal(decoder)) this.answers.refuse(session)
+        else this.links[session]?.send(PUBREL)
         break
       case PacketType.PUBACK:
       case PacketType.PUBCOMP:
-        if (decoder.end - decoder.bodyStart > 2 && decoder.bytes[decoder.bodyStart + 2]! >= 0x80) {
-          this.refused++
-          this.askedUs[session] = 0
-        } else this.onAnswer(session)
+        if (isRefusal(decoder)) this.answers.refuse(session)
+        else this.answers.answer(session)
         break
       case PacketType.PINGRESP:
-        this.onAnswer(session)
+        this.answers.answer(session)
         break
       default: {
         const { first, bytes, bodyStart, end } = decoder
@@ -352,16 +365,6 @@ export class ManyEngine implements LinkOwner {
     this.links[session]?.send(new Uint8Array([type, 2, bytes[at]!, bytes[at + 1]!]))
   }
 
-  private onAnswer(session: number): void {
-    const askedUs = this.askedUs[session]!
-    if (askedUs === 0) return
-    this.askedUs[session] = 0
-    // All at once they wait for one another: that is no figure of the broker at this pace.
-    if (this.isRollCall) return
-    this.answered++
-    this.ack.record(elapsedUs(nowUs(), askedUs))
-  }
-
   private readonly tick = (): void => {
     const now = nowUs()
     this.pace?.due(now, session => {
@@ -369,7 +372,10 @@ export class ManyEngine implements LinkOwner {
       this.pace?.again(session, now)
     })
     this.pings?.due(now, session => {
-      if (this.states[session] === State.UP && this.askedUs[session] === 0) this.ask(session, now)
+      if (this.states[session] === State.UP && !this.answers.isOpen(session)) {
+        this.links[session]?.send(PINGREQ)
+        this.answers.ask(session, now)
+      }
       this.pings?.again(session, now)
     })
     if (this.down.length > 0 && !this.isReconnecting && !this.isStorming) void this.bringBack()
@@ -377,24 +383,18 @@ export class ManyEngine implements LinkOwner {
 
   /** A session says its message; at QoS 0 a ping behind it asks for the answer. */
   private speak(session: number, now: number): void {
-    if (this.states[session] !== State.UP) return
-    const asked = this.askedUs[session]!
-    if (asked !== 0) {
-      if (elapsedUs(now, asked) > this.settings.connection.connectTimeoutMs * 1e3)
-        this.bury(session)
+    const { qos, connection } = this.settings
+    if (this.states[session] !== State.UP || this.answers.isOpen(session)) {
+      this.missed++
+      const waitedUs = this.answers.waitedUs(session, now)
+      if (waitedUs > connection.connectTimeoutMs * 1e3) this.bury(session)
       return
     }
-    const { qos, connection } = this.settings
     this.links[session]?.send(this.messageOf(session, qos))
     this.published++
-    if (qos === 0) this.ask(session, now)
-    else this.askedUs[session] = wrapped(now) || 1
+    if (qos === 0) this.links[session]?.send(PINGREQ)
+    this.answers.ask(session, now)
     if (connection.dump) process.stderr.write(`${this.clientId(session)} publishes\n`)
-  }
-
-  private ask(session: number, now: number): void {
-    this.links[session]?.send(PINGREQ)
-    this.askedUs[session] = wrapped(now) || 1
   }
 
   private messageOf(session: number, qos: QoS): Uint8Array {
@@ -499,7 +499,6 @@ export class ManyEngine implements LinkOwner {
   private rose(session: number): void {
     if (this.states[session] === State.UP) return
     this.states[session] = State.UP
-    this.askedUs[session] = 0
     this.up++
     this.connecting.record(nowUs() - (this.opening.get(session)?.fromUs ?? nowUs()))
     this.settle(session, null)
@@ -509,7 +508,7 @@ export class ManyEngine implements LinkOwner {
     if (this.states[session] === State.UP) this.up--
     this.states[session] = State.DOWN
     this.links[session] = null
-    this.askedUs[session] = 0
+    this.answers.drop(session)
     this.partial.delete(session)
   }
 
@@ -522,24 +521,15 @@ export class ManyEngine implements LinkOwner {
   /** @returns how many answered */
   private async rollCall(): Promise<number> {
     const now = nowUs()
-    this.isRollCall = true
     for (let session = 0; session < this.count; session++) {
-      if (this.states[session] === State.UP && this.askedUs[session] === 0) this.ask(session, now)
-    }
-    const silent = (): number => {
-      let count = 0
-      for (let session = 0; session < this.count; session++) {
-        if (this.states[session] !== State.UP || this.askedUs[session] !== 0) count++
-      }
-      return count
+      if (this.states[session] !== State.UP || this.answers.isOpen(session)) continue
+      this.links[session]?.send(PINGREQ)
+      this.answers.call(session, now)
     }
     const untilUs = now + this.settings.connection.connectTimeoutMs * 1e3
-    let left = silent()
-    while (left > this.count - this.up && nowUs() < untilUs) {
-      await pause(TICK_MS)
-      left = silent()
-    }
-    return this.count - left
+    while (this.answers.open > 0 && nowUs() < untilUs) await pause(TICK_MS)
+    // Who has a question out is connected: what is dropped is asked no more.
+    return this.up - this.answers.open
   }
 
   private makePlaces(count: number): void {
@@ -548,11 +538,9 @@ export class ManyEngine implements LinkOwner {
     if (count <= this.states.length) return
     const places = Math.max(count, this.states.length * 2)
     const states = new Uint8Array(places)
-    const askedUs = new Uint32Array(places)
     states.set(this.states)
-    askedUs.set(this.askedUs)
     this.states = states
-    this.askedUs = askedUs
+    this.answers.makePlaces(places)
   }
 
   private get openerOptions(): OpenerOptions {
@@ -578,6 +566,10 @@ export class ManyEngine implements LinkOwner {
   private note(text: string): void {
     this.errors.set(text, (this.errors.get(text) ?? 0) + 1)
   }
+}
+
+function isRefusal({ bytes, bodyStart, end }: Decoder): boolean {
+  return end - bodyStart > 2 && bytes[bodyStart + 2]! >= 0x80
 }
 
 function pause(ms: number): Promise<void> {

@@ -8,6 +8,8 @@ export interface ManyInterval {
   readonly up: number
   readonly published: number
   readonly answered: number
+  /** Questions without an answer yet. */
+  readonly open: number
   readonly received: number
   readonly ack: string
   readonly loopDelayMs: number
@@ -16,7 +18,14 @@ export interface ManyInterval {
 
 export interface ManyReport {
   readonly published: number
+  /** Due, and not said: the session was down or still waited for an answer. */
+  readonly missed: number
+  /** Messages and pings that ask for an answer, but those of the roll call. */
+  readonly asked: number
   readonly answered: number
+  readonly refused: number
+  /** Questions whose connection was gone before the answer. */
+  readonly cutOff: number
   readonly received: number
   readonly broken: number
   readonly reconnects: number
@@ -27,7 +36,6 @@ export interface ManyReport {
   /** Sessions that answered the last roll call, and those that should have. */
   readonly alive: number
   readonly sessions: number
-  readonly refused: number
   readonly ack: string
   readonly connect: string
   /** Bytes that a session costs this process. */

@@ -51,7 +51,9 @@ describe('many sessions', { concurrency: 4 }, () => {
       assert.equal(trial.connect.connected, 40)
       // Each publishes 6 times or so; a busy machine is slower, and never faster.
       assert.ok(trial.counts.sent >= 40 && trial.counts.sent <= 400, `${trial.counts.sent}`)
-      assert.ok(trial.counts.acked >= trial.counts.sent - 40)
+      // What was on its way at the end is waited for.
+      assert.equal(trial.counts.acked, trial.counts.sent)
+      assert.equal(trial.counts.unacknowledged, 0)
       assert.equal(trial.verdict.perfect, true)
       assert.match(text, /every session is alive/)
     })
@@ -116,6 +118,39 @@ describe('many sessions', { concurrency: 4 }, () => {
     assert.equal(result.exitCode, 1)
     assert.ok(trial.delivery.lost > 0)
     assert.match(text, /sessions are NOT alive/)
+  })
+
+  test('answers that are late at the end are waited for, and what was not said is told', async () => {
+    const options = '--conns 10 --wait 0 --pace 100ms --hold 900ms --qos 1'
+    const { result, trial, text } = await against({ ackDelayMs: 500 }, options)
+    assert.equal(result.exitCode, 0, text)
+    assert.ok(trial.counts.sent >= 10)
+    assert.equal(trial.counts.acked, trial.counts.sent)
+    assert.ok(trial.counts.missed > 0, 'a session says nothing while it waits for an answer')
+    assert.ok((trial.latencies.ack?.summary.min ?? 0) >= 490_000)
+    assert.match(text, /NOT sent: the session was down or had no answer yet/)
+    // The rates are of the time that the sessions were held, not of the waiting after it.
+    assert.ok(trial.elapsedSeconds > trial.measuredSeconds)
+    assert.equal(trial.rates.sent, trial.counts.sent / trial.measuredSeconds)
+    const sum = trial.intervals.reduce((total, { acked }) => total + acked, 0)
+    assert.equal(sum, trial.counts.acked, 'the time line has them too')
+  })
+
+  test('answers that never come are still out, and are no answers', async () => {
+    const options = '--conns 10 --wait 0 --pace 100ms --hold 400ms --qos 1 --connect-timeout 1s'
+    const { result, trial, text } = await against({ acks: 0 }, options)
+    assert.equal(result.exitCode, 1)
+    assert.equal(trial.counts.acked, 0)
+    assert.equal(trial.counts.unacknowledged, trial.counts.sent)
+    assert.match(text, /answers +0 of \d+, \d+ still out/)
+  })
+
+  test('refused messages are answers that say no', async () => {
+    const options = '--conns 10 --wait 0 --pace 100ms --hold 400ms --qos 2'
+    const { trial, text } = await against({ ack: () => 0x97 }, options)
+    assert.equal(trial.counts.refused, trial.counts.sent)
+    assert.equal(trial.counts.unacknowledged, 0)
+    assert.match(text, /answers +0 of \d+, \d+ refused/)
   })
 
   test('a session that is refused ends the run, if its number was wished', async () => {

@@ -37,6 +37,7 @@ interface ManyPart {
   stopConnecting(): Promise<void>
   hold(): Promise<void>
   storm(share: number): Promise<void>
+  awaitAnswers(): Promise<void>
   interval(): Promise<ManyInterval>
   report(): Promise<ManyReport>
   close(): Promise<void>
@@ -89,6 +90,7 @@ class ManyRun {
   private readonly signal: AbortSignal
   private readonly intervals: Interval[] = []
   private isHolding = false
+  private hasHeld = false
   private holdFromMs = 0
   private before = { published: 0, answered: 0, received: 0 }
 
@@ -119,13 +121,14 @@ class ManyRun {
           `${connect.failed} of ${connect.wanted} sessions failed: ${error?.text ?? 'unknown'}`,
         )
       }
-      const fromMs = performance.now()
       await this.hold()
+      const heldSeconds = this.heldSeconds
+      this.isHolding = false
+      await Promise.all(parts.map(part => part.awaitAnswers()))
       clearInterval(sampler)
       await this.sample(true)
       const reports = await Promise.all(parts.map(part => part.report()))
-      const seconds = (performance.now() - fromMs) / 1e3
-      const trial = this.trialOf(connect, reports, seconds)
+      const trial = this.trialOf(connect, reports, heldSeconds)
       return { trial, reports, connack: connects[0]?.connack ?? {} }
     } finally {
       clearInterval(sampler)
@@ -152,6 +155,7 @@ class ManyRun {
     const { settings, parts, signal } = this
     this.progress.begin(settings.holdMs / 1e3, 'seconds')
     this.isHolding = true
+    this.hasHeld = true
     this.holdFromMs = performance.now()
     await Promise.all(parts.map(part => part.hold()))
     let storm: Promise<unknown> = Promise.resolve()
@@ -178,6 +182,10 @@ class ManyRun {
     })
     if (storms !== null) clearInterval(storms)
     await storm
+  }
+
+  private get heldSeconds(): number {
+    return (performance.now() - this.holdFromMs) / 1e3
   }
 
   private async sample(isLast: boolean): Promise<void> {
@@ -216,18 +224,21 @@ class ManyRun {
       `rss ${formatBytes(sum(report => report.memoryBytes))}`,
       `loop delay ${interval.loopDelayMs.toFixed(1)} ms`,
     ]
-    const heldSeconds = (performance.now() - this.holdFromMs) / 1e3
-    this.progress.update(this.isHolding ? heldSeconds : interval.connections, facts.join('   '))
+    if (this.hasHeld && !this.isHolding) facts.push(`waiting for ${sum(one => one.open)} answers`)
+    this.progress.update(this.hasHeld ? this.heldSeconds : interval.connections, facts.join('   '))
   }
 
   private trialOf(
     connect: ConnectResult,
     reports: readonly ManyReport[],
-    seconds: number,
+    heldSeconds: number,
   ): TrialResult {
     const sum = (pick: (report: ManyReport) => number): number =>
       reports.reduce((total, report) => total + pick(report), 0)
     const published = sum(report => report.published)
+    const missed = sum(report => report.missed)
+    const answered = sum(report => report.answered)
+    const refused = sum(report => report.refused)
     const alive = sum(report => report.alive)
     const sessions = sum(report => report.sessions)
     const lost = sessions - alive
@@ -247,24 +258,25 @@ class ManyRun {
           : `${lost} sessions are NOT alive`
     const trial: TrialResult = {
       connect,
-      elapsedSeconds: seconds,
-      measuredSeconds: seconds,
+      elapsedSeconds: this.heldSeconds,
+      measuredSeconds: heldSeconds,
       counts: {
-        offered: published,
+        offered: published + missed,
         sent: published,
-        acked: sum(report => report.answered),
+        acked: answered,
         received: sum(report => report.received),
         unverified: 0,
-        refused: sum(report => report.refused),
-        missed: 0,
+        refused,
+        missed,
+        unacknowledged: sum(report => report.asked) - answered - refused,
         brokenConnections: sum(report => report.broken),
         reconnects: sum(report => report.reconnects),
       },
       rates: {
-        offered: published / seconds,
-        sent: published / seconds,
-        acked: sum(report => report.answered) / seconds,
-        received: sum(report => report.received) / seconds,
+        offered: (published + missed) / heldSeconds,
+        sent: published / heldSeconds,
+        acked: answered / heldSeconds,
+        received: sum(report => report.received) / heldSeconds,
       },
       latencies,
       delivery: { ...NO_DELIVERY, expected: sessions, received: alive, lost },
@@ -299,6 +311,7 @@ function openParts(settings: ManySettings): ManyPart[] {
         stopConnecting: async () => engine.stopConnecting(),
         hold: async () => engine.hold(),
         storm: share => engine.storm(share),
+        awaitAnswers: () => engine.awaitAnswers(),
         interval: async () => engine.interval(),
         report: () => engine.report(),
         close: () => engine.close(),
@@ -312,6 +325,7 @@ function openParts(settings: ManySettings): ManyPart[] {
       stopConnecting: () => remote.call('stopConnecting') as Promise<void>,
       hold: () => remote.call('hold') as Promise<void>,
       storm: (share: number) => remote.call('storm', share) as Promise<void>,
+      awaitAnswers: () => remote.call('awaitAnswers') as Promise<void>,
       interval: () => remote.call('interval') as Promise<ManyInterval>,
       report: () => remote.call('report') as Promise<ManyReport>,
       close: () => remote.call('close').then(() => remote.leave()),
@@ -356,24 +370,25 @@ function exitCodeOf(
 function reportLines(trial: TrialResult, reports: readonly ManyReport[]): string[] {
   const sum = (pick: (report: ManyReport) => number): number =>
     reports.reduce((total, report) => total + pick(report), 0)
-  const { counts, connect, delivery, verdict, latencies, elapsedSeconds } = trial
+  const { counts, connect, delivery, verdict, latencies, measuredSeconds } = trial
   const ack = latencies.ack?.summary
   const times = [ack?.p50, ack?.p99, ack?.max].map(formatUs)
   const published = `${formatCount(counts.sent)} published, ${formatRate(trial.rates.sent)}/s`
   const received = counts.received === 0 ? '' : `, ${formatCount(counts.received)} received`
+  const missed =
+    counts.missed === 0
+      ? ''
+      : `, ${formatCount(counts.missed)} NOT sent: the session was down or had no answer yet`
   const failed = sum(report => report.failedReconnects)
   const dead = sum(report => report.dead)
   return [
     connectLine(connect, latencies.connect?.summary ?? null),
     line(
       'holding',
-      `${formatCount(delivery.received)} sessions for ${formatSeconds(elapsedSeconds)}`,
+      `${formatCount(delivery.received)} sessions for ${formatSeconds(measuredSeconds)}`,
     ),
-    line('messages', `${published}${received}`),
-    line(
-      'answers',
-      `${formatCount(counts.acked)}   p50 ${times[0]}  p99 ${times[1]}  max ${times[2]}`,
-    ),
+    line('messages', `${published}${received}${missed}`),
+    line('answers', `${answersText(reports)}   p50 ${times[0]}  p99 ${times[1]}  max ${times[2]}`),
     line(
       'sessions',
       `broken ${counts.brokenConnections}  given up ${dead}  reconnected ${counts.reconnects}  ` +
@@ -386,6 +401,21 @@ function reportLines(trial: TrialResult, reports: readonly ManyReport[]): string
     ...trial.slos.map(slo => line('slo', `${slo.text}   ${slo.met ? 'PASS' : 'FAIL'}`)),
     ...testerLines(trial),
   ]
+}
+
+/** How many of the messages and pings were answered, and what became of the others. */
+function answersText(reports: readonly ManyReport[]): string {
+  const sum = (pick: (report: ManyReport) => number): number =>
+    reports.reduce((total, report) => total + pick(report), 0)
+  const [asked, answered] = [sum(report => report.asked), sum(report => report.answered)]
+  const [refused, cutOff] = [sum(report => report.refused), sum(report => report.cutOff)]
+  const out = asked - answered - refused - cutOff
+  const parts = [
+    ...(refused === 0 ? [] : [`${formatCount(refused)} refused`]),
+    ...(cutOff === 0 ? [] : [`${formatCount(cutOff)} cut off with their connection`]),
+    ...(out === 0 ? [] : [`${formatCount(out)} still out`]),
+  ]
+  return `${[`${formatCount(answered)} of ${formatCount(asked)}`, ...parts].join(', ')}`
 }
 
 function notesOf(reports: readonly ManyReport[]): string[] {

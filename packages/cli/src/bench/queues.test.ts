@@ -59,6 +59,16 @@ test('a message that is never acknowledged stops the window before its place is 
   assert.equal(inflight.room, 4)
 })
 
+test('an identifier that only shares a place with one that is under way is not under way', () => {
+  const inflight = new Inflight(4)
+  const first = inflight.add(0, 0, 0, 0)
+  assert.equal(inflight.has(first), true)
+  // Places are a power of two that is at least twice the window.
+  for (const places of [8, 16, 32, 4096]) assert.equal(inflight.has(first + places), false)
+  inflight.remove(first)
+  assert.equal(inflight.has(first), false)
+})
+
 test('the broker may allow fewer, and never more', () => {
   const inflight = new Inflight(10)
   inflight.limit(100)

@@ -72,8 +72,7 @@ export class Inflight {
   /** How many more may be sent; none while the place of the next identifier is taken. */
   get room(): number {
     const free = this.max - this.count
-    const span =
-      this.count === 0 ? 0 : (this.nextId - this.oldestId + PACKET_ID_MAX) % PACKET_ID_MAX
+    const span = this.count === 0 ? 0 : distance(this.oldestId, this.nextId)
     const places = this.mask - span
     return Math.max(0, free < places ? free : places)
   }
@@ -98,8 +97,14 @@ export class Inflight {
     return id
   }
 
+  /** Whether it is under way; identifiers that share a place are told apart. */
   has(id: number): boolean {
-    return this.states[id & this.mask] !== FREE
+    if (this.count === 0 || this.states[id & this.mask] === FREE) return false
+    return distance(this.oldestId, id) < distance(this.oldestId, this.nextId)
+  }
+
+  isRecorded(id: number): boolean {
+    return this.states[id & this.mask] === RECORDED
   }
 
   recorded(id: number): void {
@@ -137,6 +142,10 @@ export class Inflight {
       use(id, this.topics[at]!, this.sequences[at]!, this.intended[at]!, this.sent[at]!, recorded)
     }
   }
+}
+
+function distance(from: number, to: number): number {
+  return (to - from + PACKET_ID_MAX) % PACKET_ID_MAX
 }
 
 function following(id: number): number {

@@ -64,7 +64,12 @@ function originLines(trial: TrialResult): string[] {
   const lines = [
     line('connect', `time to establish connections: ${formatSeconds(connect.seconds)}`),
     line('elapsed', `${formatSeconds(elapsedSeconds)}, measured ${formatSeconds(measuredSeconds)}`),
-    line('messages', `${formatCount(counts.received)} received, ${formatCount(counts.sent)} sent`),
+    // What arrives after the measured time is verified, and in no rate.
+    line(
+      'messages',
+      `${formatCount(counts.received)} received, ${formatCount(counts.sent)} sent` +
+        (measuredSeconds < elapsedSeconds ? ' in the measured time' : ''),
+    ),
     line('rate', `${formatCount(rates.received)} messages/sec`),
   ]
   if (response !== undefined) {

@@ -84,6 +84,8 @@ export interface Counts {
   readonly refused: number
   /** Due and never sent. */
   readonly missed: number
+  /** Sent at QoS 1 or 2, and not acknowledged when the trial was over. */
+  readonly unacknowledged: number
   readonly brokenConnections: number
   readonly reconnects: number
 }

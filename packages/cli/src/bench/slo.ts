@@ -21,7 +21,8 @@ const METRICS = [
   'delivery\\.(?:expected|received|lost|duplicated|reordered|foreign)',
   'rate\\.(?:offered|sent|acked|received)',
   'connections\\.(?:wanted|connected|failed|seconds|perSecond)',
-  'count\\.(?:offered|sent|acked|received|unverified|refused|missed|brokenConnections|reconnects)',
+  'count\\.(?:offered|sent|acked|received|unverified|refused|missed|unacknowledged)',
+  'count\\.(?:brokenConnections|reconnects)',
   'tester\\.(?:busy|cpuSeconds|loopDelayP99Ms|gcShare|memoryBytes)',
 ]
 const METRIC = new RegExp(`^(?:${METRICS.join('|')})$`)

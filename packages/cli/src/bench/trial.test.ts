@@ -152,6 +152,56 @@ test('refused publishes are counted and noted', async () => {
   assert.match(trial.notes.join('\n'), /refused with 0x97 \(10 times\)/)
 })
 
+for (const qos of [1, 2]) {
+  const few = `--publishers 1 --messages 20 --qos ${qos} ${FAST}`
+
+  test(`QoS ${qos}: who delivers and never acknowledges has broken the contract`, async () => {
+    const { trial, settings } = await against({ acks: 0 }, port => loadOf(port, few))
+    assert.equal(trial.delivery.lost, 0)
+    assert.equal(trial.counts.acked, 0)
+    assert.equal(trial.counts.unacknowledged, 20)
+    assert.match(trial.verdict.text, /BROKEN \(unacknowledged 20\)/)
+    assert.equal(exitCodeOf([trial], settings, null), 1)
+  })
+
+  test(`QoS ${qos}: a closed loop that gets no acknowledgement ends all the same`, async () => {
+    const options = `--publishers 1 --messages 1000 --qos ${qos} ${FAST}`
+    const { trial, settings } = await against({ acks: 0 }, port => loadOf(port, options))
+    assert.match(trial.notes.join(), /no acknowledgement within 300 ms/)
+    assert.equal(exitCodeOf([trial], settings, null), 1)
+  })
+
+  test(`QoS ${qos}: acknowledgements that come late are waited for`, async () => {
+    const { trial, settings } = await against({ ackDelayMs: 150 }, port => loadOf(port, few))
+    assert.equal(trial.counts.acked, 20)
+    assert.equal(trial.verdict.perfect, true, trial.verdict.text)
+    assert.ok((trial.latencies.ack?.summary.min ?? 0) >= 145_000)
+    assert.equal(exitCodeOf([trial], settings, null), 0)
+  })
+
+  test(`QoS ${qos}: a second acknowledgement counts for nothing, and is noted`, async () => {
+    const { trial } = await against({ acks: 2 }, port => loadOf(port, few))
+    assert.equal(trial.counts.acked, 20)
+    assert.equal(trial.latencies.ack?.summary.count, 20)
+    assert.match(trial.notes.join(), qos === 1 ? /a PUBACK came for no message/ : /a PUBCOMP came/)
+  })
+
+  test(`QoS ${qos}: a ping whose answers nobody acknowledges ends, and is broken`, async () => {
+    const options = `--pairs 1 --wsubs 0 --messages 300 --qos ${qos} ${FAST}`
+    const { trial, settings } = await against({ acks: 0 }, port => pingOf(port, options))
+    assert.ok(trial.counts.unacknowledged > 0)
+    assert.equal(exitCodeOf([trial], settings, null), 1)
+  })
+}
+
+test('a subscription that is granted less than it asked for is no subscription', async () => {
+  const faults = { grant: () => 0 }
+  await assert.rejects(
+    against(faults, port => loadOf(port, '--conns 4 --qos 1')),
+    (error: unknown) => error instanceof RunFailure && /grants QoS 0, not 1/.test(error.message),
+  )
+})
+
 test('a connection that breaks is no success, even if nothing else is missing', async () => {
   const options = `--publishers 2 --subscribers 2 --rate 100/s --duration 500ms ${FAST}`
   const { trial, settings } = await against({ breakAt: 10 }, port => loadOf(port, options))

@@ -167,11 +167,13 @@ export function sumOf(deliveries: readonly Delivery[]): Delivery {
 
 /**
  * Judges a run by its QoS: 0 is at most once, 1 at least once, 2 exactly once, each in order.
+ * At QoS 1 and 2 every message is acknowledged as well.
  * Among the members of a shared subscription there is no order to keep.
  */
-export function judge(delivery: Delivery, qos: 0 | 1 | 2): Verdict {
+export function judge(delivery: Delivery, qos: 0 | 1 | 2, unacknowledged = 0): Verdict {
   const { lost, duplicated, reordered, foreign } = delivery
   const wrong: string[] = []
+  if (unacknowledged > 0) wrong.push(`unacknowledged ${unacknowledged}`)
   if (lost > 0 && qos > 0) wrong.push(`lost ${lost}`)
   if (duplicated > 0 && qos !== 1) wrong.push(`duplicated ${duplicated}`)
   if (reordered > 0) wrong.push(`reordered ${reordered}`)

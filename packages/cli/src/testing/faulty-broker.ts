@@ -13,6 +13,7 @@ import {
   type ProtocolLevel,
   type PublishPacket,
   parseSharedFilter,
+  type QoS,
   readClientPacket,
   topicMatches,
 } from '@godwit/packet'
@@ -31,6 +32,14 @@ export interface Faults {
   readonly ack?: (number: number) => number
   /** From this message on pings and messages get no answer. */
   readonly deafFrom?: number
+  /** How late PUBACK, PUBREC and PUBCOMP leave. */
+  readonly ackDelayMs?: number
+  /** How often each of them leaves: 0 for a broker that delivers and never acknowledges. */
+  readonly acks?: number
+  /** What is delivered instead of a payload. */
+  readonly payload?: (number: number, payload: Uint8Array) => Uint8Array
+  /** What is granted for the QoS that a SUBSCRIBE asks for. */
+  readonly grant?: (qos: QoS) => number
   /** Packets of this type get no answer; see `unanswered`. */
   readonly mute?: PacketType
   /** Connections, by number, that get no CONNACK. */
@@ -47,7 +56,7 @@ export class FaultyBroker {
   unanswered = 0
   /** CONNECT packets by client id. */
   readonly connects: Map<string, number> = new Map()
-  private readonly faults: Faults
+  readonly faults: Faults
   private readonly server: Server
   private readonly clients = new Set<FaultyClient>()
   private held: PublishPacket | null = null
@@ -122,7 +131,8 @@ export class FaultyBroker {
     const reasonCode = this.faults.ack?.(number) ?? 0
     if (reasonCode >= 0x80) return reasonCode
     if (number === this.faults.stall?.after) this.stall(this.faults.stall.ms)
-    const kept = { ...packet, payload: packet.payload.slice() }
+    const bytes = packet.payload.slice()
+    const kept = { ...packet, payload: this.faults.payload?.(number, bytes) ?? bytes }
     const fate = this.faults.fate?.(number) ?? 'pass'
     if (fate === 'hold' && this.held === null) {
       this.held = kept
@@ -222,7 +232,8 @@ class FaultyClient {
       case PacketType.SUBSCRIBE: {
         const { packetId, subscriptions } = packet
         this.filters.push(...subscriptions.map(({ filter }) => filter))
-        const reasonCodes = subscriptions.map(({ qos }) => qos)
+        const { grant } = this.broker.faults
+        const reasonCodes = subscriptions.map(({ qos }) => grant?.(qos) ?? qos)
         this.send({ type: PacketType.SUBACK, packetId, reasonCodes, properties })
         break
       }
@@ -254,7 +265,14 @@ class FaultyClient {
   }
 
   private acknowledge(type: AckPacket['type'], packetId: number, reasonCode: number): void {
-    this.send({ type, packetId, reasonCode, properties: NO_PROPERTIES })
+    const { acks = 1, ackDelayMs } = this.broker.faults
+    const send = (): void => {
+      for (let i = 0; i < acks; i++) {
+        this.send({ type, packetId, reasonCode, properties: NO_PROPERTIES })
+      }
+    }
+    if (ackDelayMs === undefined) send()
+    else setTimeout(send, ackDelayMs)
   }
 
   private send(packet: Packet): void {
