@@ -75,7 +75,7 @@ export interface ClientHost {
   credit(client: Client): void
   acknowledged(client: Client, sentUs: number, nowUs: number): void
   refused(client: Client, reasonCode: number): void
-  /** An acknowledgement came for what was not under way, or of a kind that its QoS does not have. */
+  /** An acknowledgement came for what was not under way, or of a kind that its QoS has not. */
   unasked(client: Client, type: number): void
   /** The connection is gone without being asked to; null when the broker just closed it. */
   lost(client: Client, error: Error | null): void

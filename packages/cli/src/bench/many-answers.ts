@@ -42,7 +42,7 @@ export class Answers {
 
   /** How long the question of a session is out; 0 when there is none. */
   waitedUs(session: number, now: number): number {
-    const since = this.sinceUs[session]!
+    const since = this.sinceUs[session] ?? 0
     return since === 0 ? 0 : elapsedUs(now, since)
   }
 
@@ -62,7 +62,7 @@ export class Answers {
   }
 
   answer(session: number): void {
-    const since = this.sinceUs[session]!
+    const since = this.sinceUs[session] ?? 0
     if (!this.end(session)) return
     this.answered++
     this.latencies.record(elapsedUs(nowUs(), since))

@@ -120,7 +120,7 @@ describe('many sessions', { concurrency: 4 }, () => {
     assert.match(text, /sessions are NOT alive/)
   })
 
-  test('answers that are late at the end are waited for, and what was not said is told', async () => {
+  test('late answers are waited for at the end, and what was not said is told', async () => {
     const options = '--conns 10 --wait 0 --pace 100ms --hold 900ms --qos 1'
     const { result, trial, text } = await against({ ackDelayMs: 500 }, options)
     assert.equal(result.exitCode, 0, text)

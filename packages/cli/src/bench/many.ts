@@ -250,12 +250,6 @@ class ManyRun {
     }
     const health = reports.map(report => report.health)
     const reasons = saturationOf(health, null)
-    const text =
-      sessions === 0
-        ? 'no session was opened'
-        : lost === 0
-          ? 'every session is alive'
-          : `${lost} sessions are NOT alive`
     const trial: TrialResult = {
       connect,
       elapsedSeconds: this.heldSeconds,
@@ -280,7 +274,7 @@ class ManyRun {
       },
       latencies,
       delivery: { ...NO_DELIVERY, expected: sessions, received: alive, lost },
-      verdict: { contractMet: lost === 0, perfect: lost === 0, text },
+      verdict: { contractMet: lost === 0, perfect: lost === 0, text: aliveText(sessions, lost) },
       notes: notesOf(reports),
       slowReceived: 0,
       tester: {
@@ -300,6 +294,11 @@ class ManyRun {
     }
     return { ...trial, slos: this.settings.slos.map(slo => checkSlo(slo, trial)) }
   }
+}
+
+function aliveText(sessions: number, lost: number): string {
+  if (sessions === 0) return 'no session was opened'
+  return lost === 0 ? 'every session is alive' : `${lost} sessions are NOT alive`
 }
 
 function openParts(settings: ManySettings): ManyPart[] {
