@@ -11,6 +11,8 @@ const PICKED = /^const \{ (.*) \} = (\w+);$/gm
 const CONSTANT = /^(?:export )?const ([A-Z][A-Z\d_]*) = (.+);$/gm
 const CONSTANT_NAME = /\b[A-Z][A-Z\d_]*\b/g
 const ARITHMETIC = /^[\d\s_xa-f.|&~<>+*()-]+$/
+/** A property, as far as esbuild knows, which it must therefore read. */
+const INFINITE = 'Number.POSITIVE_INFINITY'
 /** Where a name is no use of a constant: comments, texts, imports, and where it is declared. */
 const SKIPPED =
   /\/\*[\s\S]*?\*\/|\/\/.*|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|^import \{[^}]*\}|\bconst \w+/
@@ -57,6 +59,7 @@ export function compact(text, { tables, constants }) {
   const member = new RegExp(`(?<![.\\w])(${[...tables.keys()].join('|')})\\.(\\w+)`, 'g')
   const plain = text
     .replace(FIELD, '')
+    .replaceAll(INFINITE, '(1/0)')
     .replace(PICKED, (all, picked, table) => {
       const values = tables.get(table)
       if (values === undefined) return all
@@ -83,7 +86,7 @@ function withNumbers(text, imported) {
   }
   for (const [, name = '', value = ''] of text.matchAll(CONSTANT)) {
     const sum = value.replace(CONSTANT_NAME, each => values.get(each) ?? each)
-    if (sum === 'Number.POSITIVE_INFINITY') values.set(name, '(1/0)')
+    if (sum === '(1/0)') values.set(name, sum)
     else if (ARITHMETIC.test(sum)) values.set(name, String(Function(`return ${sum}`)()))
   }
   if (values.size === 0) return text

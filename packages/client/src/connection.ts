@@ -73,6 +73,8 @@ export class Connection implements TransportHandler {
   private decoder: Decoder | null = null
   private out: Writer | null = null
   private aliases: Map<number, string> | null = null
+  /** What has come while nothing further is to be read, null while that is not so. */
+  private kept: Uint8Array[] | null = null
 
   constructor(owner: ConnectionOwner, level: ProtocolLevel, limits: ConnectionLimits) {
     this.owner = owner
@@ -88,6 +90,33 @@ export class Connection implements TransportHandler {
   received(bytes: Uint8Array): void {
     if (this.over) return
     this.owner.bytesReceived(this)
+    if (!this.transport?.canPause) this.readKept()
+    if (this.kept === null) this.read(bytes)
+    else this.kept.push(bytes.slice())
+  }
+
+  /** Reads what was kept, as far as nobody stops it again. */
+  resume(): void {
+    const kept = this.kept ?? []
+    this.kept = null
+    for (const bytes of kept) {
+      if (this.kept === null) this.read(bytes)
+      else (this.kept as Uint8Array[]).push(bytes)
+    }
+  }
+
+  /** Reads no further than the current frame. */
+  hold(): void {
+    this.kept ??= []
+  }
+
+  /** Readers have had their turn, or there will be none. */
+  private readKept(): void {
+    while (this.kept !== null) this.resume()
+  }
+
+  private read(bytes: Uint8Array): void {
+    if (this.over) return
     reader.chunk = (reader.chunk + 1) | 0
     const decoder = this.decoder ?? spare ?? new Decoder(this.packetBytesMax)
     if (decoder === spare) spare = null
@@ -98,6 +127,10 @@ export class Connection implements TransportHandler {
       while (decoder.next()) {
         this.frame(decoder.first, decoder.bytes, decoder.bodyStart, decoder.end)
         if (this.over) return
+        if (this.kept !== null) {
+          this.kept.push(decoder.takeUnread())
+          break
+        }
       }
     } catch (error) {
       this.owner.failed(this, error)
@@ -113,6 +146,7 @@ export class Connection implements TransportHandler {
   }
 
   closed(error: Error | null): void {
+    this.readKept()
     this.owner.closed(this, error)
   }
 
@@ -158,6 +192,7 @@ export class Connection implements TransportHandler {
     if (this.out !== null) giveWriter(this.out)
     this.out = null
     this.decoder = null
+    this.kept = null
   }
 
   private frame(first: number, bytes: Uint8Array, at: number, end: number): void {

@@ -14,7 +14,7 @@ import type { ResolveTarget } from './attempt.ts'
 import { Deferred, ignore } from './deferred.ts'
 import { Engine } from './engine.ts'
 import type { EngineOwner } from './engine-owner.ts'
-import { invalidArgument, MqttError } from './errors.ts'
+import { closedError, invalidArgument, MqttError } from './errors.ts'
 import { type ClientEvent, EventReader } from './events.ts'
 import type { Agreed } from './handshake.ts'
 import type { ConnectOptions, Settings } from './options.ts'
@@ -157,26 +157,15 @@ export class ClientCore implements EngineOwner, PublisherPort {
   async drain(options: DrainOptions): Promise<void> {
     const { timeoutMs = DRAIN_TIMEOUT_MS, signal } = options
     if (this.info !== null) return
-    this.refuses ??= closedError()
-    this.isDraining = true
-    this.subscriptions.finishAll()
-    const failure = await this.whenIdle(timeoutMs, signal)
-    const error = this.failure
-    await this.close({})
-    if (failure !== null) throw failure
+    const error = await this.whenDone(timeoutMs, signal)
     if (error !== null) throw error
   }
 
   /** The end of `await using`: what was sent arrives, what nobody reads any more is left. */
   async dispose(): Promise<void> {
     if (this.info !== null) return
-    const { subscriptions, settings } = this
-    this.refuses ??= closedError()
-    this.isDraining = true
-    subscriptions.abandonReaders()
-    subscriptions.finishAll()
-    await this.whenIdle(settings.closeTimeoutMs, undefined)
-    await this.close({})
+    this.subscriptions.abandonReaders()
+    await this.whenDone(this.settings.closeTimeoutMs)
   }
 
   // EngineOwner
@@ -254,10 +243,6 @@ export class ClientCore implements EngineOwner, PublisherPort {
     if (this.drained !== null) this.engine.wantsTurnEnd()
   }
 
-  private get failure(): MqttError | null {
-    return this.info === null ? null : this.info.error
-  }
-
   private async finishClosing(error: MqttError | null, why: MqttError): Promise<void> {
     let failed = error
     try {
@@ -295,6 +280,18 @@ export class ClientCore implements EngineOwner, PublisherPort {
     )
   }
 
+  /** Takes nothing new, waits until all is done, closes. @returns why it could not, or null */
+  private async whenDone(timeoutMs: number, signal?: AbortSignal): Promise<MqttError | null> {
+    this.refuses ??= closedError()
+    this.isDraining = true
+    this.subscriptions.finishAll()
+    const failure = await this.whenIdle(timeoutMs, signal)
+    // The client may have ended while this waited.
+    const error = failure ?? this.info?.error ?? null
+    await this.close({})
+    return error
+  }
+
   /** @returns why it could not wait for the end, or null */
   private whenIdle(timeoutMs: number, signal: AbortSignal | undefined): Promise<MqttError | null> {
     return new Promise(resolve => {
@@ -328,8 +325,4 @@ function disconnectSize(reasonCode: number, properties: Properties): number {
 function randomId(platform: Platform): string {
   const bytes = platform.randomBytes(RANDOM_ID_LENGTH)
   return Array.from(bytes, byte => ALPHABET[byte % ALPHABET.length]).join('') // [MQTT-3.1.3-5]
-}
-
-function closedError(): MqttError {
-  return new MqttError('closed', 'the client is closed')
 }

@@ -26,7 +26,7 @@ import {
   storeError,
 } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
-import { ConnectionRefusedError, MqttError, protocolError } from './errors.ts'
+import { ConnectionRefusedError, closedError, MqttError, protocolError } from './errors.ts'
 import { type Agreed, connectPacket, expectsSession, negotiate, sendLimits } from './handshake.ts'
 import type { Incoming } from './incoming.ts'
 import { Link, LinkAction, LinkState } from './link.ts'
@@ -105,7 +105,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.level = protocolVersion === 'auto' ? 5 : protocolVersion
     this.cleanStart = settings.cleanStart
     this.link = new Link(settings)
-    this.reading = new Reading(this.link, platform)
+    this.reading = new Reading(this.link, this)
     this.turn = turnEndOf(platform)
     this.ticker = tickerOf(platform)
     this.session = new Session(this, settings)
@@ -168,7 +168,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     // Before MQTT 5.0 there are no reason codes: no DISCONNECT is what publishes the will.
     const wantsWill = reasonCode !== 0 && connection.level < 5
     if (!wantsWill) sendDisconnect(connection, reasonCode, properties, this)
-    this.session.close(new MqttError('closed', 'the client is closed'))
+    this.session.close(closedError())
     this.link.closing(this.platform.nowMs())
     this.plan()
     this.outflow.flush()
@@ -200,6 +200,11 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   holdReading(who: object, hold: boolean): void {
     this.reading.hold(who, hold)
     this.plan()
+  }
+
+  /** Reads no further in this turn, so that readers can take what has come. */
+  giveTurn(): void {
+    this.holdReading(this.reading, true)
   }
 
   /** A SUBSCRIBE, an UNSUBSCRIBE or an AUTH waits for its answer. */
@@ -352,6 +357,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   /** Everything of this turn goes out in one write. */
   turnEnded(): void {
     this.turnPending = false
+    this.reading.turnEnded()
     this.owner.turnEnded()
     const { subscribing } = this.session
     subscribing.flush()
@@ -460,7 +466,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     // From now on the session is resumed, if the server keeps it.
     if (level === 5) this.cleanStart = false
     this.link.connected(this.platform.nowMs(), agreed.keepAliveSeconds)
-    this.reading.attach(connection.transport)
+    this.reading.attach(connection)
     const kept = packet.sessionPresent
     const forgotten = !kept && expected && this.session.hasState
     const canPause = connection.transport?.canPause === true
@@ -585,7 +591,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       connection.transport?.destroy()
     }
     this.retired?.destroy()
-    const why = error ?? new MqttError('closed', 'the client is closed')
+    const why = error ?? closedError()
     this.authentication?.cancel(why)
     this.session.close(why)
     this.reading.attach(null)

@@ -82,6 +82,10 @@ export function invalidArgument(message: string, cause?: unknown): MqttError {
   return new MqttError('invalid-argument', message, cause === undefined ? {} : { cause })
 }
 
+export function closedError(): MqttError {
+  return new MqttError('closed', 'the client is closed')
+}
+
 /** @throws PacketError for what a server must not send; with the reason code to answer */
 export function protocolError(what: string, reasonCode: number = PROTOCOL_ERROR): never {
   throw new PacketError('protocol-error', reasonCode, what)

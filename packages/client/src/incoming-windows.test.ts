@@ -36,3 +36,23 @@ test('what earlier connections left unread is bounded, at the limit and one more
   assert.equal(client.state, 'connected')
   assert.equal(subscription.buffered, MESSAGES_MAX - 1)
 })
+
+test('before MQTT 5.0 QoS 2 that waits for PUBREL does not stop reading PUBREL', async () => {
+  const { world, client, subscription } = await subscribed(
+    'a',
+    { qos: 2 },
+    { receiveMaximum: 4, protocolVersion: 4 },
+  )
+  for (let id = 1; id <= 3; id++) world.peer.publish('a', `${id}`, 2, id)
+  for (let id = 1; id <= 3; id++) await take(subscription)
+  // The third one is acknowledged when the next is asked for.
+  const fourth = subscription.next()
+  world.peer.publish('a', '4', 2, 4)
+  await fourth
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['PUBREC 1', 'PUBREC 2', 'PUBREC 3'])
+  assert.equal(world.peer.paused, false)
+  for (let id = 5; id <= 7; id++) world.peer.publish('a', `${id}`, 2, id)
+  assert.equal(world.peer.paused, true)
+  assert.equal(client.state, 'connected')
+})

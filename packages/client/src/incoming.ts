@@ -114,10 +114,6 @@ export class Incoming {
       protocolError(text, RECEIVE_MAXIMUM_EXCEEDED)
     }
     this.windowUsed++
-    if (this.windowUsed === this.receiveMaximum && this.windowMax > this.receiveMaximum) {
-      this.port.crowded(true)
-      this.isCrowded = true
-    }
     this.packetId = packetId
     this.qos = qos
     this.current = null
@@ -168,7 +164,7 @@ export class Incoming {
       return
     }
     this.unreleased?.delete(packetId)
-    if (counted) this.left()
+    if (counted) this.windowUsed--
     this.port.forget(packetId)
     this.port.acknowledge(PUBCOMP, packetId, 0) // [MQTT-4.3.3-11]
   }
@@ -179,7 +175,7 @@ export class Incoming {
     this.head = 0
     this.windowUsed = 0
     this.current = null
-    if (this.isCrowded) this.uncrowd()
+    if (this.isCrowded) this.crowd(false)
     if (this.held !== null) for (const receipt of this.held.values()) receipt.armed = false
     if (this.unreleased !== null) {
       for (const packetId of this.unreleased.keys()) this.unreleased.set(packetId, false)
@@ -202,14 +198,9 @@ export class Incoming {
     this.unreleased.set(packetId, false)
   }
 
-  private left(): void {
-    this.windowUsed--
-    if (this.isCrowded && this.windowUsed * 2 <= this.receiveMaximum) this.uncrowd()
-  }
-
-  private uncrowd(): void {
-    this.isCrowded = false
-    this.port.crowded(false)
+  private crowd(now: boolean): void {
+    this.isCrowded = now
+    this.port.crowded(now)
   }
 
   private rearm(receipt: Receipt): void {
@@ -222,6 +213,15 @@ export class Incoming {
   private enqueue(receipt: Receipt): void {
     if (this.line === NO_RECEIPTS) this.line = []
     this.line.push(receipt)
+    // QoS 2 that waits for PUBREL does not count: that would never be read.
+    if (this.waiting === this.receiveMaximum && this.windowMax > this.receiveMaximum) {
+      this.crowd(true)
+    }
+  }
+
+  /** Messages of this connection that are not acknowledged. */
+  private get waiting(): number {
+    return this.line.length - this.head
   }
 
   /** Acknowledges from the head of the line as far as all takers are done. */
@@ -234,6 +234,7 @@ export class Incoming {
       this.held?.delete(receipt.packetId)
       this.answer(receipt.packetId, receipt.qos, receipt.reasonCode)
     }
+    if (this.isCrowded && this.waiting * 2 <= this.receiveMaximum) this.crowd(false)
     if (this.head === line.length) {
       line.length = 0
       this.head = 0
@@ -245,12 +246,12 @@ export class Incoming {
 
   private answer(packetId: number, qos: number, reasonCode: number): void {
     if (qos === 1) {
-      this.left()
+      this.windowUsed--
       this.port.acknowledge(PUBACK, packetId, reasonCode) // [MQTT-4.3.2-4] [MQTT-4.6.0-2]
       return
     }
     if (reasonCode >= 0x80) {
-      this.left() // [MQTT-4.3.3-9]
+      this.windowUsed-- // [MQTT-4.3.3-9]
     } else {
       this.unreleased ??= new Map()
       this.unreleased.set(packetId, true)

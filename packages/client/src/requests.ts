@@ -100,7 +100,12 @@ export class Requests {
     }
     const end = this.begin(topic, payload, own, answersMax, {
       answered: message => {
-        if (answers.length < Limits.answers) answers.push(message)
+        answers.push(message)
+        if (answers.length >= Limits.answers) {
+          const text = `the reader is ${Limits.answers} answers behind`
+          state.error = new MqttError('buffer-full', text)
+          end()
+        } else if (answers.length * 2 >= Limits.answers) this.core.engine.giveTurn()
         rest()
         state.wake()
       },

@@ -38,6 +38,8 @@ export interface Grant {
 export interface SubscriptionHost {
   /** Messages of QoS 0 must not come faster than they are taken. */
   holdReading(subscription: object, hold: boolean): void
+  /** No message comes before readers had a turn. */
+  giveTurn(): void
   overflowed(filter: string, dropped: number): void
   failed(error: MqttError): void
   /** The application has left. @param done called when the server has answered or need not */
@@ -97,6 +99,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
   private finishing = false
   private ended = false
   private error: MqttError | null = null
+  /** Reading has stopped for this buffer: for a turn, or until half of it is taken. */
   private held = false
   private running = 0
   /** Somebody reads. */
@@ -268,25 +271,21 @@ export class Subscription<P = Readonly<Record<string, string>>>
       this.call(this.listener, source, topic, incoming, template)
       return
     }
-    const waiter = this.waiters === null ? undefined : this.waiters.shift()
-    if (waiter === undefined && source.qos === 0 && !this.makeRoom(source, topic)) return
+    const awaited = this.waiters !== null && this.waiters.length > 0
+    if (!awaited && source.qos === 0 && !this.makeRoom(source, topic)) return
     const message = new Message<P>(source, topic, template)
     message.own(source)
     if (source.qos > 0) {
       const tight = this.buffered >= this.settings.buffer.messagesMax
       if (this.settings.ack !== 'received' || tight) message.receipt = incoming.receipt()
     }
-    if (waiter !== undefined) {
-      this.handOver(message)
-      waiter.resolve({ value: message, done: false })
-      return
-    }
-    this.line ??= new Line()
-    this.line.push(message)
-    if (source.qos > 0) return
+    if (this.place(message) || source.qos > 0) return
+    const bytes = message.payloadLength
     this.looseCount++
-    this.looseBytes += message.payloadLength
+    this.looseBytes += bytes
     this.latest?.set(topic, message)
+    // A chunk may hold more messages than the buffer: a loop that keeps up must not lose any.
+    if (this.isFull(bytes)) this.hold(true)
   }
 
   /** @internal Takes over a message that came before anybody wanted it; it has its receipt. */
@@ -300,14 +299,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
       if (this.settings.ack !== 'manual') receipt?.taken()
       return
     }
-    const waiter = this.waiters === null ? undefined : this.waiters.shift()
-    if (waiter !== undefined) {
-      this.handOver(message)
-      waiter.resolve({ value: message, done: false })
-      return
-    }
-    this.line ??= new Line()
-    this.line.push(message)
+    this.place(message)
   }
 
   /** @internal Nothing further comes; what waits can still be read. */
@@ -352,7 +344,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
     this.read = true
     const message = this.line === null ? undefined : this.line.shift()
     if (message !== undefined) {
-      if (message.qos === 0) this.loosened(message)
+      if (message.qos === 0) this.taken(message)
       this.handOver(message)
       if (this.finishing && this.buffered === 0) this.end(null, false)
       return Promise.resolve({ value: message, done: false })
@@ -368,6 +360,19 @@ export class Subscription<P = Readonly<Record<string, string>>>
       this.waiters ??= []
       this.waiters.push({ resolve, reject })
     })
+  }
+
+  /** @returns whether a reader has waited for it */
+  private place(message: Message<P>): boolean {
+    const waiter = this.waiters === null ? undefined : this.waiters.shift()
+    if (waiter === undefined) {
+      this.line ??= new Line()
+      this.line.push(message)
+      return false
+    }
+    this.handOver(message)
+    waiter.resolve({ value: message, done: false })
+    return true
   }
 
   private handOver(message: Message<P>): void {
@@ -411,11 +416,16 @@ export class Subscription<P = Readonly<Record<string, string>>>
     }
   }
 
+  private taken(message: Message<P>): void {
+    this.loosened(message)
+    const { messagesMax, bytesMax } = this.settings.buffer
+    if (this.looseCount * 2 <= messagesMax && this.looseBytes * 2 <= bytesMax) this.hold(false)
+  }
+
   private loosened(message: Message<P>): void {
     this.looseCount--
     this.looseBytes -= message.payloadLength
     if (this.latest?.get(message.topic) === message) this.latest.delete(message.topic)
-    if (this.held && this.looseCount * 2 <= this.settings.buffer.messagesMax) this.hold(false)
   }
 
   /** Whether a message of QoS 0 can be put into the buffer. */
@@ -433,7 +443,6 @@ export class Subscription<P = Readonly<Record<string, string>>>
         this.countDropped()
         return false
       case 'pause':
-        this.hold(true)
         return true
       case 'error':
         this.overrun()
@@ -476,6 +485,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
   private hold(held: boolean): void {
     if (this.held === held) return
     this.held = held
-    this.host.holdReading(this, held)
+    if (this.settings.buffer.whenFull === 'pause') this.host.holdReading(this, held)
+    else if (held) this.host.giveTurn()
   }
 }

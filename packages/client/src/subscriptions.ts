@@ -237,6 +237,10 @@ export class Subscriptions implements SubscriptionHost {
     this.port.engine.holdReading(subscription, hold)
   }
 
+  giveTurn(): void {
+    this.port.engine.giveTurn()
+  }
+
   overflowed(filter: string, dropped: number): void {
     this.port.event({ type: 'overflow', filter, dropped })
   }

@@ -40,7 +40,7 @@ export function readConnect(reader: Reader, first: number): ConnectPacket {
   const clientId = reader.string() // [MQTT-3.1.3-3] [MQTT-3.1.3-4]
   const cleanStart = (flags & Flag.CLEAN_START) !== 0
   if (needsClientId(protocolLevel, cleanStart) && clientId === '') {
-    refuse('client-identifier-not-valid', 'the client identifier is empty') // [MQTT-3.1.3-8]
+    refuse('client-identifier-not-valid', 0x85, 'the client identifier is empty') // [MQTT-3.1.3-8]
   }
   const will = (flags & Flag.WILL) !== 0 ? readWill(reader, flags, protocolLevel) : null
   // MQTT 3.1 lets a client announce a user name and a password and then leave them out.
@@ -70,7 +70,8 @@ function levelOf(name: string, versionByte: number): ProtocolLevel {
   if (name === 'MQIsdp' && level === 3) return level
   // [MQTT-3.1.2-1] [MQTT-3.1.2-2]
   const protocol = `${JSON.stringify(name.slice(0, 10))} level ${level}`
-  refuse('unsupported-protocol-version', `expected "MQTT" level 4 or 5, got ${protocol}`)
+  const text = `expected "MQTT" level 4 or 5, got ${protocol}`
+  refuse('unsupported-protocol-version', 0x84, text)
 }
 
 function checkConnectFlags(flags: number, level: ProtocolLevel): void {

@@ -83,6 +83,13 @@ export class Decoder {
     this.at = 0
   }
 
+  /** What was not read of the chunk, as a copy; the decoder lets go of the chunk. */
+  takeUnread(): Uint8Array {
+    const unread = this.chunk.slice(this.at)
+    this.release()
+    return unread
+  }
+
   private keep(): false {
     const have = this.chunk.length - this.at
     if (have > 0) {

@@ -31,37 +31,26 @@ export class PacketError extends Error {
   }
 }
 
-/** What to answer. Numbers, because naming `ReasonCode` would bring all its names into a bundle. */
-const ReasonCodes: Readonly<Record<PacketErrorCode, number>> = {
-  'malformed-packet': 0x81,
-  'protocol-error': 0x82,
-  'packet-too-large': 0x95,
-  'unsupported-protocol-version': 0x84,
-  'client-identifier-not-valid': 0x85,
-  'topic-name-invalid': 0x90,
-  'topic-filter-invalid': 0x8f,
-  'topic-alias-invalid': 0x94,
-  'invalid-packet': 0x83,
-}
+// Reason codes are numbers here: naming `ReasonCode` would bring all its names into a bundle.
 
-/** @throws PacketError `code` with its reason code */
-export function refuse(code: PacketErrorCode, what: string): never {
-  throw new PacketError(code, ReasonCodes[code], what)
+/** @throws PacketError */
+export function refuse(code: PacketErrorCode, reasonCode: number, what: string): never {
+  throw new PacketError(code, reasonCode, what)
 }
 
 /** @throws PacketError `malformed-packet`: the bytes cannot be read */
 export function malformed(what: string): never {
-  refuse('malformed-packet', what)
+  refuse('malformed-packet', 0x81, what)
 }
 
 /** @throws PacketError `protocol-error`: the bytes can be read and say what is not allowed */
 export function protocolError(what: string): never {
-  refuse('protocol-error', what)
+  refuse('protocol-error', 0x82, what)
 }
 
 /** @throws PacketError `invalid-packet`: the caller asked to write what no packet can hold */
 export function invalidPacket(expected: string, got: unknown): never {
-  refuse('invalid-packet', `expected ${expected}, got ${show(got)}`)
+  refuse('invalid-packet', 0x83, `expected ${expected}, got ${show(got)}`)
 }
 
 /** @throws PacketError `invalid-packet` unless `value` is a whole number from `low` to `high` */

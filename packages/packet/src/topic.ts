@@ -74,13 +74,15 @@ export function topicMatches(filter: string, topic: string): boolean {
 /** @throws PacketError `topic-name-invalid` */
 export function checkTopicName(topic: string): void {
   if (isTopicName(topic)) return // [MQTT-3.3.2-2]
-  refuse('topic-name-invalid', topic === '' ? 'a topic is empty' : 'a topic contains a wildcard')
+  const text = topic === '' ? 'a topic is empty' : 'a topic contains a wildcard'
+  refuse('topic-name-invalid', 0x90, text)
 }
 
 /** @throws PacketError `topic-filter-invalid` */
 export function checkTopicFilter(filter: string): void {
   if (isTopicFilter(filter)) return
-  refuse('topic-filter-invalid', `not a topic filter: ${JSON.stringify(filter.slice(0, 40))}`)
+  const text = `not a topic filter: ${JSON.stringify(filter.slice(0, 40))}`
+  refuse('topic-filter-invalid', 0x8f, text)
 }
 
 function isTopicText(text: string): boolean {
