@@ -4,6 +4,7 @@
 //
 // What few starts need stays outside and is loaded on demand. So does `ws`: what faces the network
 // is to be what npm has installed.
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { build } from 'esbuild'
@@ -90,6 +91,7 @@ export async function bundleCommand() {
     metafile: true,
     logLevel: 'warning',
   })
+  for (const name of Object.keys(Files)) markWithHash(join(BUNDLE, `${name}.js`))
   writeFileSync(join(BUNDLE, 'package.json'), '{ "type": "commonjs" }\n')
   writeFileSync(join(BUNDLE, 'LICENSES.txt'), licenses(Object.keys(metafile.inputs)))
 }
@@ -115,6 +117,15 @@ const Parted = {
       return file === undefined ? null : { path: `./${file}.js`, external: true }
     })
   },
+}
+
+/**
+ * The first line says what the text is: bin/code-cache.js takes code only for the same text.
+ * @param {string} path
+ */
+function markWithHash(path) {
+  const text = readFileSync(path, 'utf8')
+  writeFileSync(path, `// ${createHash('sha256').update(text).digest('hex')}\n${text}`)
 }
 
 /**

@@ -11,5 +11,8 @@ const BUILDS = ['../dist', '../../broker/dist', '../../client/dist', '../../pack
 const changedMs = path => statSync(join(__dirname, path), { throwIfNoEntry: false })?.mtimeMs ?? 0
 
 const compiledMs = Math.max(...BUILDS.map(folder => changedMs(`${folder}/.tsbuildinfo`)))
-if (changedMs(BUNDLE) > compiledMs) require(BUNDLE)
-else import('../dist/start.js')
+if (changedMs(BUNDLE) > compiledMs) {
+  require('./code-cache.js').start(join(__dirname, BUNDLE), process.argv.slice(2))
+} else {
+  import('../dist/start.js')
+}

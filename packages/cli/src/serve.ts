@@ -77,12 +77,19 @@ export async function serve(flags: ServeFlags): Promise<number> {
   reloadOnHangup(broker, { passwords, hasCertificates }, log)
   // Whoever reads that it listens may send signals.
   greet(broker.addresses, config.broker, log)
+  tellStarted()
   const endOfRoom = giveHeapRoom()
   await broker.closed
   endOfRoom()
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
   return stopped() && exitCode === FAILED ? 0 : exitCode
+}
+
+/** bin/code-cache.js keeps the start's code now: later V8 has other flags and has forgotten it. */
+function tellStarted(): void {
+  const listeners: NodeJS.EventEmitter = process
+  listeners.emit('godwit:started')
 }
 
 async function load(path: string): Promise<LoadedConfig> {

@@ -36,7 +36,7 @@ async function loadedBy(args: readonly string[], code: number): Promise<string[]
   return readFileSync(list, 'utf8').split('\n')
 }
 
-const BIN = 'godwit.js'
+const BIN = ['godwit.js', 'code-cache.js']
 
 for (const [words, code, expected] of [
   ['--version', 0, ['start.js']],
@@ -60,7 +60,7 @@ for (const [words, code, expected] of [
   test(`a start reads what it needs and no more: ${words}`, async () => {
     const loaded = await loadedBy(words.split(' '), code)
     const names = loaded.map(path => basename(path)).sort()
-    assert.deepEqual(names, [BIN, ...expected].sort(), loaded.join('\n'))
+    assert.deepEqual(names, [...BIN, ...expected].sort(), loaded.join('\n'))
   })
 }
 

@@ -13,7 +13,7 @@ import { serve } from '../support/served.ts'
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const Known = [
   /^(?:package\.json|LICENSE|README\.md)$/,
-  /^bin\/(?:godwit\.js|package\.json)$/,
+  /^bin\/(?:godwit\.js|code-cache\.js|package\.json)$/,
   /^dist\/.*\.(?:js|d\.ts|js\.map)$/,
   /^dist\/bundle\/(?:package\.json|LICENSES\.txt)$/,
 ]

@@ -31,12 +31,17 @@ interface LogLine {
  */
 export async function serve(
   args: readonly string[],
-  how: { readonly command?: string; readonly cwd?: string } = {},
+  how: {
+    readonly command?: string
+    readonly cwd?: string
+    readonly env?: NodeJS.ProcessEnv
+  } = {},
 ): Promise<Served> {
   const node = [how.command ?? GODWIT, 'serve', '--json', ...args]
   const child = spawn(process.execPath, node, {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(how.cwd === undefined ? {} : { cwd: how.cwd }),
+    ...(how.env === undefined ? {} : { env: how.env }),
   })
   const output = new Output(child)
   const urls: string[] = []

@@ -173,7 +173,7 @@ async function deliver(
   const { writeOutputs } = await import('./output-files.ts')
   // Whatever becomes of the files.
   console.log(output.printJson ? JSON.stringify(result, null, 2) : lines.join('\n'))
-  const written = writeOutputs(result, output)
+  const written = await writeOutputs(result, output)
   if (written.length > 0 && !output.quiet) console.error(`wrote ${written.join(' ')}`)
   return result.exitCode
 }

@@ -74,9 +74,9 @@ test('the spectrum rises from the least to the greatest', () => {
   assert.equal(points.at(-1)?.[1], 1000)
 })
 
-test('the log has its version, its start and one line for each interval with values', () => {
+test('the log has its version, its start and one line for each interval with values', async () => {
   const encoded = encodedOf(thousand)
-  const log = histogramLog('a run', 10_000, [
+  const log = await histogramLog('a run', 10_000, [
     { tag: 'response', fromMs: 10_000, toMs: 11_000, encoded },
     { tag: 'ack', fromMs: 10_000, toMs: 11_000, encoded: '' },
     { tag: 'response', fromMs: 11_000, toMs: 12_500, encoded },

@@ -2,13 +2,14 @@
 // Latencies in microseconds: HdrHistogram for what is kept and merged, and before it a plain table
 // of counters for what is quick, since a recorded value costs one addition then.
 
+// By their files: all of the library together starts the formatting of numbers in each language.
 import {
-  build,
   decodeFromCompressedBase64,
   encodeIntoCompressedBase64,
-  type Histogram,
-  HistogramLogWriter,
-} from 'hdr-histogram-js'
+} from 'hdr-histogram-js/dist/encoding.js'
+import { build } from 'hdr-histogram-js/dist/HistogramBuilder.js'
+
+type Histogram = ReturnType<typeof build>
 
 /** Shorter ones are counted one by one. */
 const DIRECT_US = 1 << 16
@@ -125,11 +126,13 @@ export function spectrumOf(encoded: string): [number, number][] {
 }
 
 /** One histogram per second, as a file that the tools of HdrHistogram read. */
-export function histogramLog(
+export async function histogramLog(
   comment: string,
   startMs: number,
   intervals: readonly { tag: string; fromMs: number; toMs: number; encoded: string }[],
-): string {
+): Promise<string> {
+  const { default: library } = await import('hdr-histogram-js/dist/HistogramLogWriter.js')
+  const HistogramLogWriter = library.default
   const lines: string[] = []
   const writer = new HistogramLogWriter(text => lines.push(text))
   writer.outputLogFormatVersion()

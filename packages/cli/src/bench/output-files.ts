@@ -15,21 +15,21 @@ const CSV_HEAD = [
 ].join(',')
 
 /** @returns the names of the files that were written @throws CommandFailure */
-export function writeOutputs(result: RunResult, output: OutputSettings): string[] {
+export async function writeOutputs(result: RunResult, output: OutputSettings): Promise<string[]> {
   const written: string[] = []
-  const write = (path: string | null, make: () => string): void => {
+  const write = async (path: string | null, make: () => string | Promise<string>) => {
     if (path === null) return
     try {
-      writeFileSync(path, make())
+      writeFileSync(path, await make())
     } catch (error) {
       throw new CommandFailure(`${path} cannot be written: ${(error as Error).message}`, FAILED)
     }
     written.push(path)
   }
-  write(output.json, () => `${JSON.stringify(result, null, 2)}\n`)
-  write(output.csv, () => csvOf(result))
-  write(output.hdr, () => hdrOf(result))
-  write(output.html, () => resultPage(result))
+  await write(output.json, () => `${JSON.stringify(result, null, 2)}\n`)
+  await write(output.csv, () => csvOf(result))
+  await write(output.hdr, () => hdrOf(result))
+  await write(output.html, () => resultPage(result))
   return written
 }
 
@@ -60,7 +60,7 @@ export function csvOf(result: RunResult): string {
 }
 
 /** All trials, one after the other, tagged by what was measured. */
-export function hdrOf(result: RunResult): string {
+export function hdrOf(result: RunResult): Promise<string> {
   const startMs = Date.parse(result.startedAt)
   let offsetMs = startMs
   const intervals: { tag: string; fromMs: number; toMs: number; encoded: string }[] = []
