@@ -17,6 +17,7 @@ import { OpenGuard } from './guard/open.ts'
 import { ScramUsers } from './guard/scram-users.ts'
 import { HooksGuard } from './hooks.ts'
 import { type ListenOptions, type MetricsOptions, openListener, resolveMetrics } from './listen.ts'
+import { Descriptors } from './listeners/descriptors.ts'
 import { Linger } from './listeners/linger.ts'
 import type { Listener, ListenerHost, ListeningAddress } from './listeners/listener.ts'
 import { openMemoryConnection } from './memory-connection.ts'
@@ -104,6 +105,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   private readonly options: ResolvedOptions
   private readonly host: ListenerHost
   private readonly linger = new Linger()
+  private readonly descriptors = new Descriptors(isShut => this.tellOfDescriptors(isShut))
   private readonly openListeners: Listener[] = []
   private readonly hooks: HooksGuard | null
   private readonly trace: EventTrace
@@ -136,6 +138,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
       handshakeTimeoutMs: connectTimeoutMs,
       frameBytesMax: Math.max(FRAME_BYTES_MIN, 2 * packetBytesMax),
       linger: this.linger,
+      descriptors: this.descriptors,
     }
     this.ready = this.start()
     // Whoever waits for it is told; for others it is in the log.
@@ -329,6 +332,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     this.tick = setInterval(() => {
       core.tick()
       this.tellOfSpace(opened.store)
+      this.descriptors.look()
     }, TICK_MS)
     this.tick.unref()
   }
@@ -338,6 +342,14 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     if (space === this.space) return
     this.space = space
     this.emit('space', { space, freeBytes: store.freeBytes })
+  }
+
+  private tellOfDescriptors(isShut: boolean): void {
+    const { log } = this.options
+    const fields = { openFilesMax: this.descriptors.most }
+    const why = 'nearly all files that the process may have open (ulimit -n) are'
+    if (isShut) log.warn(fields, `${why}: no connections are taken until some end`)
+    else log.info(fields, 'connections are taken again')
   }
 
   private makeGuard(): HooksGuard | null {

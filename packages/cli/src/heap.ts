@@ -1,6 +1,6 @@
 // How V8's heap may grow in a process that is a broker.
 
-import { setFlagsFromString } from 'node:v8'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 
 const LOOK_MS = 2000
 const SMALL_BYTES = 32 * 1024 * 1024
@@ -19,7 +19,8 @@ export interface HeapWorld {
 }
 
 const REAL_WORLD: HeapWorld = {
-  heapUsed: () => process.memoryUsage().heapUsed,
+  // Not process.memoryUsage: that reads a file, which a process out of descriptors cannot.
+  heapUsed: () => getHeapStatistics().used_heap_size,
   grow: percent => setFlagsFromString(`--heap-growing-percent=${percent}`),
   every: (ms, look) => {
     const timer = setInterval(look, ms)

@@ -2,16 +2,14 @@
 
 import pretty from 'pino-pretty'
 
-/** Writes lines for people to standard output. */
-export function prettyStream(colorize: boolean): pretty.PrettyStream {
-  return pretty({
+/** Makes lines for people of the lines of the log. */
+export function prettyLines(colorize: boolean): (line: string) => string {
+  return pretty.prettyFactory({
     colorize,
-    sync: true,
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
     ignore: 'err',
     messageFormat: withReason,
-    destination: 1,
   })
 }
 

@@ -2,16 +2,44 @@
 
 import { type Logger, pino } from 'pino'
 import type { LogFormat, LogLevel } from './log-levels.ts'
+import { LogOutput } from './log-output.ts'
+import { LogRate } from './log-rate.ts'
+
+const INFO = 30
 
 /** Writes to standard output at once: what was logged before a crash is there. */
 export async function openLog(level: LogLevel, format: LogFormat): Promise<Logger> {
   const { isTTY } = process.stdout
-  const pretty = format === 'pretty' || (format === 'auto' && isTTY)
-  const serializers = { err: level === 'debug' || level === 'trace' ? withStack : withoutStack }
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }
-  if (!pretty) return pino(options, pino.destination({ dest: 1, sync: true }))
-  const { prettyStream } = await import('./log-pretty.ts')
-  return pino(options, prettyStream(isTTY))
+  const isPretty = format === 'pretty' || (format === 'auto' && isTTY)
+  const pretty = isPretty ? (await import('./log-pretty.ts')).prettyLines(isTTY) : asItIs
+  const output = new LogOutput(lines => {
+    log.warn(`${lines} lines of the log were lost: standard output did not take them`)
+  })
+  process.once('exit', () => output.flush())
+  const rate = new LogRate(text => log.warn(text))
+  const log = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: level === 'debug' || level === 'trace' ? withStack : withoutStack },
+      hooks: {
+        logMethod(args, method, lineLevel) {
+          // Events have fields and a fixed text; whoever wants every one of them asks for "debug".
+          const [fields, text]: unknown[] = args
+          const isEvent = typeof fields === 'object' && typeof text === 'string'
+          const isLimited = isEvent && lineLevel >= INFO
+          if (!isLimited || rate.allows(text)) method.apply(this, args)
+        },
+      },
+    },
+    { write: line => output.write(pretty(line)) },
+  )
+  return log
+}
+
+function asItIs(line: string): string {
+  return line
 }
 
 const withStack = pino.stdSerializers.err

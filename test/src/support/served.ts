@@ -35,10 +35,14 @@ export async function serve(
     readonly command?: string
     readonly cwd?: string
     readonly env?: NodeJS.ProcessEnv
+    /** What `ulimit -n` is for it. */
+    readonly openFilesMax?: number
   } = {},
 ): Promise<Served> {
-  const node = [how.command ?? GODWIT, 'serve', '--json', ...args]
-  const child = spawn(process.execPath, node, {
+  const node = [process.execPath, how.command ?? GODWIT, 'serve', '--json', ...args]
+  const limited = ['sh', '-c', `ulimit -n ${how.openFilesMax}; exec "$@"`, 'sh', ...node]
+  const [program = '', ...words] = how.openFilesMax === undefined ? node : limited
+  const child = spawn(program, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(how.cwd === undefined ? {} : { cwd: how.cwd }),
     ...(how.env === undefined ? {} : { env: how.env }),

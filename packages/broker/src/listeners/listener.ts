@@ -2,6 +2,7 @@
 
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { Origin, Wire } from '../core/ports.ts'
+import type { Descriptors } from './descriptors.ts'
 import type { Linger } from './linger.ts'
 
 /** Who takes what comes in on a wire; a connection of the core. */
@@ -24,6 +25,7 @@ export interface ListenerHost {
   /** How much of one WebSocket message is collected. */
   readonly frameBytesMax: number
   readonly linger: Linger
+  readonly descriptors: Descriptors
 }
 
 /** Where a listener listens. */
@@ -116,7 +118,7 @@ export function watch(
   host: ListenerHost,
   options: BindOptions,
 ): void {
-  server.maxConnections = options.connectionsMax
+  host.descriptors.watch(server, options.connectionsMax)
   server.on('drop', drop => {
     const remoteAddress = drop?.remoteAddress ?? ''
     const remotePort = drop?.remotePort ?? 0
@@ -127,9 +129,17 @@ export function watch(
       listener: name,
       certificate: null,
     }
-    host.refused(origin, `the listener ${name} has ${options.connectionsMax} connections`)
+    host.refused(origin, whyDropped(host, name, options.connectionsMax))
   })
   server.on('error', error => host.failed(name, error))
+}
+
+/** Why a server of Node took a connection no further than to close it. */
+export function whyDropped(host: ListenerHost, name: string, connectionsMax: number): string {
+  const { descriptors } = host
+  return descriptors.isShut
+    ? `the process may have ${descriptors.most} files open, most of which are connections`
+    : `the listener ${name} has ${connectionsMax} connections`
 }
 
 /** What a socket says about the other end. */

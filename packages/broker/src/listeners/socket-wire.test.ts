@@ -6,6 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Origin, Wire } from '../core/ports.ts'
 import { alive } from '../testing/alive.ts'
+import { Descriptors } from './descriptors.ts'
 import { Linger } from './linger.ts'
 import type { ListenerHost, Receiver } from './listener.ts'
 import { SocketOptions } from './listener.ts'
@@ -38,6 +39,7 @@ async function pair(
     refused: () => undefined,
     failed: () => undefined,
     handshakeTimeoutMs: 10_000,
+    descriptors: new Descriptors(() => undefined),
     frameBytesMax: 1000,
     linger,
   }

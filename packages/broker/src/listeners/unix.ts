@@ -3,7 +3,13 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import type { Origin } from '../core/ports.ts'
-import { type Listener, type ListenerHost, startListening, stopListening } from './listener.ts'
+import {
+  type Listener,
+  type ListenerHost,
+  startListening,
+  stopListening,
+  whyDropped,
+} from './listener.ts'
 import { openSocket } from './socket-wire.ts'
 
 export interface UnixOptions {
@@ -26,9 +32,9 @@ export async function listenUnix(host: ListenerHost, options: UnixOptions): Prom
     certificate: null,
   }
   const server = createServer(socket => openSocket(socket, { ...origin }, host))
-  server.maxConnections = options.connectionsMax
+  host.descriptors.watch(server, options.connectionsMax)
   server.on('drop', () => {
-    host.refused(origin, `the listener ${name} has ${options.connectionsMax} connections`)
+    host.refused(origin, whyDropped(host, name, options.connectionsMax))
   })
   server.on('error', error => host.failed(name, error))
   await removeStaleSocket(path)
