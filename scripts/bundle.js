@@ -40,6 +40,8 @@ const Files = {
   serve: ['serve.js'],
   // Under the name by which the broker starts it.
   'checkpoint-worker': ['../../broker/dist/store/checkpoint-worker.js'],
+  // The same.
+  'argon-worker': ['../../broker/dist/guard/argon-worker.js'],
   observer: ['../../broker/dist/observer.js'],
   config: ['config-file.js'],
   'log-pretty': ['log-pretty.js'],

@@ -157,9 +157,7 @@ export function checkMetrics(options: MetricsOptions): void {
 export function resolveMetrics(options: MetricsOptions): Required<MetricsOptions> {
   checkNames('metrics', options, ['host', 'port'])
   const { host = DEFAULT_HOST, port = DEFAULT_METRICS_PORT } = options
-  check('metrics.host', host, 'string')
-  // Node takes it for every address there is.
-  if (host === '') throw new OptionError('metrics.host', 'expected an address, got ""')
+  checkHost('metrics.host', host)
   return { host, port: within('metrics.port', port, 0, PORT_MAX) }
 }
 
@@ -177,12 +175,19 @@ export function checkListen(options: ListenOptions): void {
   }
 }
 
+function checkHost(option: string, host: string): void {
+  check(option, host, 'string')
+  // Node takes it for every address there is, which nobody should open without saying so.
+  if (host === '')
+    throw new OptionError(option, 'expected an address, got ""; 0.0.0.0 is every one')
+}
+
 function checkListenOptions(options: ListenOptions): void {
   checkObject('listen', options)
   checkNames('listen', options, LISTEN_NAMES)
   const { port, backlog, connectionsMax, unix, tls, ws, server, proxyProtocol } = options
   if (options.name !== undefined) check('listen.name', options.name, 'string')
-  if (options.host !== undefined) check('listen.host', options.host, 'string')
+  if (options.host !== undefined) checkHost('listen.host', options.host)
   if (port !== undefined) within('listen.port', port, 0, PORT_MAX)
   if (backlog !== undefined) within('listen.backlog', backlog, 1, BACKLOG_MAX)
   if (connectionsMax !== undefined) {

@@ -17,7 +17,6 @@ const Listeners: [flags: ServeFlags, expected: ListenOptions[]][] = [
   [{ host: '0.0.0.0' }, [{ host: '0.0.0.0' }]],
   [{ host: '::', port: '0' }, [{ host: '::', port: 0 }]],
   [{ addr: '127.0.0.2:1885' }, [{ host: '127.0.0.2', port: 1885 }]],
-  [{ addr: ':1885' }, [{ host: '', port: 1885 }]],
   [{ addr: '[::1]:1885' }, [{ host: '::1', port: 1885 }]],
   [{ ...TLS }, [{ tls: TLS_FILES }]],
   [{ ...TLS, tlsPort: '9' }, [{ port: 9, tls: TLS_FILES }]],
@@ -122,4 +121,9 @@ test('metrics are where the flags say, else where the file does, else nowhere', 
   assert.deepEqual(applyFlags(config, {}).metrics, { port: 5, host: '10.0.0.1' })
   assert.deepEqual(applyFlags(config, { metricsPort: '6' }).metrics, { port: 6, host: '10.0.0.1' })
   assert.deepEqual(applyFlags(config, { metricsHost: '::1' }).metrics, { port: 5, host: '::1' })
+})
+
+test('an address without a host is every address, by its name', () => {
+  const { listeners } = applyFlags(NONE, { addr: ':1885' })
+  assert.match(listeners[0]?.host ?? '', /^(::|0\.0\.0\.0)$/)
 })

@@ -1,5 +1,6 @@
 // The flags of `godwit serve` and what they change in the configuration.
 
+import { networkInterfaces } from 'node:os'
 import type {
   BrokerOptions,
   CertificateOptions,
@@ -257,7 +258,7 @@ function listenersOf(flags: ServeFlags): ListenOptions[] {
   const listeners: ListenOptions[] = []
   const certificates = certificatesOf(flags)
   const address = addr === undefined ? null : parseAddress('--addr', addr)
-  const shared = sharedOf(flags, address?.host ?? host)
+  const shared = sharedOf(flags, address?.host === '' ? everyAddress() : (address?.host ?? host))
   if (certificates === null && (tlsPort !== undefined || wssPort !== undefined)) {
     usage('--tls-port and --wss-port need --tls-cert and --tls-key')
   }
@@ -281,6 +282,12 @@ function listenersOf(flags: ServeFlags): ListenOptions[] {
   if (unix !== undefined) listeners.push({ unix: unixOf(unix, flags.unixMode) })
   if (listeners.length === 0 && host !== undefined) listeners.push(shared)
   return listeners
+}
+
+/** What `:1885` means, as other servers have it; the broker itself takes no empty address. */
+function everyAddress(): string {
+  const all = Object.values(networkInterfaces()).flat()
+  return all.some(one => one?.family === 'IPv6') ? '::' : '0.0.0.0'
 }
 
 function sharedOf(flags: ServeFlags, host: string | undefined): ListenOptions {

@@ -11,10 +11,11 @@ import { test } from 'node:test'
 import { PacketType } from '@godwit/packet'
 import { publishPacket, RawClient } from '../support/raw-client.ts'
 import { GODWIT, serve } from '../support/served.ts'
+import { skipWithout } from '../support/skip.ts'
 
 const FILES_MAX = 100
 const CLIENTS = 150
-const LINUX = process.platform === 'linux' ? false : 'needs /proc and /dev/full'
+const MISSING = process.platform === 'linux' ? undefined : 'Linux, for /proc and /dev/full'
 
 /** A connection to the Unix socket, as soon as somebody listens on it. */
 async function connected(path: string): Promise<Socket> {
@@ -39,9 +40,8 @@ async function tryToConnect(port: number, clientId: string): Promise<RawClient |
   }
 }
 
-test('out of descriptors it refuses connections, stores on, and takes some again', {
-  skip: LINUX,
-}, async () => {
+test('without descriptors it refuses connections, stores, and takes some again', async context => {
+  if (skipWithout(context, MISSING)) return
   const data = await mkdtemp(join(tmpdir(), 'godwit-files-'))
   const served = await serve(['--port', '0', '--data', data], { openFilesMax: FILES_MAX })
   try {
@@ -71,7 +71,8 @@ test('out of descriptors it refuses connections, stores on, and takes some again
   }
 })
 
-test('a log that has no room ends nothing', { skip: LINUX }, async () => {
+test('a log that has no room ends nothing', async context => {
+  if (skipWithout(context, MISSING)) return
   const folder = await mkdtemp(join(tmpdir(), 'godwit-log-'))
   const path = join(folder, 'mqtt.sock')
   const full = openSync('/dev/full', 'w')

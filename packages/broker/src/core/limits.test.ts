@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PacketType, ReasonCode } from '@godwit/packet'
+import { type Packet, PacketType, ReasonCode } from '@godwit/packet'
 import { only } from '../testing/bytes.ts'
 import { text, World } from '../testing/harness.ts'
 import { connectKept, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
@@ -127,6 +127,30 @@ test('userPropertiesMax holds for QoS 0 however low it is', () => {
   publisher.publish('a', 'm', { properties: { userProperties: [pair, pair] } })
   assert.deepEqual(typesOf(publisher.take()), [PacketType.DISCONNECT])
   assert.deepEqual(watcher.take(), [])
+})
+
+test('userPropertiesMax holds for every packet that may have some', () => {
+  const pair = ['name', 'value'] as const
+  const packetsWith = (count: number): Packet[] => {
+    const properties = { userProperties: Array(count).fill(pair) }
+    const ack = { packetId: 1, reasonCode: 0, properties } as const
+    return [
+      subscribePacket(1, ['a'], properties),
+      { type: PacketType.UNSUBSCRIBE, packetId: 1, filters: ['a'], properties },
+      { type: PacketType.PUBREL, ...ack },
+      { type: PacketType.DISCONNECT, reasonCode: 4, properties },
+    ]
+  }
+  for (const packet of packetsWith(3)) {
+    const client = limited({ userPropertiesMax: 3 }).connect()
+    const answer = client.ask(packet)[0]
+    assert.notEqual(answer?.type, PacketType.DISCONNECT, `type ${packet.type}`)
+  }
+  for (const packet of packetsWith(4)) {
+    const client = limited({ userPropertiesMax: 3 }).connect()
+    const disconnect = only(client.ask(packet), PacketType.DISCONNECT)
+    assert.equal(disconnect.reasonCode, ReasonCode.QUOTA_EXCEEDED)
+  }
 })
 
 test('a message larger than queuedBytesMax is lost itself and takes no other along', () => {

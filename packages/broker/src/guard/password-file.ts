@@ -25,7 +25,7 @@ interface User {
 
 /** Passwords that are checked or wait for it: each may cost a hash that is slow on purpose. */
 const CHECKS_MAX = 100
-/** Somebody who does not exist takes as long as somebody who does. */
+/** Of a file without users. */
 const NOBODY = `$7$101$${'A'.repeat(16)}$${'A'.repeat(86)}==`
 
 export class PasswordFile {
@@ -35,7 +35,8 @@ export class PasswordFile {
   private readonly allowAnonymous: boolean
   /** Of this process only, so that the digests are worth nothing elsewhere. */
   private readonly key = randomBytes(32)
-  private readonly nobody = parsePasswordHash(NOBODY)
+  /** Somebody who does not exist takes as long as somebody who does. */
+  private nobody = parsePasswordHash(NOBODY)
   private users = new Map<string, User>()
   private checking = 0
   private last: Promise<unknown> = Promise.resolve()
@@ -70,6 +71,10 @@ export class PasswordFile {
       }
     }
     this.users = users
+    for (const { hash } of users.values()) {
+      this.nobody = hash
+      break
+    }
     this.problems = problems
   }
 

@@ -37,8 +37,6 @@ const ITERATIONS_MAX = 10_000_000
 const SALT_BYTES = 12
 const ARGON2_SALT_BYTES = 16
 const HASH_BYTES = 64
-/** What OWASP asks of argon2id. */
-const Argon2 = { parallelism: 1, iterations: 2, memorySize: 19_456, hashLength: 32 } as const
 /** More than a password file may ask of the broker: 1 GiB, 100 passes. */
 const ARGON2_KIB_MAX = 1_048_576
 const ARGON2_PASSES_MAX = 100
@@ -68,8 +66,8 @@ export async function hashPassword(
       return `$7$${iterations}$${salt.toString('base64')}$${key.toString('base64')}`
     }
     default: {
-      const { argon2id } = await import('hash-wasm')
-      return argon2id({ ...Argon2, password, salt, outputType: 'encoded' })
+      const { hashArgon } = await import('./argon.ts')
+      return hashArgon(password, salt)
     }
   }
 }
@@ -132,8 +130,8 @@ function parseArgon2(text: string): PasswordHash {
     kind: 'argon2id',
     verify: async password => {
       if (password.length === 0) return false
-      const { argon2Verify } = await import('hash-wasm')
-      return argon2Verify({ password, hash: text })
+      const { checkArgon } = await import('./argon-thread.ts')
+      return checkArgon(password, text)
     },
   }
 }

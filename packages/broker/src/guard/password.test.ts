@@ -151,3 +151,38 @@ test('of 101 passwords at once 100 are checked and one is told to come later', a
     assert.equal(await file.authenticate({ username: 'joe', password }), ReasonCode.NOT_AUTHORIZED)
   })
 })
+
+test('argon2id is checked beside the event loop, not in it', async () => {
+  const hash = parsePasswordHash(await hashPassword(Buffer.from('right'), 'argon2id'))
+  // The thread is there.
+  assert.equal(await hash.verify(Buffer.from('right')), true)
+  let turns = 0
+  let isDone = false
+  const turn = (): void => {
+    turns++
+    if (!isDone) setImmediate(turn)
+  }
+  turn()
+  const answers = await Promise.all(['wrong', 'right'].map(text => hash.verify(Buffer.from(text))))
+  isDone = true
+  assert.deepEqual(answers, [false, true])
+  // In the event loop each would be one piece, and the turns so few that one counts them by hand.
+  assert.ok(turns > 100, `${turns} turns of the event loop`)
+})
+
+test('a user that does not exist costs as much as one that does', async () => {
+  const hash = await hashPassword(encodeUtf8('right'), 'sha512-pbkdf2', { iterations: 200_000 })
+  await withFile(`joe:${hash}\n`, async path => {
+    const file = new PasswordFile(path)
+    const password = encodeUtf8('wrong')
+    const timeOf = async (username: string): Promise<number> => {
+      const beginMs = performance.now()
+      await file.authenticate({ username, password })
+      return performance.now() - beginMs
+    }
+    const known = await timeOf('joe')
+    const unknown = await timeOf('nobody')
+    // Another kind of hash would be a thousand times quicker.
+    assert.ok(unknown > known / 10, `${unknown} ms, ${known} ms for a known one`)
+  })
+})

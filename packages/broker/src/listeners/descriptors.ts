@@ -1,6 +1,6 @@
 // Keeps some of the files that a process may have open (ulimit -n) away from connections: without
 // one the store could make no file of its log, and would have to end the broker. No system call
-// says how many are open, but the system gives the lowest number that is free: one is opened to see.
+// says how many are open, but a file gets the lowest number that is free: one is opened to see.
 
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import type { Server } from 'node:net'

@@ -1,9 +1,17 @@
 // hot
 // Sends each frame to the handler of its type, once the connection may send such a packet at all.
 
-import { type AckPacket, PacketError, PacketType, ReasonCode, readPacket } from '@godwit/packet'
+import {
+  type AckPacket,
+  type Packet,
+  PacketError,
+  PacketType,
+  ReasonCode,
+  readPacket,
+} from '@godwit/packet'
 import type { Broker } from '../broker.ts'
 import { type Connection, ConnectionState } from '../connection.ts'
+import type { Limits } from '../limits.ts'
 import { handleAck, handlePlainAck } from './acks.ts'
 import { handleAuth } from './auth.ts'
 import { handleConnect } from './connect.ts'
@@ -61,6 +69,8 @@ function checkOrder(connection: Connection, type: number): void {
 function handlePacket(broker: Broker, connection: Connection): void {
   const { first, bytes, bodyStart, end } = connection.decoder
   const packet = readPacket(first, bytes, bodyStart, end, connection.protocolLevel, 'client')
+  // Those of CONNECT are counted with its will's, and refused by CONNACK.
+  if (packet.type !== PacketType.CONNECT) checkUserProperties(packet, broker.limits)
   switch (packet.type) {
     case PacketType.CONNECT:
       handleConnect(broker, connection, packet)
@@ -89,6 +99,14 @@ function handlePacket(broker: Broker, connection: Connection): void {
     default:
       protocolError(`a client must not send a packet of type ${packet.type}`)
   }
+}
+
+function checkUserProperties(packet: Packet, { userPropertiesMax }: Limits): void {
+  if (!('properties' in packet)) return
+  const count = packet.properties.userProperties?.length ?? 0
+  if (count <= userPropertiesMax) return
+  const text = `${count} user properties, the limit is ${userPropertiesMax}`
+  throw new PacketError('protocol-error', ReasonCode.QUOTA_EXCEEDED, text)
 }
 
 function protocolError(message: string): never {

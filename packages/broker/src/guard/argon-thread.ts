@@ -1,0 +1,89 @@
+// Checks argon2id in a thread of its own: WebAssembly would hold the event loop for a tenth of a
+// second each, and whoever tries passwords would stop the broker. The thread ends when it has had
+// nothing to do for a while, and then gives back the memory that a hash takes.
+
+import { Worker } from 'node:worker_threads'
+
+/** Sent to the thread. */
+export interface ArgonQuestion {
+  readonly id: number
+  readonly password: Uint8Array
+  readonly hash: string
+}
+
+/** Sent back. */
+export interface ArgonAnswer {
+  readonly id: number
+  readonly isRight: boolean
+  readonly error: string | null
+}
+
+interface Waiting {
+  resolve(isRight: boolean): void
+  reject(error: Error): void
+}
+
+const IDLE_MS = 10_000
+
+class ArgonThread {
+  private worker: Worker | null = null
+  private readonly waiting = new Map<number, Waiting>()
+  private nextId = 1
+  private idle: NodeJS.Timeout | null = null
+
+  check(password: Uint8Array, hash: string): Promise<boolean> {
+    // A view on a larger buffer would be copied with all of it.
+    const question: ArgonQuestion = { id: this.nextId++, password: Uint8Array.from(password), hash }
+    return new Promise((resolve, reject) => {
+      this.waiting.set(question.id, { resolve, reject })
+      const worker = this.running()
+      worker.ref()
+      worker.postMessage(question)
+    })
+  }
+
+  private running(): Worker {
+    if (this.idle !== null) clearTimeout(this.idle)
+    this.idle = null
+    if (this.worker !== null) return this.worker
+    const worker = new Worker(new URL('./argon-worker.js', import.meta.url))
+    worker.on('message', (answer: ArgonAnswer) => this.take(answer))
+    worker.on('error', (error: Error) => this.died(worker, error))
+    worker.on('exit', () => this.died(worker, new Error('the thread for argon2id has ended')))
+    this.worker = worker
+    return worker
+  }
+
+  private take({ id, isRight, error }: ArgonAnswer): void {
+    const waiting = this.waiting.get(id)
+    this.waiting.delete(id)
+    if (error === null) waiting?.resolve(isRight)
+    else waiting?.reject(new Error(error))
+    if (this.waiting.size > 0) return
+    // It keeps nobody's process alive: whoever asks does, as long as there is no answer.
+    this.worker?.unref()
+    this.idle = setTimeout(() => this.rest(), IDLE_MS).unref()
+  }
+
+  private rest(): void {
+    const { worker } = this
+    this.worker = null
+    this.idle = null
+    void worker?.terminate()
+  }
+
+  private died(worker: Worker, error: Error): void {
+    if (this.worker !== worker) return
+    this.worker = null
+    const all = [...this.waiting.values()]
+    this.waiting.clear()
+    for (const { reject } of all) reject(error)
+  }
+}
+
+const thread = new ArgonThread()
+
+/** Whether the hash is of this password. @throws Error when it cannot be checked */
+export function checkArgon(password: Uint8Array, hash: string): Promise<boolean> {
+  return thread.check(password, hash)
+}
