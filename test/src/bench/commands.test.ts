@@ -270,6 +270,29 @@ test('two results are compared with a verdict, and a limit for a change ends wit
   assert.match(failed.output, /FAIL .*rate\.received/)
 })
 
+test('a full disk costs one report and none of the others, and the result is printed', async () => {
+  const reports = '--output /dev/full --csv {full.csv} --hdr {full.hdr}'
+  const { code, output, errors } = await bench(
+    `load -p PORT -h 127.0.0.1 --conns 2 --messages 10 --quiet ${reports}`,
+  )
+  assert.equal(code, 1)
+  assert.match(output, /QoS 0 contract: met/)
+  assert.match(errors, /\/dev\/full cannot be written \(ENOSPC\); written: .*full\.csv .*full\.hdr/)
+  assert.match(readFileSync(file('full.csv'), 'utf8'), /^trial,from_s/)
+})
+
+test('where a comparison cannot write is found out before it, without a stack', async () => {
+  await bench('load -p PORT -h 127.0.0.1 --conns 2 --messages 10 --output {one.json}')
+  const words = ['compare', file('one.json'), file('one.json'), '--html', '/proc/no/x.html']
+  const two = await godwit('bench', ...words)
+  assert.deepEqual([two.code, two.output], [2, ''])
+  assert.match(two.errors, /^Error: --html: \/proc\/no\/x\.html cannot be written/)
+  const within = join(file('one.json'), 'folder')
+  const all = await godwit('bench', 'compare-brokers', '--output', within)
+  assert.deepEqual([all.code, all.output], [2, ''])
+  assert.match(all.errors, /^Error: --output: .*folder takes no files \(ENOTDIR\)/)
+})
+
 test('a file that is no result is refused by name', async () => {
   writeFileSync(file('other.json'), '{"format":"other"}')
   const { code, errors } = await godwit('bench', 'report', file('other.json'))

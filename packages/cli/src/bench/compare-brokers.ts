@@ -1,7 +1,7 @@
 // `godwit bench compare-brokers`: starts each broker afresh for each measurement, runs the same
 // scenario on all of them in turn, and again, each time beginning with another one.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { CommandFailure, usage } from '../failure.ts'
@@ -20,6 +20,7 @@ import { runTrial } from './coordinator.ts'
 import { isSet, type ParsedFlags, parseFlags, text } from './flags.ts'
 import { formatRate, formatUs } from './numbers.ts'
 import { loadSettings, pingSettings } from './options.ts'
+import { writeFiles } from './output-files.ts'
 import type { Progress } from './progress.ts'
 import { parseNumber } from './quantities.ts'
 import { hostFacts } from './run.ts'
@@ -58,18 +59,32 @@ export async function compareBrokers(
     scenarios: chosen('--scenarios', text(values, 'scenarios'), Scenarios),
     seconds: parseNumber('--seconds', text(values, 'seconds') ?? '4', 1, 3600),
     repeats: parseNumber('--repeat', text(values, 'repeat') ?? '3', 1, 100),
-    folder: text(values, 'output') ?? null,
+    folder: folderOf(text(values, 'output')),
   }
   const result = await measureAll(wish, commandLine, progress, signal)
+  // Whatever becomes of the files.
+  console.log(isSet(values, 'json') ? JSON.stringify(result, null, 2) : brokersMarkdown(result))
   if (wish.folder !== null) {
-    mkdirSync(wish.folder, { recursive: true })
-    writeFileSync(join(wish.folder, 'report.json'), `${JSON.stringify(result, null, 2)}\n`)
-    writeFileSync(join(wish.folder, 'report.md'), brokersMarkdown(result))
-    writeFileSync(join(wish.folder, 'report.html'), brokersPage(result))
+    writeFiles([
+      [join(wish.folder, 'report.json'), () => `${JSON.stringify(result, null, 2)}\n`],
+      [join(wish.folder, 'report.md'), () => brokersMarkdown(result)],
+      [join(wish.folder, 'report.html'), () => brokersPage(result)],
+    ])
     progress.say(`wrote report.json, report.md and report.html to ${wish.folder}`)
   }
-  console.log(isSet(values, 'json') ? JSON.stringify(result, null, 2) : brokersMarkdown(result))
   return signal.aborted ? 130 : 0
+}
+
+/** The folder is made, and takes files, before hours are spent on what goes there. */
+function folderOf(path: string | undefined): string | null {
+  if (path === undefined) return null
+  try {
+    mkdirSync(path, { recursive: true })
+    rmSync(mkdtempSync(join(path, '.godwit-')), { recursive: true })
+  } catch (error) {
+    usage(`--output: ${path} takes no files (${(error as NodeJS.ErrnoException).code})`)
+  }
+  return path
 }
 
 function chosen<T extends { readonly name: string }>(

@@ -1,6 +1,5 @@
 // `godwit bench compare`: reads two results, prints the comparison, writes its page.
 
-import { writeFileSync } from 'node:fs'
 import { usage } from '../failure.ts'
 import {
   type Comparison,
@@ -11,7 +10,8 @@ import {
   parseChangeLimit,
 } from './compare.ts'
 import { isSet, type ParsedFlags, text, texts } from './flags.ts'
-import { readResult } from './output-files.ts'
+import { outputSettings } from './options.ts'
+import { readResult, writeFiles } from './output-files.ts'
 import { parseShare } from './quantities.ts'
 import { type ChartData, chartBox, escaped, page } from './report-html.ts'
 import { metricOf } from './result.ts'
@@ -24,12 +24,11 @@ export function compareCommand({ values, words }: ParsedFlags): number {
   if (left === undefined || right === undefined || words.length > 2) {
     usage('bench compare takes two results: before.json after.json')
   }
+  const { html } = outputSettings(values)
   const threshold = parseShare('--threshold', text(values, 'threshold') ?? '5%')
   const limits = texts(values, 'fail-on').map(limit => parseChangeLimit('--fail-on', limit))
   const comparison = compareResults(readResult(left), readResult(right), threshold)
   const failures = exceeded(comparison, limits)
-  const html = text(values, 'html')
-  if (html !== undefined) writeFileSync(html, comparisonPage(comparison))
   if (isSet(values, 'json')) {
     const { metrics, differences } = comparison
     console.log(JSON.stringify({ threshold, metrics, differences, failures }, null, 2))
@@ -37,6 +36,8 @@ export function compareCommand({ values, words }: ParsedFlags): number {
     console.log(comparisonLines(comparison).join('\n'))
     for (const failure of failures) console.log(`FAIL        ${failure}`)
   }
+  // Whatever becomes of the file.
+  writeFiles([[html, () => comparisonPage(comparison)]])
   return failures.length > 0 ? SLO_MISSED : 0
 }
 

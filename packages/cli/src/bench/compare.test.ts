@@ -58,6 +58,8 @@ test('one trial is called one trial', () => {
   const one = resultOf([trialOf(1000, 5000)])
   const lines = comparisonLines(compareResults(one, fast, 0.05)).join('\n')
   assert.match(lines, /one trial/)
+  assert.match(lines, /bench load {2}\(1 trial\)/)
+  assert.match(lines, /response\.p99 +5\.00 ms +2\.00 ms ± /, 'one trial has no spread')
   assert.match(lines, /--trials 5/)
 })
 

@@ -4,7 +4,7 @@ import { usage } from '../failure.ts'
 import { formatChange, formatRate, formatUs, table } from './numbers.ts'
 import { metricOf, type RunResult } from './result.ts'
 import { checkMetric, holds, isTime } from './slo.ts'
-import { compareSamples, type Difference } from './statistics.ts'
+import { compareSamples, type Difference, type Sample } from './statistics.ts'
 
 export interface ComparedMetric extends Difference {
   readonly name: string
@@ -35,7 +35,7 @@ const METRICS = [
   ...['connections.perSecond', 'delivery.lost', 'delivery.duplicated', 'delivery.reordered'],
 ]
 /** Settings that may differ between runs of the same thing. */
-const Harmless = new Set(['seed', 'trials', 'commandLine', 'connection', 'slos'])
+const Harmless = new Set(['kind', 'seed', 'trials', 'commandLine', 'connection', 'slos'])
 
 /** @param threshold a change smaller than this fraction does not matter */
 export function compareResults(before: RunResult, after: RunResult, threshold: number): Comparison {
@@ -103,11 +103,14 @@ const Words = { better: 'better', worse: 'WORSE', same: 'no change', unsure: 'un
 export function comparisonRows(comparison: Comparison): string[][] {
   return comparison.metrics.map(metric => {
     const show = (value: number): string => formatMetric(metric.name, value)
+    // One trial has no spread, and none is not a spread of zero.
+    const spread = ({ count, mean, stddev }: Sample): string =>
+      count < 2 ? show(mean) : `${show(mean)} ± ${show(stddev)}`
     const { before, after, change, interval, significance } = metric
     return [
       metric.name,
-      `${show(before.mean)} ± ${show(before.stddev)}`,
-      `${show(after.mean)} ± ${show(after.stddev)}`,
+      spread(before),
+      spread(after),
       formatChange(change),
       interval === null ? '-' : `${formatChange(interval[0])} to ${formatChange(interval[1])}`,
       interval === null ? 'one trial' : Words[significance],
@@ -120,8 +123,8 @@ export function comparisonLines(comparison: Comparison): string[] {
   const trials = Math.min(before.trials.length, after.trials.length)
   const head = ['metric', 'before', 'after', 'change', '95 % confidence', 'verdict']
   const lines = [
-    `before      ${before.title}  (${before.trials.length} trials)`,
-    `after       ${after.title}  (${after.trials.length} trials)`,
+    `before      ${before.title}  (${trialsText(before)})`,
+    `after       ${after.title}  (${trialsText(after)})`,
     ...differences.map(text => `not same    ${text}`),
     '',
     ...table([head, ...comparisonRows(comparison)]),
@@ -138,6 +141,10 @@ export function comparisonLines(comparison: Comparison): string[] {
     )
   }
   return lines
+}
+
+function trialsText({ trials }: RunResult): string {
+  return trials.length === 1 ? '1 trial' : `${trials.length} trials`
 }
 
 function formatMetric(name: string, value: number): string {

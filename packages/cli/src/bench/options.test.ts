@@ -107,6 +107,8 @@ const Wrong: readonly (readonly [command: BenchCommand, args: string, says: RegE
   ['load', '--cafile package.json', /--cafile: there is no certificate in PEM in package.json/],
   ['load', '--cert package.json --key package.json', /--cert: there is no certificate in PEM/],
   ['load', '--output no/such/r.json', /--output: no\/such\/r.json cannot be written \(ENOENT\)/],
+  ['load', '--csv /proc/r.csv', /--csv: \/proc\/r.csv cannot be written/],
+  ['load', '--output a.json --html a.json', /two reports would be written to a.json/],
   ['many', '--html packages', /--html: packages is a directory/],
   ['load', '--abort-on-slo --slo delivery.lost==0', /needs a goal for the response/],
   ['load', '-L http://x', /mqtt, mqtts, ws or wss/],

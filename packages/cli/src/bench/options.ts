@@ -1,11 +1,10 @@
 // From options as they were typed to the settings of a run. All that can be wrong is found here.
 
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, unlinkSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname } from 'node:path'
 import type { ConnectionOptions } from 'node:tls'
 import { encodeUtf8, isTopicFilter, type ProtocolLevel, type QoS } from '@godwit/packet'
-import { CommandFailure, USAGE, usage } from '../failure.ts'
+import { USAGE, usage } from '../failure.ts'
 import { readAuthority, readIdentity } from '../network/tls-settings.ts'
 import { parseAddress, parsePort } from '../values.ts'
 import { parseSourceAddresses } from './dialer.ts'
@@ -278,11 +277,17 @@ function runSettings(values: FlagValues, commandLine: string): RunSettings {
 
 /** @throws CommandFailure with exit code 2 */
 export function outputSettings(values: FlagValues): OutputSettings {
-  return {
+  const files = {
     json: outputFile(values, 'output'),
     csv: outputFile(values, 'csv'),
     hdr: outputFile(values, 'hdr'),
     html: outputFile(values, 'html'),
+  }
+  const paths = Object.values(files).filter(path => path !== null && !path.startsWith('/dev/'))
+  const twice = paths.find((path, i) => paths.indexOf(path) < i)
+  if (twice !== undefined) usage(`two reports would be written to ${twice}`)
+  return {
+    ...files,
     printJson: isSet(values, 'json'),
     quiet: isSet(values, 'quiet'),
   }
@@ -294,10 +299,12 @@ function outputFile(values: FlagValues, name: string): string | null {
   if (path === undefined) return null
   try {
     const isThere = existsSync(path)
-    accessSync(isThere ? path : dirname(path), constants.W_OK)
-    if (isThere && statSync(path).isDirectory()) usage(`--${name}: ${path} is a directory`)
+    // Asking for the right to write is not enough: some folders take no files, whoever asks.
+    closeSync(openSync(path, 'a'))
+    if (!isThere) unlinkSync(path)
   } catch (error) {
-    if (error instanceof CommandFailure) throw error
+    if ((error as NodeJS.ErrnoException).code === 'EISDIR')
+      usage(`--${name}: ${path} is a directory`)
     usage(`--${name}: ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`)
   }
   return path

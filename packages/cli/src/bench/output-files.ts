@@ -15,22 +15,38 @@ const CSV_HEAD = [
 ].join(',')
 
 /** @returns the names of the files that were written @throws CommandFailure */
-export async function writeOutputs(result: RunResult, output: OutputSettings): Promise<string[]> {
+export function writeOutputs(result: RunResult, output: OutputSettings): Promise<string[]> {
+  return writeFiles([
+    [output.json, () => `${JSON.stringify(result, null, 2)}\n`],
+    [output.csv, () => csvOf(result)],
+    [output.hdr, () => hdrOf(result)],
+    [output.html, () => resultPage(result)],
+  ])
+}
+
+/**
+ * Writes all that can be written: one that fails costs none of the others.
+ * @returns their names
+ * @throws CommandFailure that names those that failed
+ */
+export async function writeFiles(
+  files: readonly (readonly [path: string | null, make: () => string | Promise<string>])[],
+): Promise<string[]> {
   const written: string[] = []
-  const write = async (path: string | null, make: () => string | Promise<string>) => {
-    if (path === null) return
+  const failures: string[] = []
+  for (const [path, make] of files) {
+    if (path === null) continue
     try {
       writeFileSync(path, await make())
+      written.push(path)
     } catch (error) {
-      throw new CommandFailure(`${path} cannot be written: ${(error as Error).message}`, FAILED)
+      const { code, message } = error as NodeJS.ErrnoException
+      failures.push(`${path} cannot be written (${code ?? message})`)
     }
-    written.push(path)
   }
-  await write(output.json, () => `${JSON.stringify(result, null, 2)}\n`)
-  await write(output.csv, () => csvOf(result))
-  await write(output.hdr, () => hdrOf(result))
-  await write(output.html, () => resultPage(result))
-  return written
+  if (failures.length === 0) return written
+  const others = written.length === 0 ? '' : `; written: ${written.join(' ')}`
+  throw new CommandFailure(`${failures.join(', ')}${others}`, FAILED)
 }
 
 /** One line per second of each trial. */
