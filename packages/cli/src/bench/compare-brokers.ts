@@ -65,7 +65,7 @@ export async function compareBrokers(
   // Whatever becomes of the files.
   console.log(isSet(values, 'json') ? JSON.stringify(result, null, 2) : brokersMarkdown(result))
   if (wish.folder !== null) {
-    writeFiles([
+    await writeFiles([
       [join(wish.folder, 'report.json'), () => `${JSON.stringify(result, null, 2)}\n`],
       [join(wish.folder, 'report.md'), () => brokersMarkdown(result)],
       [join(wish.folder, 'report.html'), () => brokersPage(result)],

@@ -19,7 +19,7 @@ import { metricOf } from './result.ts'
 const SLO_MISSED = 4
 
 /** @returns the exit code */
-export function compareCommand({ values, words }: ParsedFlags): number {
+export async function compareCommand({ values, words }: ParsedFlags): Promise<number> {
   const [left, right] = words
   if (left === undefined || right === undefined || words.length > 2) {
     usage('bench compare takes two results: before.json after.json')
@@ -37,7 +37,7 @@ export function compareCommand({ values, words }: ParsedFlags): number {
     for (const failure of failures) console.log(`FAIL        ${failure}`)
   }
   // Whatever becomes of the file.
-  writeFiles([[html, () => comparisonPage(comparison)]])
+  await writeFiles([[html, () => comparisonPage(comparison)]])
   return failures.length > 0 ? SLO_MISSED : 0
 }
 
