@@ -295,7 +295,7 @@ class Simulation {
       facts.at++
       facts.nowMs = this.schedule.nowMs
       const isDown = !this.#node.isUp || this.#node.stalledUntilMs > facts.nowMs
-      wills.passTime(facts, isDown)
+      if (!isDown) wills.passTime(facts, this.#node.storage)
       this.#passTime()
     })
   }

@@ -113,6 +113,8 @@ export interface WillRecord {
   forbiddenMs: number
   /** It must have been published by then; NEVER when that is not sure. */
   dueMs: number
+  /** The batch of the store that must have it, since it was due when that was open; 0: none yet. */
+  batch: number
 }
 
 /** A network connection on which CONNECT has come. */

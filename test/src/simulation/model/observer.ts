@@ -342,6 +342,7 @@ export class Observer {
       delaySeconds,
       forbiddenMs: Number.NEGATIVE_INFINITY,
       dueMs: NEVER,
+      batch: 0,
     }
     this.facts.wills.push(record)
     return record

@@ -70,6 +70,15 @@ export class DiskStorage implements Storage {
     return this.#store !== null && !this.#store.dirty && !this.isWriting
   }
 
+  get newestBatch(): number {
+    if (this.#store === null) return 0
+    return this.#store.dirty ? this.#store.openBatch : this.#store.openBatch - 1
+  }
+
+  get durableBatch(): number {
+    return this.#durableBatch
+  }
+
   get mayRefuse(): boolean {
     return this.#isFull || this.#store?.full === true
   }

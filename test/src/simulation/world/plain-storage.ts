@@ -36,6 +36,14 @@ export class PlainStorage implements Storage {
     return this.#store?.idle === true
   }
 
+  get newestBatch(): number {
+    return this.#store?.newestBatch ?? 0
+  }
+
+  get durableBatch(): number {
+    return this.#store?.durableBatch ?? 0
+  }
+
   get mayRefuse(): boolean {
     return this.#isFull
   }

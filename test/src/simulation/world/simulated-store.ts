@@ -36,6 +36,7 @@ export interface StoreOptions {
 export class SimulatedStore implements Store {
   readonly pages: boolean
   openBatch = 1
+  durableBatch = 0
   full = false
   readonly low = false
   readonly freeBytes = null
@@ -50,7 +51,6 @@ export class SimulatedStore implements Store {
   readonly #options: StoreOptions
   readonly #wallMs: number
   #fetches: Fetch[] = []
-  #durableBatch = 0
   readonly #open = new RecordWriter(FRAME_HEADER_BYTES)
   /** The frame that is on its way to the disk. */
   #writing: Uint8Array | null = null
@@ -101,6 +101,11 @@ export class SimulatedStore implements Store {
     }
   }
 
+  /** In which there is anything. */
+  get newestBatch(): number {
+    return this.dirty ? this.openBatch : this.openBatch - 1
+  }
+
   load(reader: StoreReader): void {
     this.#state = this.#log.recover()
     this.#state.disconnectAll(this.#wallMs)
@@ -114,7 +119,7 @@ export class SimulatedStore implements Store {
     messagesMax: number,
     bytesMax: number,
   ): void {
-    const batch = this.dirty ? this.openBatch : this.openBatch - 1
+    const batch = this.newestBatch
     const give = () => {
       const page = this.#state.page(ticket, sessionId, fromSequence, messagesMax, bytesMax)
       // Each page takes its own time: an answer may be overtaken by what happens meanwhile.
@@ -218,7 +223,7 @@ export class SimulatedStore implements Store {
     this.#log.append(frame)
     readRecords(frame, FRAME_HEADER_BYTES, frame.length, this.#state)
     this.#state.sweep()
-    this.#durableBatch = batch
+    this.durableBatch = batch
     this.durable(batch)
     this.#giveFetched()
   }
@@ -227,7 +232,7 @@ export class SimulatedStore implements Store {
     const fetches = this.#fetches
     this.#fetches = []
     for (const fetch of fetches) {
-      if (fetch.batch <= this.#durableBatch) fetch.give()
+      if (fetch.batch <= this.durableBatch) fetch.give()
       else this.#fetches.push(fetch)
     }
   }

@@ -24,6 +24,9 @@ export interface Storage {
   /** True: a batch is on its way to the disk. */
   readonly isWriting: boolean
   readonly idle: boolean
+  /** The newest batch in which there is anything, and the newest that is durable. */
+  readonly newestBatch: number
+  readonly durableBatch: number
   /** True: what grows may be refused. */
   readonly mayRefuse: boolean
   open(owner: StorageOwner): void

@@ -11,6 +11,11 @@ import { acknowledge } from './delivery.ts'
 const UNSURE_AFTER_CRASH_MS = 15_000
 const LATE_MS = 1500
 
+export interface StoreProgress {
+  readonly newestBatch: number
+  readonly durableBatch: number
+}
+
 /** The connection of a will has ended. */
 export function detach(
   facts: Facts,
@@ -62,6 +67,7 @@ export function crash(facts: Facts): void {
   for (const will of facts.wills) {
     if (will.publication.acknowledgedAt !== NEVER) continue
     will.dueMs = NEVER
+    will.batch = 0
     if (facts.nowMs - will.forbiddenMs < UNSURE_AFTER_CRASH_MS) {
       will.publication.forbidden = ''
       will.publication.firstAt = Math.min(will.publication.firstAt, facts.at)
@@ -80,11 +86,16 @@ export function restart(facts: Facts): void {
   }
 }
 
-/** Wills that must have been published by now count as published. */
-export function passTime(facts: Facts, isStalled: boolean): void {
+/**
+ * Wills that must have been published by now count as published, when that is durable: the disk may
+ * be slow, and a crash then makes them wait again.
+ */
+export function passTime(facts: Facts, store: StoreProgress): void {
   for (const will of facts.wills) {
     const { publication } = will
-    if (isStalled || facts.nowMs < will.dueMs + LATE_MS || publication.forbidden !== '') continue
+    if (facts.nowMs < will.dueMs + LATE_MS || publication.forbidden !== '') continue
+    if (will.batch === 0) will.batch = store.newestBatch
+    if (store.durableBatch < will.batch) continue
     will.dueMs = NEVER
     publication.lastAt = facts.at
     publication.lastMs = facts.nowMs
