@@ -22,6 +22,12 @@ const START_SECONDS_MAX = 60
 const WRITABLE_BY_OTHERS = 0o022
 /** Their code is all that there is to say of a run with these: it is not that of the others. */
 const Apart = ['--help', '--check']
+/**
+ * V8 takes no code that was made with other flags than there are. These are what the thread of the
+ * store sets for the whole process (store/checkpoint-worker.ts in the broker), so that they are the
+ * same before it has begun and after.
+ */
+const BrokerFlags = ['--wasm-num-compilation-tasks=1']
 const WORD = /^[a-z][a-z-]{0,19}$/
 
 /**
@@ -41,6 +47,11 @@ let command = ''
  * @param {readonly string[]} words of the command line
  */
 exports.start = (file, words) => {
+  if (words[0] === 'serve') {
+    // It loads the module in any case, others do not.
+    const { setFlagsFromString } = require('node:v8')
+    for (const flag of BrokerFlags) setFlagsFromString(flag)
+  }
   folder = join(dirname(file), 'cache')
   command = commandOf(words)
   // A broker is one for long: it says when it has started.
