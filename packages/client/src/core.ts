@@ -14,7 +14,7 @@ import type { ResolveTarget } from './attempt.ts'
 import { Deferred, ignore } from './deferred.ts'
 import { Engine } from './engine.ts'
 import type { EngineOwner } from './engine-owner.ts'
-import { closedError, invalidArgument, MqttError } from './errors.ts'
+import { closedError, invalidArgument, listenerError, MqttError } from './errors.ts'
 import { type ClientEvent, EventReader } from './events.ts'
 import type { Agreed } from './handshake.ts'
 import type { ConnectOptions, Settings } from './options.ts'
@@ -179,13 +179,20 @@ export class ClientCore implements EngineOwner, PublisherPort {
   }
 
   event(event: ClientEvent): void {
-    const { onEvent } = this.given
+    this.tell(event)
+    try {
+      this.given.onEvent?.(event)
+    } catch (cause) {
+      this.tell({ type: 'error', error: listenerError(cause) })
+    }
+  }
+
+  private tell(event: ClientEvent): void {
     if (this.readers !== null) for (const reader of [...this.readers]) reader.push(event)
     const { channels } = this.platform
     if (channels?.events.hasSubscribers === true) {
       channels.events.publish({ clientId: this.engine.clientId, event })
     }
-    onEvent?.(event)
   }
 
   ready(): void {
@@ -227,7 +234,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
     this.engine.wantsTurnEnd()
   }
 
-  publishFailed(error: MqttError): void {
+  reportError(error: MqttError): void {
     this.event({ type: 'error', error })
   }
 

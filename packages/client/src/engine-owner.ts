@@ -7,6 +7,8 @@ import type { Agreed } from './handshake.ts'
 /** What is above the engine: told what happens, in the order in which it happens. */
 export interface EngineOwner {
   event(event: ClientEvent): void
+  /** Something failed, and nobody may be waiting for it. */
+  reportError(error: MqttError): void
   /** The first connection stands. */
   ready(): void
   connected(agreed: Agreed): void

@@ -37,7 +37,7 @@ import type { Parts } from './parts.ts'
 import type { PublishReader } from './publish-reader.ts'
 import { Reading } from './reading.ts'
 import { Retired } from './retired.ts'
-import { mayRetry } from './retry.ts'
+import { waitToRetry } from './retry.ts'
 import { Router } from './router.ts'
 import { Session, type SessionPorts } from './session.ts'
 import type { StoreWriter } from './store-writer.ts'
@@ -66,8 +66,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   sent: ((packet: Packet) => void) | null = null
   private readonly owner: EngineOwner
   private readonly target: ResolveTarget
-  private readonly canRenewUrl: boolean
-  private readonly link: Link
+  readonly canRenewUrl: boolean
+  readonly link: Link
   private readonly turn: TurnEnd
   private readonly ticker: Ticker
   private authentication: Authentication | null = null
@@ -79,7 +79,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   private generation = 0
   private level: ProtocolLevel
   private cleanStart: boolean
-  private everConnected = false
+  everConnected = false
   private prepared: Prepared | null = null
   private lastError: MqttError | null = null
   private turnPending = false
@@ -255,16 +255,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   writer(): Writer {
-    if (this.connection === null) throw new Error('there is no connection to write to')
+    if (this.connection === null) throw new Error('no connection')
     return this.connection.writer()
-  }
-
-  roomFreed(): void {
-    this.wantsTurnEnd()
-  }
-
-  crowded(now: boolean): void {
-    this.holdReading(this.session, now)
   }
 
   // ConnectionOwner
@@ -408,7 +400,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       this.authentication = new parts.Authentication(authenticator, this)
     }
     if (dump !== undefined || onPacket !== undefined) {
-      const watch = new parts.PacketWatch(this.given, this.platform)
+      const watch = new parts.PacketWatch(this.given, this.platform, this.owner)
       this.sent = watch.sent
       this.received = watch.received
     }
@@ -448,11 +440,11 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     const { settings } = this
     if (packet.sessionPresent && this.cleanStart) {
       // [MQTT-3.2.2-4]
-      protocolError('the server says that it has a session, which was to be new')
+      protocolError('a session is present that was to be new')
     }
     this.authentication?.accepted(packet.properties)
     if (this.authentication === null && packet.properties.authenticationMethod !== undefined) {
-      protocolError('an authentication method in CONNACK that was not asked for')
+      protocolError('an authentication method that was not asked for')
     }
     const { level } = connection
     const expected = expectsSession(level, this.agreed, this.cleanStart)
@@ -547,26 +539,13 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     }
     // A listener of the event may have closed the client.
     if (this.isOver) return
-    const delayMs = this.nextDelay(error)
-    if (delayMs < 0) {
-      this.finish(error)
+    const delayMs = waitToRetry(error, this)
+    if (typeof delayMs !== 'number') {
+      this.finish(delayMs)
       return
     }
     this.plan()
     this.owner.event({ type: 'reconnecting', delayMs, attempt: link.attempt + 1, error })
-  }
-
-  /** Begins to wait. @returns for how long, negative when there is no further attempt */
-  private nextDelay(error: MqttError): number {
-    const { settings, link, everConnected } = this
-    const { reconnect } = settings
-    const history = { attempts: link.attempt, everConnected, renewsUrl: this.canRenewUrl }
-    if (!mayRetry(error, settings, this.given, history)) return -1
-    const nowMs = this.platform.nowMs()
-    if (reconnect.delayMs === undefined) return link.waiting(nowMs, this.platform.random())
-    const delayMs = reconnect.delayMs({ attempt: link.attempt, lastError: error })
-    if (delayMs >= 0) link.waitFor(nowMs, delayMs)
-    return delayMs
   }
 
   /** Lets go of a connection: it has a while to send what was written. */

@@ -82,6 +82,11 @@ export function invalidArgument(message: string, cause?: unknown): MqttError {
   return new MqttError('invalid-argument', message, cause === undefined ? {} : { cause })
 }
 
+/** What the application gave us to call has thrown. */
+export function listenerError(cause: unknown): MqttError {
+  return invalidArgument('a listener has thrown', cause)
+}
+
 export function closedError(): MqttError {
   return new MqttError('closed', 'the client is closed')
 }

@@ -139,6 +139,7 @@ test('a connection that lasted starts the delays anew', () => {
   const link = new Link(Options)
   for (let i = 0; i < 5; i++) link.opening(0)
   link.connected(0, 60)
+  link.lost(10_000)
   assert.equal(link.waiting(10_000, 1), 1000)
 })
 

@@ -126,21 +126,24 @@ export class Link {
     this.dueMs = nowMs + this.options.closeTimeoutMs
   }
 
-  /** The connection or an attempt is over and there will be another. @returns the delay */
-  waiting(nowMs: number, random: number): number {
+  /** The connection or an attempt is over. What was stable makes the attempts begin anew. */
+  lost(nowMs: number): void {
     const stable =
       this.state === LinkState.CONNECTED &&
       nowMs - this.connectedMs >= this.options.reconnect.stableAfterMs
     if (stable) this.attempt = 0
-    const delayMs = fullJitter(this.options.reconnect, this.attempt, random)
-    this.waitFor(nowMs, delayMs)
-    return delayMs
+  }
+
+  /** There will be another attempt. @returns the delay */
+  waiting(nowMs: number, random: number): number {
+    return this.waitFor(nowMs, fullJitter(this.options.reconnect, this.attempt, random))
   }
 
   /** The same with a delay that somebody else has chosen. */
-  waitFor(nowMs: number, delayMs: number): void {
+  waitFor(nowMs: number, delayMs: number): number {
     this.state = LinkState.WAITING
     this.dueMs = nowMs + delayMs
+    return delayMs
   }
 
   closed(): void {

@@ -72,7 +72,10 @@ export interface ReconnectOptions {
   readonly attemptsMax?: number
   /** Whether the very first connection is tried again too. */
   readonly first?: boolean
-  /** Chooses the delay itself; a negative one gives up. */
+  /**
+   * Chooses the delay itself; a negative one gives up. `attempt` is how many there were since the
+   * last stable connection, 0 when that was lost just now.
+   */
   readonly delayMs?: (attempt: Attempt) => number
 }
 

@@ -1,7 +1,8 @@
 // Shows every packet to those who asked for it: `onPacket` and `dump`.
 
 import type { Packet } from '@godwit/packet'
-import { invalidArgument } from './errors.ts'
+import type { EngineOwner } from './engine-owner.ts'
+import { invalidArgument, listenerError } from './errors.ts'
 import type { ConnectOptions } from './options.ts'
 import type { Platform } from './transport.ts'
 
@@ -10,7 +11,7 @@ export class PacketWatch {
   readonly received: (packet: Packet) => void
 
   /** @throws MqttError `invalid-argument` when this platform has no text for packets */
-  constructor(options: ConnectOptions, platform: Platform) {
+  constructor(options: ConnectOptions, platform: Platform, owner: EngineOwner) {
     const { onPacket, dump } = options
     const { describe } = platform
     if (dump !== undefined && describe === null) {
@@ -18,8 +19,12 @@ export class PacketWatch {
     }
     const show = (direction: 'sent' | 'received', prefix: string) => {
       return (packet: Packet): void => {
-        onPacket?.(direction, packet)
-        if (dump !== undefined && describe !== null) dump(`${prefix} ${describe(packet)}`)
+        try {
+          onPacket?.(direction, packet)
+          if (dump !== undefined && describe !== null) dump(`${prefix} ${describe(packet)}`)
+        } catch (cause) {
+          owner.reportError(listenerError(cause))
+        }
       }
     }
     this.sent = show('sent', 'out')

@@ -55,7 +55,7 @@ export interface PublisherPort {
   readonly refuses: MqttError | null
   wantsTurnEnd(): void
   /** A publish failed; its caller may not be waiting. */
-  publishFailed(error: MqttError): void
+  reportError(error: MqttError): void
   watched(topic: string, qos: QoS): void
 }
 
@@ -113,7 +113,7 @@ class Publication implements PublishDone {
     // Who does not wait must not be told of an unhandled rejection; there is an event for it.
     this.promise.catch(ignore)
     this.reject(error)
-    this.port.publishFailed(error)
+    this.port.reportError(error)
   }
 }
 
@@ -298,7 +298,7 @@ export class Publisher {
   private refused(error: MqttError): Promise<never> {
     const promise = Promise.reject(error)
     promise.catch(ignore)
-    this.port.publishFailed(error)
+    this.port.reportError(error)
     return promise
   }
 }
@@ -312,7 +312,7 @@ class Unwatched implements PublishDone {
   }
 
   settled(error: MqttError | null): void {
-    if (error !== null) this.port.publishFailed(error)
+    if (error !== null) this.port.reportError(error)
   }
 }
 

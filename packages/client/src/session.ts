@@ -43,9 +43,9 @@ export interface SessionPorts {
   /** Told of each packet that is sent, when somebody wants to see them. */
   sent: ((packet: Packet) => void) | null
   /** There may be room again for what was refused. */
-  roomFreed(): void
+  wantsTurnEnd(): void
   /** Reading should stop, or may go on: the application has more than it asked for. */
-  crowded(now: boolean): void
+  holdReading(who: object, hold: boolean): void
 }
 
 /** The records of a session; `RecordKind` says what their keys are. */
@@ -339,7 +339,7 @@ export class Session implements AckPort {
 
   /** AckPort: too much waits for the application. */
   crowded(now: boolean): void {
-    this.ports.crowded(now)
+    this.ports.holdReading(this, now)
   }
 
   private send(message: Outgoing): void {
@@ -474,7 +474,7 @@ export class Session implements AckPort {
       fail(item, new MqttError('publish-refused', text, { reasonCode, reasonString }))
     }
     this.pump()
-    this.ports.roomFreed()
+    this.ports.wantsTurnEnd()
   }
 
   private unqueued(message: Outgoing): void {
@@ -483,7 +483,7 @@ export class Session implements AckPort {
       this.ports.store?.delete(RecordKind.QUEUED + message.storeKey)
       message.storeKey = -1
     }
-    this.ports.roomFreed()
+    this.ports.wantsTurnEnd()
   }
 
   private resumeOutgoing(): void {

@@ -4,7 +4,7 @@
 
 import type { QoS } from '@godwit/packet'
 import { Deferred, ignore } from './deferred.ts'
-import { MqttError } from './errors.ts'
+import { listenerError, MqttError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
 import { Message } from './message.ts'
@@ -412,7 +412,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
     try {
       listener(message)
     } catch (cause) {
-      this.host.failed(new MqttError('invalid-argument', 'a listener has thrown', { cause }))
+      this.host.failed(listenerError(cause))
     }
   }
 

@@ -77,6 +77,8 @@ type AnySubscription = Subscription<Readonly<Record<string, string>>>
 interface Port {
   readonly engine: Engine
   event(event: ClientEvent): void
+  /** Something failed, and nobody may be waiting for it. */
+  reportError(error: MqttError): void
   /** Something was taken, or a subscription has ended. */
   consumed(): void
 }
@@ -246,7 +248,7 @@ export class Subscriptions implements SubscriptionHost {
   }
 
   failed(error: MqttError): void {
-    this.port.event({ type: 'error', error })
+    this.port.reportError(error)
   }
 
   consumed(): void {

@@ -27,7 +27,13 @@ export class RealSession {
     this.#afterThinking = afterThinking
     const ignore = (): void => undefined
     this.#session = new Session(
-      { writer: () => this.#out, store: null, sent: null, roomFreed: ignore, crowded: ignore },
+      {
+        writer: () => this.#out,
+        store: null,
+        sent: null,
+        wantsTurnEnd: ignore,
+        holdReading: ignore,
+      },
       {
         receiveMaximum: RECEIVE_MAXIMUM,
         offline: { messagesMax: QUEUE_MAX, bytesMax: QUEUE_MAX },
