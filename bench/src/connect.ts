@@ -68,7 +68,11 @@ export async function run(): Promise<void> {
   const found = subjects.map(() => [] as Figures[])
   for (let round = 0; round < rounds; round++) {
     for (const [index, subject] of subjects.entries()) {
-      found[index]?.push(await measure(subject, sessions, level === 5 ? 5 : 4))
+      const figures = await measure(subject, sessions, level === 5 ? 5 : 4)
+      found[index]?.push(figures)
+      const { openedPerSecond, user, system } = figures
+      const cost = `${openedPerSecond.toFixed(0)} opened/s, ${(user + system).toFixed(0)} us each`
+      console.error(`round ${round + 1} of ${rounds}  ${subject.name}: ${cost}`)
     }
   }
   console.log(`${sessions} sessions, MQTT level ${level}, medians of ${rounds} rounds\n`)

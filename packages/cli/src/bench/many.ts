@@ -341,8 +341,9 @@ function preflight(settings: ManySettings, progress: Progress): void {
     sourceAddresses: connection.sourceAddresses.length,
     targets: connection.targets.length,
   })
-  for (const { name, text, isEnough } of checks) {
+  for (const { name, text, isEnough, hint } of checks) {
     progress.say(line('pre-flight', `${name.padEnd(10)} ${text}   ${isEnough ? 'ok' : 'TOO FEW'}`))
+    if (hint !== '') progress.say(line('', hint))
   }
   const wrong = checks.filter(check => !check.isEnough)
   if (wrong.length === 0) return

@@ -25,6 +25,15 @@ test('15 000 sessions fit into one process with 20 000 files', () => {
   assert.ok(checks.every(check => check.isEnough && check.advice === ''))
 })
 
+test('a quarter of the ports is no news, one more is said to be slow, and addresses help', () => {
+  const ports = 60_999 - 32_768 + 1
+  assert.equal(checkOf('ports', { sessions: ports / 4 })?.hint, '')
+  const beyond = checkOf('ports', { sessions: ports / 4 + 1 })
+  assert.equal(beyond?.isEnough, true)
+  assert.match(beyond?.hint ?? '', /--source-address with 2 addresses/)
+  assert.equal(checkOf('ports', { sessions: ports / 4 + 1, sourceAddresses: 2 })?.hint, '')
+})
+
 test('one session more than the files of a process needs another process', () => {
   assert.equal(checkOf('open files', { sessions: 19_936 })?.isEnough, true)
   const beyond = checkOf('open files', { sessions: 19_937 })

@@ -26,10 +26,14 @@ export interface Check {
   readonly text: string
   /** What to do; '' when it is enough. */
   readonly advice: string
+  /** Enough, but not without an effect on what is measured. */
+  readonly hint: string
 }
 
 /** What a process has open besides its sessions. */
 const FILES_BESIDE = 64
+/** The part of the ports from which on the search for a free one is noticed. */
+const SEARCHED_SHARE = 0.25
 /** A session in this process, and its socket in the kernel on this side. */
 const SESSION_BYTES = 6 * 1024
 const KERNEL_BYTES = 4 * 1024
@@ -54,6 +58,7 @@ function checkFiles(openFiles: number, { sessions, processes }: Wanted): Check {
     name: 'open files',
     isEnough,
     text: `${formatCount(each)} per process of ${formatCount(openFiles)}`,
+    hint: '',
     advice: isEnough
       ? ''
       : `use --processes ${needed}, or raise the limit: ulimit -n ${each + FILES_BESIDE}`,
@@ -67,8 +72,14 @@ function checkPorts(ports: number, { sessions, sourceAddresses, targets }: Wante
   const isEnough = sessions <= all
   const needed = Math.ceil(sessions / ports)
   const kind = sourceAddresses > 0 ? 'source addresses' : 'targets'
+  const isSlow = isEnough && sourceAddresses === 0 && sessions > all * SEARCHED_SHARE
+  const spread = Math.ceil(sessions / (ports * SEARCHED_SHARE))
   return {
     name: 'ports',
+    hint: isSlow
+      ? 'the system searches the longer for a free port the more are taken, and the connect rate ' +
+        `falls: --source-address with ${spread} addresses of this machine spreads them`
+      : '',
     isEnough,
     text: `${formatCount(ports)} x ${each} ${kind} = ${formatCount(all)}`,
     advice: isEnough
@@ -87,6 +98,7 @@ function checkMemory(memoryBytes: number, { sessions, processes }: Wanted): Chec
     name: 'memory',
     isEnough,
     text: `about ${formatBytes(needed)} of ${formatBytes(memoryBytes)}, the broker's not counted`,
+    hint: '',
     advice: isEnough ? '' : `use --conns ${Math.max(0, most)}, or other machines too`,
   }
 }
