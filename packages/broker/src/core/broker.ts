@@ -29,6 +29,7 @@ import { Sessions } from './sessions.ts'
 import { Sleep } from './sleep.ts'
 import { SysTopics } from './sys-topics.ts'
 import type { PendingWill } from './wills.ts'
+import { Workload } from './workload.ts'
 
 export interface CoreOptions {
   /** Of the product, for $SYS. */
@@ -72,6 +73,7 @@ export class Broker implements ConnectionOwner {
   readonly retainer: Retainer
   readonly flapping: Flapping
   readonly connacks: Connacks
+  readonly workload: Workload
   readonly view: PublishView = new PublishView()
   /** Monotonic, as of the last tick. */
   nowMs: number
@@ -120,6 +122,7 @@ export class Broker implements ConnectionOwner {
     this.sessions = new Sessions(this)
     this.sleep = new Sleep(this)
     this.retainer = new Retainer(this)
+    this.workload = new Workload(this)
     this.flapping = new Flapping(limits)
     this.connacks = new Connacks(limits, options.responseTopicPrefix)
     this.system = new SysTopics(this)
@@ -178,6 +181,7 @@ export class Broker implements ConnectionOwner {
   /** The world's answer to `turn.request()`. */
   endTurn(): void {
     this.sender.beginEnd()
+    this.workload.goOn()
     this.queues.assignAll()
     while (this.groups.pumpAll()) this.queues.assignAll()
     const store = this.ports.store
@@ -274,8 +278,9 @@ export class Broker implements ConnectionOwner {
     for (const connection of this.connections) this.pause(connection)
   }
 
-  /** Whether no answer waits for the store. */
+  /** Whether no answer waits for the store, or for a turn that has time for it. */
   get answered(): boolean {
+    if (this.workload.waits) return false
     for (const connection of this.connections) if (connection.heldCount > 0) return false
     return true
   }

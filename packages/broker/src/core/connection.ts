@@ -116,6 +116,8 @@ export class Connection implements Due {
   resumeConnect: ConnectPacket | null = null
   reauthenticating = false
   readingPaused = false
+  /** It has had its share of the turn: what came waits, see workload.ts. */
+  resting = false
   /** The broker reads it no faster for now, whatever the guard decides meanwhile. */
   throttled = false
   /** Messages and bytes of this second, where a rate is limited. */
@@ -164,7 +166,7 @@ export class Connection implements Due {
     if (this.state >= ConnectionState.ENDING) return
     this.lastActiveMs = this.owner.nowMs
     this.owner.received(this, chunk.length)
-    if (this.waitingFor !== 0) {
+    if (this.isHeldUp) {
       // Reading is paused; at most what was on its way comes here.
       if (this.chunks === null) this.chunks = []
       this.chunks.push(chunk)
@@ -181,7 +183,7 @@ export class Connection implements Due {
     try {
       while (decoder.next()) {
         owner.handleFrame(this)
-        if (this.waitingFor !== 0 || this.state >= ConnectionState.ENDING) return
+        if (this.isHeldUp || this.state >= ConnectionState.ENDING) return
       }
     } catch (error) {
       if (!(error instanceof PacketError)) throw error
@@ -210,10 +212,25 @@ export class Connection implements Due {
     this.goOn()
   }
 
+  /** Stops after the present packet until `restEnded` is called. */
+  rest(): void {
+    this.resting = true
+    this.pauseReading()
+  }
+
+  restEnded(): void {
+    this.resting = false
+    this.goOn()
+  }
+
+  private get isHeldUp(): boolean {
+    return this.waitingFor !== 0 || this.resting
+  }
+
   private goOn(): void {
-    if (this.waitingFor !== 0 || this.state >= ConnectionState.ENDING) return
+    if (this.isHeldUp || this.state >= ConnectionState.ENDING) return
     this.run()
-    while (this.waitingFor === 0 && this.state < ConnectionState.ENDING) {
+    while (!this.isHeldUp && this.state < ConnectionState.ENDING) {
       const chunk = this.chunks?.shift()
       if (chunk === undefined) break
       this.decoder.push(chunk)
@@ -229,7 +246,7 @@ export class Connection implements Due {
   }
 
   resumeReading(): void {
-    if (!this.readingPaused || this.throttled || this.waitingFor !== 0) return
+    if (!this.readingPaused || this.throttled || this.isHeldUp) return
     if (this.state >= ConnectionState.ENDING) return
     this.readingPaused = false
     this.wire.resumeReading()

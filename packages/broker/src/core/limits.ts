@@ -12,6 +12,9 @@ export const HELD_ANSWERS_MAX = 65_536
 /** Clients that came a few times are counted in so many places of nine bytes at most. */
 export const FLAPPING_PLACES_MAX = 65_536
 
+/** What publishers may make of one turn, in deliveries: about a tenth of a microsecond each. */
+export const WORK_PER_TURN_MAX = 200_000
+
 /** A reason string may quote what the peer sent; a longer one is left out. */
 export const REASON_PACKET_BYTES_MAX = 1024
 

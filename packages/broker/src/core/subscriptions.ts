@@ -96,6 +96,8 @@ export class SubscriptionIndex {
   private readonly depth: number[] = []
   /** Subscriptions, those in groups not included. */
   size = 0
+  /** Levels that lookups went through; whoever bounds them begins again at 0. */
+  visited = 0
 
   /** @param filter of the subscription, without a share name */
   add(filter: string, subscription: Subscription): void {
@@ -173,6 +175,7 @@ export class SubscriptionIndex {
     let waiting = 1
     while (waiting > 0) {
       waiting--
+      this.visited++
       const level = path[waiting] as Level
       const at = depth[waiting] as number
       const hash = level.hash

@@ -34,6 +34,7 @@ export function handleFrame(broker: Broker, connection: Connection): void {
   if (connection.state === ConnectionState.OPEN) {
     if (type === PacketType.PUBLISH) {
       handlePublish(broker, connection)
+      broker.workload.published(connection)
       return
     }
     const flags = decoder.first & 15

@@ -1,0 +1,91 @@
+// A publisher whose messages are dear takes a share of each turn, and loses nothing by it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encodePacket, PacketType } from '@godwit/packet'
+import { texts } from '../testing/bytes.ts'
+import { type TestClient, World } from '../testing/harness.ts'
+import { publishPacket, subscribePacket, typesOf, watch } from '../testing/v5.ts'
+
+const DEPTH = 12
+
+/** Every filter of DEPTH levels of "a" and "+" before an "x": each topic of "a" walks them all. */
+function bush(client: TestClient): void {
+  const filters = Array.from({ length: 2 ** DEPTH }, (_, bits) => {
+    const levels = Array.from({ length: DEPTH }, (_, level) => ((bits >> level) & 1 ? '+' : 'a'))
+    return `${levels.join('/')}/x`
+  })
+  client.send(subscribePacket(1, filters)).take()
+}
+
+function chunkOf(topics: readonly string[], qos: 0 | 1): Uint8Array {
+  const packets = topics.map((topic, i) => {
+    const packet = { ...publishPacket(topic, `${i}`), qos, packetId: qos === 0 ? 0 : i + 1 }
+    return encodePacket(packet, 5)
+  })
+  return Buffer.concat([...packets, Uint8Array.of(0xc0, 0)])
+}
+
+test('a chunk of messages that are dear to match is handled over several turns, in order', () => {
+  const world = new World()
+  bush(world.connect({ clientId: 'bush' }))
+  const deep = 'a/'.repeat(DEPTH)
+  const watcher = watch(world, `${deep}#`)
+  const publisher = world.connect({ clientId: 'p' })
+  const topics = Array.from({ length: 60 }, (_, i) => `${deep}y${i}`)
+  const before = world.broker.counters.publishReceived
+  publisher.connection.bytes(chunkOf(topics, 1))
+  const handled = world.broker.counters.publishReceived - before
+  assert.ok(handled > 0 && handled < 20, `${handled} messages in one piece`)
+  assert.equal(publisher.reading, false)
+  // What comes meanwhile waits behind it.
+  publisher.connection.bytes(chunkOf(['last'], 0))
+  world.broker.endTurn()
+  assert.ok(world.broker.counters.publishReceived - before < 40)
+  const answers = typesOf(publisher.take())
+  assert.deepEqual(answers, [
+    ...topics.map(() => PacketType.PUBACK),
+    PacketType.PINGRESP,
+    PacketType.PINGRESP,
+  ])
+  assert.deepEqual(
+    texts(watcher.take()),
+    topics.map((_, i) => `${i}`),
+  )
+  assert.equal(publisher.reading, true)
+})
+
+test('a chunk of messages for many receivers is handled over several turns', () => {
+  const world = new World()
+  const receivers = Array.from({ length: 300 }, (_, i) => watch(world, '+', `r${i}`))
+  const publisher = world.connect({ clientId: 'p' })
+  const topics = Array.from({ length: 2000 }, (_, i) => `${i % 2}`)
+  const before = world.broker.counters.publishReceived
+  publisher.connection.bytes(chunkOf(topics, 0))
+  const handled = world.broker.counters.publishReceived - before
+  assert.ok(handled > 600 && handled < 800, `${handled} messages in one piece`)
+  world.settle()
+  for (const receiver of receivers) assert.equal(receiver.takePublishes().length, topics.length)
+})
+
+test('publishers that rest take turns, and one that goes meanwhile leaves nothing', () => {
+  const world = new World()
+  bush(world.connect({ clientId: 'bush' }))
+  const deep = 'a/'.repeat(DEPTH)
+  const publishers = ['p', 'q', 'r'].map(clientId => world.connect({ clientId }))
+  for (const [at, { connection }] of publishers.entries()) {
+    connection.bytes(
+      chunkOf(
+        Array.from({ length: 60 }, (_, i) => `${deep}${at}${i}`),
+        0,
+      ),
+    )
+  }
+  assert.equal(world.broker.workload.waits, true)
+  publishers[1]?.cut()
+  world.settle()
+  assert.equal(world.broker.workload.waits, false)
+  for (const at of [0, 2]) {
+    assert.deepEqual(typesOf(publishers[at]?.take() ?? []), [PacketType.PINGRESP])
+  }
+})
