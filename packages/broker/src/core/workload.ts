@@ -1,6 +1,6 @@
 // What publishers may make of one turn: a message among many filters with wildcards, or for many
-// receivers, can take milliseconds, and a chunk of a socket holds thousands of messages. A publisher
-// that has taken the turn's share rests, unread, until the next turn: others are served between.
+// receivers, can take milliseconds, and a chunk of a socket holds thousands. A publisher that has
+// taken the share of the turn rests, unread, until the next one: others are served between.
 
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
