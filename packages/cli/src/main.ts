@@ -76,6 +76,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .version(VERSION)
     .helpOption('-h, --help', 'show what there is')
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'Error:')) })
   defineServe(program, async flags => {
     const { serve } = await import('./serve.ts')
     exitCode = await serve(flags)
@@ -84,6 +85,10 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   defineTools(program, exit)
   defineCompletion(program, exit)
   defineTransfer(program)
+  for (const command of [program, ...program.commands]) {
+    const name = command === program ? '' : `${command.name()} `
+    command.showHelpAfterError(`\nUse 'godwit ${name}--help' to see usage.`)
+  }
   try {
     await program.parseAsync(withLegacyFlags(knownHelp(words, program)), { from: 'user' })
   } catch (error) {

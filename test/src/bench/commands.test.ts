@@ -137,6 +137,18 @@ test('nobody who listens ends with 3, wrong options with 2', async () => {
   }
 })
 
+test('what other testers call it leads to what it is called here', async () => {
+  for (const [typed, meant] of [
+    ['conn', 'many'],
+    ['pub', 'load'],
+    ['lode', 'load'],
+  ] as const) {
+    const { code, errors } = await godwit('bench', typed, '-c', '100')
+    assert.equal(code, 2)
+    assert.match(errors, new RegExp(`not "${typed}": try godwit bench ${meant}`))
+  }
+})
+
 test('help is there for each command, with examples', async () => {
   const overview = await godwit('bench', '--help')
   assert.equal(overview.code, 0)

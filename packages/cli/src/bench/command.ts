@@ -1,6 +1,7 @@
 // The command `godwit bench`: which tester runs, what it is told, where its report goes.
 
 import { CommandFailure, USAGE, usage } from '../failure.ts'
+import { nearest } from '../nearest.ts'
 import { type BenchCommand, helpOf, isSet, type ParsedFlags, parseFlags, text } from './flags.ts'
 import { outputSettings } from './options.ts'
 import type { RunResult } from './result.ts'
@@ -48,6 +49,16 @@ const Helps: Readonly<Record<BenchCommand, readonly [first: string, examples: st
   ],
 }
 
+/** What testers of others call it. */
+const Elsewhere: Readonly<Record<string, string>> = {
+  conn: 'many',
+  connections: 'many',
+  pub: 'load',
+  sub: 'load',
+  throughput: 'load',
+  latency: 'ping',
+}
+
 const Overview = `godwit bench: load testers for any MQTT broker
 
   ping             round trips of pairs of clients
@@ -70,7 +81,10 @@ export async function bench(args: readonly string[]): Promise<number> {
     return command === undefined ? 2 : 0
   }
   if (!isCommand(command)) {
-    const text = `bench has ${Object.keys(Helps).join(', ')}, not ${JSON.stringify(command)}`
+    const known = Object.keys(Helps)
+    const meant = Elsewhere[command] ?? nearest(command, known)
+    const hint = meant === null ? '' : `: try godwit bench ${meant}`
+    const text = `bench has ${known.join(', ')}, not ${JSON.stringify(command)}${hint}`
     throw new CommandFailure(text, USAGE)
   }
   const parsed = parseFlags(command, rest)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   BUSY_MAX,
+  busyShare,
   Health,
   type HealthReport,
   LOOP_DELAY_P99_MAX_MS,
@@ -50,6 +51,17 @@ test('time that was spent polling is not work', () => {
   health.stop()
   assert.ok(worked.busy > 0)
   assert.equal(polled.busy, 0)
+})
+
+test('who polls and has half a processor has worked in what is left of that half', () => {
+  // Alone: half of the time polling, half at work.
+  assert.equal(busyShare(1000, 500, 1000), 0.5)
+  assert.ok(Math.abs(busyShare(1000, 900, 1000) - 0.1) < 1e-9)
+  // 800 ms passed while it polled, of which it had 400: of its 500 ms 100 were work.
+  assert.ok(Math.abs(busyShare(500, 800, 1000) - 0.1) < 1e-9)
+  // It slept most of the time.
+  assert.equal(busyShare(300, 250, 1000), 0.05)
+  assert.equal(busyShare(0, 0, 1000), 0)
 })
 
 function trialOf(changes: Partial<TrialResult>): TrialResult {

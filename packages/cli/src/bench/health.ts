@@ -63,7 +63,7 @@ export class Health {
     const { user, system } = process.cpuUsage(this.cpu)
     const cpuMs = (user + system) / 1e3
     return {
-      busy: Math.min(1, Math.max(0, cpuMs - this.polledMs) / wallMs),
+      busy: busyShare(cpuMs, this.polledMs, wallMs),
       cpuSeconds: cpuMs / 1e3,
       loopDelayP99Ms: this.loopDelayMs,
       gcShare: this.gcMs / wallMs,
@@ -76,6 +76,17 @@ export class Health {
     this.observer?.disconnect()
     this.observer = null
   }
+}
+
+/**
+ * The part of the time that was work. Polling is measured by the clock, and who polls most of the
+ * time and gets only a part of a processor polls on that part of it.
+ */
+export function busyShare(cpuMs: number, polledMs: number, wallMs: number): number {
+  const polledShare = Math.min(1, polledMs / wallMs)
+  const work = cpuMs - polledMs
+  const leastWork = polledShare > 0.5 ? cpuMs * (1 - polledShare) : 0
+  return Math.min(1, Math.max(0, work, leastWork) / wallMs)
 }
 
 /** Why the tester may have been what limited the run; none when it was not. */
