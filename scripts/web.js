@@ -1,19 +1,22 @@
 // Makes of the client what web pages get: one module without imports, and one with the parts that
 // few pages need, which it loads on demand. In both, names that nobody outside can see are short,
 // and numbers stand where tables of numbers were. What tsc has compiled stays beside it, for Node
-// and for development.
+// and for development. The lite client is one module more, without what explains an error of the
+// codec beyond its code.
 import { readFileSync, rmSync } from 'node:fs'
 import { join, posix, relative, sep } from 'node:path'
 import { build } from 'esbuild'
 import { ROOT } from './sources.js'
 import { compact, numbersOf } from './web-compact.js'
 import { checkPlatform, visibleNames } from './web-names.js'
+import { withoutTexts } from './web-texts.js'
 
 const CLIENT = 'packages/client/dist'
 const PACKET = 'packages/packet/dist'
 const FOLDER = `${CLIENT}/web`
 const ENTRY = `${CLIENT}/browser.js`
 const PARTS = `${CLIENT}/parts.js`
+const LITE = `${CLIENT}/lite.js`
 const PACKET_INDEX = `${PACKET}/index.js`
 const LOADS_PARTS = "(await import('../parts.js')).AllParts"
 
@@ -41,6 +44,7 @@ const Outside = [
   `${CLIENT}/transports/adopt.js`,
   `${CLIENT}/transports/browser-websocket.js`,
   `${CLIENT}/transports/browser.js`,
+  `${CLIENT}/transports/lite.js`,
   `${CLIENT}/transports/stream.js`,
 ]
 
@@ -55,7 +59,7 @@ const EXPORT = /^export (?:async )?(?:class|function\*?|const|let) (\w+)/gm
 export async function buildForWeb() {
   rmSync(join(ROOT, FOLDER), { recursive: true, force: true })
   const numbers = await numbersOf(Tables)
-  const names = [...visibleNames(`${CLIENT}/browser.d.ts`, Shown, Outside)]
+  const names = visibleNames(`${CLIENT}/browser.d.ts`, Shown, Outside)
   /** @type {import('esbuild').BuildOptions & { metafile: true }} */
   const options = {
     absWorkingDir: ROOT,
@@ -66,7 +70,7 @@ export async function buildForWeb() {
     target: 'es2022',
     sourcemap: true,
     mangleProps: /./,
-    reserveProps: new RegExp(`^(?:${names.join('|').replaceAll('$', '\\$')})$`),
+    reserveProps: anyOf(names),
     mangleCache: {},
     metafile: true,
     logLevel: 'warning',
@@ -95,6 +99,25 @@ export async function buildForWeb() {
     footer: { js: 'return parts.AllParts}' },
     plugins: [takes(shared, outer, shorten)],
   })
+  const lite = await build({
+    ...options,
+    mangleCache: {},
+    reserveProps: anyOf([...names, ...visibleNames(`${CLIENT}/lite.d.ts`, Shown, Outside)]),
+    entryPoints: [LITE],
+    outfile: `${FOLDER}/lite.js`,
+    plugins: [loads(text => shorten(withoutTexts(text)))],
+  })
+  for (const path of Object.keys(lite.metafile.inputs)) {
+    if (!Outside.includes(path)) checkPlatform(path)
+  }
+}
+
+/**
+ * @param {Iterable<string>} names
+ * @returns {RegExp}
+ */
+function anyOf(names) {
+  return new RegExp(`^(?:${[...names].join('|').replaceAll('$', '\\$')})$`)
 }
 
 /**

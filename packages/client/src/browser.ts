@@ -20,7 +20,6 @@ export {
   ConnectionRefusedError,
   MqttError,
   type MqttErrorCode,
-  reasonText,
 } from './errors.ts'
 export type { ClientEvent } from './events.ts'
 export type { Negotiated } from './handshake.ts'
@@ -37,6 +36,7 @@ export type {
   WillOptions,
 } from './options.ts'
 export type { PublishOptions, PublishResult } from './publisher.ts'
+export { reasonText } from './reason-texts.ts'
 export type { Answer, RequestManyOptions, RequestOptions } from './requests.ts'
 export { type ScramOptions, scramSha256 } from './scram.ts'
 export type { SessionStore, StoredRecord } from './store.ts'

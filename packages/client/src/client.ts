@@ -2,13 +2,14 @@
 
 import { type AbortOptions, orAborted } from './abort.ts'
 import { ClientCore, type CloseInfo, type CloseOptions, type DrainOptions } from './core.ts'
-import { invalidArgument, type MqttError } from './errors.ts'
+import { invalidArgument, type MqttError, nameReasonsWith } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import type { Negotiated } from './handshake.ts'
 import { LinkState } from './link.ts'
 import type { Message } from './message.ts'
 import { type ConnectOptions, type Payload, readOptions } from './options.ts'
 import type { PublishOptions, PublishResult } from './publisher.ts'
+import { textOf } from './reason-texts.ts'
 import type { Answer, RequestManyOptions, RequestOptions, Requests } from './requests.ts'
 import type { Subscription } from './subscription.ts'
 import type { SubscribeOptions, UnclaimedOptions, UnsubscribeOptions } from './subscriptions.ts'
@@ -284,6 +285,8 @@ export class Client {
     return this.requests
   }
 }
+
+nameReasonsWith(textOf)
 
 /** `connect` for a platform. Resolves when the server has accepted. */
 export function openClient(

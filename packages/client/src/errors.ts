@@ -70,7 +70,7 @@ export class ConnectionRefusedError extends MqttError {
 
   constructor(sent: number, level: number, details: MqttErrorDetails = {}) {
     const reasonCode = level === 5 ? sent : (ReturnCodeReasons[sent] ?? UNSPECIFIED)
-    const text = level === 5 ? reasonText(sent) : ReturnTexts[sent]
+    const text = nameOf(sent, level)
     const more = details.reasonString ? `: ${details.reasonString}` : ''
     super('connection-refused', `connection refused: ${text}${more}`, { ...details, reasonCode })
     this.returnCode = level === 5 ? -1 : sent
@@ -98,65 +98,19 @@ export function protocolError(what: string, reasonCode: number = PROTOCOL_ERROR)
 
 const PROTOCOL_ERROR = 0x82
 const UNSPECIFIED = 0x80
+const LEVEL = 5
 
 /** MQTT 5.0's reason code for each return code of MQTT 3.1.1. */
 const ReturnCodeReasons: readonly number[] = [0x00, 0x84, 0x85, 0x88, 0x86, 0x87]
 
-const ReturnTexts: readonly string[] = [
-  'accepted',
-  'unacceptable protocol version',
-  'identifier rejected',
-  'server unavailable',
-  'bad user name or password',
-  'not authorized',
-]
+let nameOf = (code: number, _level: number): string => `reason code ${code}`
 
-/** The name of a reason code, e.g. `not authorized`. MQTT 5.0 section 2.4. */
+/** Has reason codes and return codes named in texts; without it they are numbers. */
+export function nameReasonsWith(name: typeof nameOf): void {
+  nameOf = name
+}
+
+/** What a reason code is called in texts. */
 export function reasonText(reasonCode: number): string {
-  const text = reasonCode < UNSPECIFIED ? Answers[reasonCode] : Refusals[reasonCode - UNSPECIFIED]
-  return text ?? `reason code ${reasonCode}`
+  return nameOf(reasonCode, LEVEL)
 }
-
-const Answers: { readonly [code: number]: string } = {
-  0: 'success',
-  4: 'disconnect with will message',
-  16: 'no matching subscribers',
-  17: 'no subscription existed',
-}
-
-/** From 0x80 on, without a gap. */
-const Refusals: readonly string[] = `unspecified error
-malformed packet
-protocol error
-implementation specific error
-unsupported protocol version
-client identifier not valid
-bad user name or password
-not authorized
-server unavailable
-server busy
-banned
-server shutting down
-bad authentication method
-keep alive timeout
-session taken over
-topic filter invalid
-topic name invalid
-packet identifier in use
-packet identifier not found
-receive maximum exceeded
-topic alias invalid
-packet too large
-message rate too high
-quota exceeded
-administrative action
-payload format invalid
-retain not supported
-QoS not supported
-use another server
-server moved
-shared subscriptions not supported
-connection rate exceeded
-maximum connect time
-subscription identifiers not supported
-wildcard subscriptions not supported`.split('\n')

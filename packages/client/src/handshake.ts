@@ -14,13 +14,8 @@ import {
   type Will,
 } from '@godwit/packet'
 import { Limits } from './limits.ts'
-import {
-  type ConnectOptions,
-  type Credentials,
-  readMessageProperties,
-  readPayload,
-  type Settings,
-} from './options.ts'
+import { readMessageProperties } from './message-properties.ts'
+import { type ConnectOptions, type Credentials, readPayload, type Settings } from './options.ts'
 import { sharing } from './same.ts'
 import type { SendLimits } from './session.ts'
 

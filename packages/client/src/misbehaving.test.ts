@@ -1,8 +1,8 @@
 // What an application gives the client to call may throw, hang or call back into the client. That
 // is told, and neither the protocol nor anybody else's promise suffers.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { ConnectOptions } from './options.ts'
+import { test } from './testing/kind.ts'
 import { collect, take } from './testing/subscribed.ts'
 import { World } from './testing/world.ts'
 

@@ -3,7 +3,6 @@
 import {
   isTopicName,
   type Packet,
-  type Properties,
   type ProtocolLevel,
   type QoS,
   type UserProperty,
@@ -328,25 +327,3 @@ export function readQoS(qos: QoS | undefined): QoS {
   if (qos === undefined) return 0
   throw invalidArgument(`qos: expected 0, 1 or 2, got ${JSON.stringify(qos)}`)
 }
-
-/** The properties of a message as the codec takes them, null when there are none. Not checked. */
-export function readMessageProperties(options: MessageProperties): Properties | null {
-  const found: Record<string, unknown> = {}
-  let some = false
-  for (const [name, property] of MessagePropertyNames) {
-    const value = options[name]
-    if (value === undefined) continue
-    found[property] = name === 'utf8' ? (value ? 1 : 0) : value
-    some = true
-  }
-  return some ? found : null
-}
-
-const MessagePropertyNames: readonly (readonly [keyof MessageProperties, keyof Properties])[] = [
-  ['messageExpirySeconds', 'messageExpiryInterval'],
-  ['contentType', 'contentType'],
-  ['responseTopic', 'responseTopic'],
-  ['correlationData', 'correlationData'],
-  ['userProperties', 'userProperties'],
-  ['utf8', 'payloadFormatIndicator'],
-]

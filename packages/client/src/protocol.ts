@@ -2,6 +2,7 @@
 export { openClient } from './client.ts'
 export { Incoming } from './incoming.ts'
 export { Link, LinkAction, type LinkOptions, LinkState } from './link.ts'
+export { openLite } from './lite/client.ts'
 export { Outgoing, type PublishDone } from './outgoing.ts'
 export { AllParts, type Parts } from './parts.ts'
 export { encodeProperties } from './publish-writer.ts'

@@ -7,12 +7,12 @@ import { aborted, limited } from './abort.ts'
 import { Deferred, ignore } from './deferred.ts'
 import { invalidArgument, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
+import { readMessageProperties } from './message-properties.ts'
 import { checkNames, type OptionNames } from './option-names.ts'
 import {
   MessageNames,
   type MessageProperties,
   type Payload,
-  readMessageProperties,
   readPayload,
   readQoS,
 } from './options.ts'

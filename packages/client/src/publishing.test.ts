@@ -1,11 +1,11 @@
 // Publishing: exchanges of QoS 1 and 2, windows, limits of the server, what is sent again.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { PacketType, type Properties, type PublishPacket } from '@godwit/packet'
 import type { Client } from './client.ts'
 import type { MqttError } from './errors.ts'
 import type { ConnectOptions } from './options.ts'
 import type { PublishResult } from './publisher.ts'
+import { isFull, test } from './testing/kind.ts'
 import { type Peer, World } from './testing/world.ts'
 
 const { PUBLISH } = PacketType
@@ -244,7 +244,7 @@ test('nothing above the Maximum QoS of the server is sent [MQTT-3.2.2-11]', asyn
   const client = await world.connected({}, { properties: { maximumQoS: 1 } })
   const error = { code: 'qos-not-supported' }
   await assert.rejects(client.publish('a', 'x', { qos: 2 }), error)
-  assert.throws(() => client.tryPublish('a', 'x', { qos: 2 }), error)
+  if (isFull()) assert.throws(() => client.tryPublish('a', 'x', { qos: 2 }), error)
   await world.settle()
   assert.deepEqual(world.peer.takeShort(), [])
 })
@@ -256,9 +256,8 @@ test('nothing is retained where the server keeps nothing [MQTT-3.2.2-14]', async
     const published = client.publish('a', 'x', { qos, retain: true })
     await assert.rejects(published, { code: 'retain-not-supported' })
   }
-  assert.throws(() => client.tryPublish('a', 'x', { retain: true }), {
-    code: 'retain-not-supported',
-  })
+  const retained = (): boolean => client.tryPublish('a', 'x', { retain: true })
+  if (isFull()) assert.throws(retained, { code: 'retain-not-supported' })
   await world.settle()
   assert.deepEqual(world.peer.takeShort(), [])
 })
@@ -464,7 +463,8 @@ test('messages wait in line while there is no connection, and leave in order', a
   const client = await world.connected({ offline: { qos0: 'queue' } })
   world.peer.lose()
   await world.settle()
-  for (let i = 1; i <= 4; i++) publish(client, 'a', `${i}`, i % 2 === 0 ? 0 : 1)
+  const other = isFull() ? 0 : 2
+  for (let i = 1; i <= 4; i++) publish(client, 'a', `${i}`, i % 2 === 0 ? other : 1)
   assert.equal(client.stats.queued, 4)
   await world.advance(1000)
   world.peer.accept()
@@ -544,9 +544,9 @@ test('a transport that is full holds back PUBLISH until it drains', async () => 
   peer.bufferedBytes = 65_537
   await client.publish('a', '1')
   await world.settle()
-  assert.equal(client.tryPublish('a', '2'), false)
-  let writable = false
-  void client.writable.then(() => {
+  if (isFull()) assert.equal(client.tryPublish('a', '2'), false)
+  let writable = !isFull()
+  void client.writable?.then(() => {
     writable = true
   })
   const second = publish(client, 'a', '2', 0)
@@ -554,14 +554,14 @@ test('a transport that is full holds back PUBLISH until it drains', async () => 
   await world.settle()
   assert.deepEqual(peer.takeShort(), ['PUBLISH a 1'])
   assert.equal(second.outcome, null)
-  assert.equal(writable, false)
+  assert.equal(writable, !isFull())
   peer.drain()
   await world.settle()
   assert.deepEqual(peer.takeShort(), ['PUBLISH a 2', 'PUBLISH 1 a 3'])
   assert.notEqual(second.outcome, null)
   assert.equal(third.outcome, null)
   assert.equal(writable, true)
-  assert.equal(client.tryPublish('a', '4'), true)
+  if (isFull()) assert.equal(client.tryPublish('a', '4'), true)
 })
 
 test('tryPublish in a loop stops at the bound of the transport', async () => {
@@ -620,6 +620,7 @@ for (const [name, topic] of NoTopics) {
     const client = await world.connected()
     for (const qos of [0, 1, 2] as const) {
       await assert.rejects(client.publish(topic, 'x', { qos }), { code: 'invalid-argument' })
+      if (!isFull()) continue
       assert.throws(() => client.tryPublish(topic, 'x', { qos }), { code: 'invalid-argument' })
     }
     await world.settle()
@@ -632,7 +633,8 @@ test('text with a lone surrogate is no payload, and leaves no half packet', asyn
   const world = new World()
   const client = await world.connected()
   await assert.rejects(client.publish('a', 'x\udc00'), { code: 'invalid-argument' })
-  assert.throws(() => client.tryPublish('a', 'x\ud800y'), { code: 'invalid-argument' })
+  const lone = (): boolean => client.tryPublish('a', 'x\ud800y')
+  if (isFull()) assert.throws(lone, { code: 'invalid-argument' })
   void client.publish('a', 'fine')
   await world.settle()
   assert.deepEqual(world.peer.takeShort(), ['PUBLISH a fine'])
@@ -653,11 +655,13 @@ test('a QoS or a topic of the wrong type is refused, and the connection stays', 
   for (const qos of [3, -1, 1.5, '1', null]) {
     const options = { qos: qos as 0 }
     await assert.rejects(client.publish('a', 'x', options), { code: 'invalid-argument' })
+    if (!isFull()) continue
     assert.throws(() => client.tryPublish('a', 'x', options), { code: 'invalid-argument' })
   }
   for (const topic of [undefined, null, 5, {}]) {
     const wrong = topic as string
     await assert.rejects(client.publish(wrong, 'x', { qos: 1 }), { code: 'invalid-argument' })
+    if (!isFull()) continue
     assert.throws(() => client.tryPublish(wrong, 'x'), { code: 'invalid-argument' })
   }
   await client.publish('a', 'fine')

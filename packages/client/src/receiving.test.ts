@@ -1,10 +1,10 @@
 // Subscriptions and the messages that come for them: acknowledgements, buffers, routes.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { PacketType, type SubscribePacket } from '@godwit/packet'
 import type { Message } from './message.ts'
 import type { Subscription } from './subscription.ts'
 import type { SubscribeOptions } from './subscriptions.ts'
+import { test } from './testing/kind.ts'
 import { collect, subscribed, take } from './testing/subscribed.ts'
 import { World } from './testing/world.ts'
 

@@ -1,9 +1,9 @@
 // What becomes of subscriptions and of messages under way when a connection is lost, and when a
 // session of an earlier process is taken up.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { PacketType, type SubscribePacket } from '@godwit/packet'
 import type { Subscription } from './subscription.ts'
+import { test } from './testing/kind.ts'
 import { collect, Persistent, subscribed, take } from './testing/subscribed.ts'
 import { World } from './testing/world.ts'
 

@@ -3,11 +3,11 @@
 // is in the other tests.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { type Packet, PacketType, type Properties, type ProtocolLevel } from '@godwit/packet'
 import type { Client } from './client.ts'
 import { MqttError } from './errors.ts'
 import type { Authenticator, ConnectOptions } from './options.ts'
+import { test } from './testing/kind.ts'
 import { type Peer, World } from './testing/world.ts'
 
 const { PUBACK, PUBREC, PUBREL, PUBCOMP, AUTH, DISCONNECT } = PacketType

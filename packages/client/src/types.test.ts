@@ -5,9 +5,15 @@ import { test } from 'node:test'
 import type { Client } from './client.ts'
 import { MqttError, type MqttErrorCode } from './errors.ts'
 import type { ClientEvent } from './events.ts'
+import type * as Lite from './lite/types.ts'
 import type { Message } from './message.ts'
+import type { ConnectOptions } from './options.ts'
+import type { PublishOptions } from './publisher.ts'
 import type { Subscription } from './subscription.ts'
+import type { SubscribeOptions } from './subscriptions.ts'
+import type { ConnectTarget } from './target.ts'
 import { parseTopicTemplate, type TopicParams, topicParams } from './topic-template.ts'
+import { connect } from './transports/browser.ts'
 
 /** True only for two types that are the same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -120,4 +126,21 @@ test('a switch over the codes of errors and the types of events is complete', ()
   const { code } = new MqttError('queue-full', 'too many')
   assert.equal(advice(code), 'wait')
   assert.equal(importance({ type: 'closed', error: null }), 1)
+})
+
+test('an application of the lite client goes on with the full one', () => {
+  // A client, its options and its subscriptions: what one takes or gives, the other does too.
+  const given: Same<keyof Lite.ConnectOptions & keyof ConnectOptions, keyof Lite.ConnectOptions> =
+    true
+  const open = (client: Client): Lite.Client => client
+  const subscribe = (subscription: Subscription): Lite.Subscription => subscription
+  const read = (message: Message): Lite.Message => message
+  const options = (lite: Lite.ConnectOptions): ConnectOptions => lite
+  const target = (lite: Lite.ConnectTarget): ConnectTarget => lite
+  const wanted = (lite: Lite.SubscribeOptions): SubscribeOptions => lite
+  const published = (lite: Lite.PublishOptions): PublishOptions => lite
+  const full: (target: Lite.ConnectTarget, options: Lite.ConnectOptions) => Promise<Lite.Client> =
+    connect
+  const all = [open, subscribe, read, options, target, wanted, published, full]
+  assert.deepEqual([given, all.every(each => typeof each === 'function')], [true, true])
 })

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import { type BrokerOptions, type BrokerServer, createBroker } from '@godwit/broker'
 import type * as Mqtt from '@godwit/client/browser'
+import type * as Lite from '@godwit/client/lite'
 import {
   addressOf,
   type BrowserContext,
@@ -20,12 +21,15 @@ import { skipWithout } from '../support/skip.ts'
 /** What the page of these tests has put into its globals. */
 interface PageGlobals {
   readonly mqtt: typeof Mqtt
+  readonly lite: typeof Lite
   client: Mqtt.Client
   got: string[]
 }
 
 const HTML = '<!doctype html><title>godwit</title><script type="module" src="/page.js"></script>'
-const SCRIPT = "import * as mqtt from '@godwit/client'; Object.assign(globalThis, { mqtt })"
+const SCRIPT = `import * as mqtt from '@godwit/client'
+  import * as lite from '@godwit/client/lite'
+  Object.assign(globalThis, { mqtt, lite })`
 
 const missing = missingBrowser()
 type Opened<T> = { value: T; close: () => Promise<unknown> }
@@ -281,4 +285,43 @@ test('a session in IndexedDB is open in one tab only', async context => {
   )
   assert.match(text, /open in another tab/)
   assert.equal(world.broker.stats().clientsConnected, 1)
+})
+
+test('a page with the lite client publishes, receives and comes back', async context => {
+  const world = await open(context)
+  if (world === null) return
+  const got = await world.page.evaluate(async url => {
+    const { lite } = globalThis as unknown as PageGlobals
+    const client = await lite.connect(url, { reconnect: { initialDelayMs: 1 }, clientId: 'page' })
+    const lines: string[] = []
+    const subscription = client.subscribe('page/+', { qos: 2 })
+    await subscription.ready
+    Object.assign(globalThis, { client, subscription })
+    const large = new Uint8Array(300_000).fill(7)
+    await Promise.all([
+      client.publish('page/zero', 'a'),
+      client.publish('page/one', 'é', { qos: 1 }),
+      client.publish('page/two', large, { qos: 2 }),
+    ])
+    for (let i = 0; i < 3; i++) {
+      const { value } = await subscription.next()
+      lines.push(`${value?.topic} ${value?.qos} ${value?.payload.length}`)
+    }
+    return lines
+  }, world.url)
+  assert.deepEqual(got, ['page/zero 0 1', 'page/one 1 2', 'page/two 2 300000'])
+  const back = new Promise(resolve => world.broker.once('clientConnected', resolve))
+  world.broker.disconnectClient('page', 0x8b)
+  await back
+  const after = await world.page.evaluate(async () => {
+    const { client, subscription } = globalThis as unknown as {
+      client: Lite.Client
+      subscription: Lite.Subscription
+    }
+    await client.publish('page/back', 'again', { qos: 2 })
+    const { value } = await subscription.next()
+    await client.close()
+    return [value?.text(), client.state]
+  })
+  assert.deepEqual(after, ['again', 'closed'])
 })

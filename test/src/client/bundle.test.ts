@@ -8,7 +8,9 @@ import { bundle } from '../support/bundle.ts'
  * What a page loads to connect, subscribe and publish, over both protocols and at every QoS, and to
  * come back after a loss. `docs/client.md` says what is in it.
  */
-const FIRST_BROTLI_BYTES_MAX = 25_900
+const FIRST_BROTLI_BYTES_MAX = 25_950
+/** All of the lite client, which asks for nothing later. */
+const LITE_BROTLI_BYTES_MAX = 12_000
 /** The rest, which is loaded when it is asked for. */
 const LATER_BROTLI_BYTES_MAX = 3950
 
@@ -56,4 +58,14 @@ test('no text is other in the small build than in the compiled one', async () =>
     texts.filter(text => !shorter.includes(text)),
     [],
   )
+})
+
+test('the lite client is at most 12 kB, and loads nothing later', async context => {
+  const { first, later, inputs } = await bundle("export { connect } from '@godwit/client/lite'")
+  context.diagnostic(`${first.brotliBytes} bytes with brotli`)
+  assert.deepEqual(inputs, ['packages/client/dist/web/lite.js'])
+  assert.deepEqual([later.bytes, first.bytes > 0], [0, true])
+  assert.doesNotMatch(first.text, /["']node:|\brequire\(|\bBuffer\b|\bprocess\.|\bimport\(/)
+  const { brotliBytes } = first
+  assert.ok(brotliBytes <= LITE_BROTLI_BYTES_MAX, `${brotliBytes} bytes`)
 })

@@ -6,6 +6,8 @@ import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { createBroker } from '@godwit/broker'
 import { type ConnectOptions, connect } from '@godwit/client'
+import { type Client, connect as connectLite } from '@godwit/client/lite'
+import { dialing } from '../support/lite.ts'
 
 const COUNT = 3
 
@@ -62,6 +64,14 @@ function cutWire(broker: Duplex, budget: { up: number; down: number }): Wire {
 
 const Never = { up: Number.POSITIVE_INFINITY, down: Number.POSITIVE_INFINITY }
 
+type Open = (target: () => Duplex, options: ConnectOptions) => Promise<Client>
+
+/** What both clients have is the same; so is the test. */
+const Clients: readonly (readonly [string, Open])[] = [
+  ['', connect],
+  ['lite, ', (target, options) => connectLite(() => dialing(target()), options)],
+]
+
 interface Outcome {
   readonly received: string[]
   /** Bytes of the connection that was to be cut. */
@@ -74,6 +84,7 @@ async function exchange(
   side: 'publisher' | 'subscriber',
   budget: { up: number; down: number },
   protocolVersion: 4 | 5,
+  open: Open,
 ): Promise<Outcome> {
   const broker = createBroker({ statsIntervalSeconds: 0 })
   await broker.ready
@@ -92,10 +103,10 @@ async function exchange(
   }
   // Before MQTT 5.0 a session that survives must have been asked for at once.
   const kept = protocolVersion === 4 ? { cleanStart: false } : {}
-  const subscriber = await connect(target('subscriber'), { clientId: 's', ...common, ...kept })
+  const subscriber = await open(target('subscriber'), { clientId: 's', ...common, ...kept })
   const subscription = subscriber.subscribe('once', { qos: 2 })
   await subscription.ready
-  const publisher = await connect(target('publisher'), { clientId: 'p', ...common, ...kept })
+  const publisher = await open(target('publisher'), { clientId: 'p', ...common, ...kept })
   const received: string[] = []
   const reading = (async () => {
     for await (const message of subscription) received.push(message.text())
@@ -119,23 +130,27 @@ async function exchange(
 
 const Expected = [...Array.from({ length: COUNT }, (_, i) => `${i}`), 'last']
 
-for (const side of ['publisher', 'subscriber'] as const) {
-  for (const protocolVersion of [5, 4] as const) {
-    test(`level ${protocolVersion}: each comes once, ${side} cut at every byte`, async () => {
-      const { passed, received, wasCut } = await exchange(side, Never, protocolVersion)
-      assert.deepEqual(received, Expected)
-      assert.equal(wasCut, false)
-      for (const direction of ['up', 'down'] as const) {
-        let cuts = 0
-        for (let at = 0; at < passed[direction]; at++) {
-          const budget = { ...Never, [direction]: at }
-          const outcome = await exchange(side, budget, protocolVersion)
-          assert.deepEqual(outcome.received, Expected, `${direction} ${at}`)
-          if (outcome.wasCut) cuts++
-        }
-        // The last bytes belong to the goodbye.
-        assert.ok(cuts > passed[direction] - 10, `${cuts} cuts in ${passed[direction]} bytes`)
+const Cases = Clients.flatMap(([name, open]) =>
+  (['publisher', 'subscriber'] as const).flatMap(side =>
+    ([5, 4] as const).map(protocolVersion => ({ name, open, side, protocolVersion })),
+  ),
+)
+
+for (const { name, open, side, protocolVersion } of Cases) {
+  test(`${name}level ${protocolVersion}: each comes once, ${side} cut at every byte`, async () => {
+    const { passed, received, wasCut } = await exchange(side, Never, protocolVersion, open)
+    assert.deepEqual(received, Expected)
+    assert.equal(wasCut, false)
+    for (const direction of ['up', 'down'] as const) {
+      let cuts = 0
+      for (let at = 0; at < passed[direction]; at++) {
+        const budget = { ...Never, [direction]: at }
+        const outcome = await exchange(side, budget, protocolVersion, open)
+        assert.deepEqual(outcome.received, Expected, `${direction} ${at}`)
+        if (outcome.wasCut) cuts++
       }
-    })
-  }
+      // The last bytes belong to the goodbye.
+      assert.ok(cuts > passed[direction] - 10, `${cuts} cuts in ${passed[direction]} bytes`)
+    }
+  })
 }

@@ -1,13 +1,14 @@
 // Throws streams of packets at a client, from a seed, and says what the client did wrong: threw,
 // let a promise hang, wrote what is no packet, kept more than it may, or was of no use afterwards.
 
-import type { Client } from '@godwit/client'
-import { openClient } from '@godwit/client/protocol'
+import type { Client, ConnectOptions } from '@godwit/client'
+import { openClient, type Platform } from '@godwit/client/protocol'
 import { PacketType } from '@godwit/packet'
 import { ClientPlatform } from './client-platform.ts'
 import { type Bounds, boundsOf, FuzzedApplication } from './fuzzed-application.ts'
 import { FuzzFailure, type FuzzOptions } from './fuzzer.ts'
 import type { HostileBroker } from './hostile-broker.ts'
+import { openLiteClient } from './lite-client.ts'
 import { encoded } from './packets.ts'
 import { Chance } from './random.ts'
 import { certainFault, connackOf, nextServerBytes } from './server-packets.ts'
@@ -17,6 +18,9 @@ const STEPS_MAX = 80
 const LONG_MS = 120_000
 /** How often a broker that has become good is turned to. */
 const ROUNDS_MAX = 200
+
+/** Many publishers may wait with the lite client, and its window is the server's. */
+const LiteBounds = { messagesMax: 1e9, bytesMax: 1e9, inflightMax: 1024 }
 
 /** How far the cases came: a fuzzer whose packets are all refused at the door finds nothing. */
 export interface Reached {
@@ -31,7 +35,8 @@ export interface Reached {
 }
 
 /** @throws FuzzFailure at the first case that goes wrong */
-export async function fuzzClient(options: FuzzOptions): Promise<Reached> {
+/** @param isLite whether it is the lite client */
+export async function fuzzClient(options: FuzzOptions, isLite = false): Promise<Reached> {
   const { seed, cases, from = 0, progress } = options
   const reached: Reached = { accepted: 0, violations: 0, messages: 0, publishes: 0, recovered: 0 }
   let thrown: string | null = null
@@ -42,9 +47,10 @@ export async function fuzzClient(options: FuzzOptions): Promise<Reached> {
   process.on('unhandledRejection', onThrow)
   try {
     for (let index = from; index < from + cases; index++) {
-      const one = new ClientCase(new Chance(seed, index), reached)
+      const one = new ClientCase(new Chance(seed, index), reached, isLite)
       const trouble = (await one.run()) ?? thrown
-      if (trouble !== null) throw new FuzzFailure(seed, index, trouble, index, '--client ')
+      if (trouble !== null)
+        throw new FuzzFailure(seed, index, trouble, index, isLite ? '--lite ' : '--client ')
       progress?.(index + 1)
     }
   } finally {
@@ -59,25 +65,28 @@ class ClientCase {
   readonly #reached: Reached
   readonly #platform: ClientPlatform
   readonly #bounds: Bounds
+  readonly #open: (platform: Platform, url: string, options: ConnectOptions) => Promise<Client>
   readonly #application: FuzzedApplication
   readonly #controller = new AbortController()
   readonly #isCalm: boolean
   #client: Client | null = null
   #hasEnded = false
 
-  constructor(chance: Chance, reached: Reached) {
+  constructor(chance: Chance, reached: Reached, isLite: boolean) {
     this.#chance = chance
     this.#reached = reached
     this.#platform = new ClientPlatform(chance)
     this.#isCalm = chance.oneIn(2)
-    this.#bounds = boundsOf(chance, this.#controller.signal)
+    const bounds = boundsOf(chance, this.#controller.signal)
+    this.#bounds = isLite ? { ...bounds, ...LiteBounds } : bounds
+    this.#open = isLite ? openLiteClient : openClient
     this.#application = new FuzzedApplication(chance, this.#bounds)
   }
 
   /** @returns what went wrong, or null */
   async run(): Promise<string | null> {
     const platform = this.#platform
-    const opening = openClient(platform, 'test://server', this.#bounds.options)
+    const opening = this.#open(platform, 'test://server', this.#bounds.options)
     void this.#application.track('connect', opening).then(client => {
       if (client === null) this.#hasEnded = true
       else this.#connected(client)

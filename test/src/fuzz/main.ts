@@ -1,6 +1,6 @@
-// `npm run fuzz -- [--client] --seed N --cases N [--from N]`: the fuzzers from the command line,
-// with as many cases as one likes; `--cases 0` goes on until something breaks. Without `--client`
-// it is the broker that suffers.
+// `npm run fuzz -- [--client|--lite] --seed N --cases N [--from N]`: the fuzzers from the command
+// line, with as many cases as one likes; `--cases 0` goes on until something breaks. It is the
+// broker that suffers, with `--client` the client, with `--lite` the lite one.
 
 import { parseArgs } from 'node:util'
 import { fuzzClient } from './client-fuzzer.ts'
@@ -9,6 +9,7 @@ import { FuzzFailure, fuzz } from './fuzzer.ts'
 const { values } = parseArgs({
   options: {
     client: { type: 'boolean', default: false },
+    lite: { type: 'boolean', default: false },
     seed: { type: 'string' },
     cases: { type: 'string', default: '10000' },
     from: { type: 'string', default: '0' },
@@ -34,8 +35,9 @@ async function run(): Promise<void> {
   }
   try {
     const options = { seed, cases: cases === 0 ? Number.POSITIVE_INFINITY : cases, from, progress }
-    if (values.client) say(`reached: ${JSON.stringify(await fuzzClient(options))}`)
-    else await fuzz(options)
+    if (values.client || values.lite) {
+      say(`reached: ${JSON.stringify(await fuzzClient(options, values.lite))}`)
+    } else await fuzz(options)
     say(`nothing found in ${seconds(startedAtMs)} s`)
   } catch (error) {
     if (!(error instanceof FuzzFailure)) throw error

@@ -4,12 +4,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Client, type ConnectOptions, connect } from '@godwit/client'
+import { connect as connectLite, type Client as LiteClient } from '@godwit/client/lite'
 import { Aedes } from 'aedes'
+import { dialing } from '../support/lite.ts'
 import { skipWithout } from '../support/skip.ts'
 
 const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/bin/mosquitto'].find(path => existsSync(path))
@@ -49,9 +51,16 @@ function patient(url: string, options: ConnectOptions = {}): Promise<Client> {
   return connect(url, { ...options, reconnect })
 }
 
+/** The same with the lite client, over a stream. */
+function patientLite(url: string, options: ConnectOptions = {}): Promise<LiteClient> {
+  const reconnect = { first: true, initialDelayMs: 50, maxDelayMs: 50, attemptsMax: 1000 }
+  const path = url.replace('unix:', '')
+  return connectLite(() => dialing(createConnection({ path })), { ...options, reconnect })
+}
+
 /** Messages of each QoS there and back. */
-async function exchange(client: Client): Promise<void> {
-  const subscription = client.subscribe('echo/+n', { qos: 2 })
+async function exchange(client: LiteClient): Promise<void> {
+  const subscription = client.subscribe('echo/+', { qos: 2 })
   await subscription.ready
   const large = new Uint8Array(LARGE_BYTES).fill(7)
   const results = Promise.all([
@@ -62,7 +71,7 @@ async function exchange(client: Client): Promise<void> {
   ])
   const got: [string, number, number][] = []
   for await (const message of subscription) {
-    got.push([message.params.n, message.qos, message.payloadLength])
+    got.push([message.topic.slice('echo/'.length), message.qos, message.payload.length])
     if (got.length === 4) break
   }
   await results
@@ -75,14 +84,19 @@ async function exchange(client: Client): Promise<void> {
 }
 
 for (const protocolVersion of [5, 4, 3] as const) {
-  test(`Mosquitto: each QoS there and back, level ${protocolVersion}`, async context => {
-    const url = await mosquitto(context)
-    if (url === undefined) return
-    const client = await patient(url, { protocolVersion })
-    await exchange(client)
-    await client.close()
-    assert.deepEqual(await client.closed, { error: null })
-  })
+  for (const [name, open] of [
+    ['', patient],
+    ['lite, ', patientLite],
+  ] as const) {
+    test(`Mosquitto: ${name}each QoS there and back, level ${protocolVersion}`, async context => {
+      const url = await mosquitto(context)
+      if (url === undefined) return
+      const client = await open(url, { protocolVersion })
+      await exchange(client)
+      await client.close()
+      assert.deepEqual(await client.closed, { error: null })
+    })
+  }
 }
 
 // With a receive maximum below its own window Mosquitto 2.0.11 sends one message too many.
@@ -192,10 +206,16 @@ async function aedes(context: TestContext): Promise<string> {
 }
 
 test('aedes: it does not know MQTT 5.0, so MQTT 3.1.1 it is', async context => {
-  const client = await connect(await aedes(context))
-  assert.equal(client.negotiated.protocolVersion, 4)
-  await exchange(client)
-  await client.close()
+  const url = await aedes(context)
+  const port = Number(new URL(url).port)
+  for (const client of [
+    await connect(url),
+    await connectLite(() => dialing(createConnection({ port, host: '127.0.0.1' }))),
+  ]) {
+    assert.equal(client.negotiated.protocolVersion, 4)
+    await exchange(client)
+    await client.close()
+  }
 })
 
 test('aedes: a session waits for its client', async context => {

@@ -11,7 +11,7 @@ export type Rule = (files: readonly SourceFile[]) => Violation[]
 const SHELL_FOLDERS = ['listeners', 'store', 'guard', 'admin', 'peers']
 const PURE_CLIENT_FILES = ['packages/client/src/session.ts', 'packages/client/src/link.ts']
 /** Public surfaces beside `index.ts`, as the package's `exports` name them. */
-const MORE_ENTRIES = ['packages/client/src/browser.ts', 'packages/client/src/protocol.ts']
+const MORE_ENTRIES = ['browser', 'lite', 'protocol'].map(name => `packages/client/src/${name}.ts`)
 const OUTSIDE_CLIENT = /^packages\/client\/src\/(?:transports|stores)\//
 const IMPURE = identifiers([
   ...['Date', 'performance', 'process', 'console', 'async', 'await', 'Promise'],

@@ -16,7 +16,7 @@ export class Survey {
     readonly inflight: { readonly active: number } | null
   }>
   private readonly groups: Iterator<{
-    readonly waitingCount: number
+    readonly queue: { readonly length: number }
     readonly queuedBytes: number
   }>
   private slot = 0
@@ -59,7 +59,7 @@ export class Survey {
     const { done, value } = this.groups.next()
     if (done === true) this.groupsLeft = 0
     else {
-      this.queuedMessages += value.waitingCount
+      this.queuedMessages += value.queue.length
       this.queuedBytes += value.queuedBytes
     }
     return true

@@ -16,10 +16,11 @@ import {
   type QoS,
   readClientPacket,
 } from '@godwit/packet'
-import { type Client, openClient } from '../client.ts'
+import type { Client } from '../client.ts'
 import type { ConnectOptions } from '../options.ts'
 import { AllParts, type Parts } from '../parts.ts'
 import type { Channels, Dial, Platform, Transport, TransportHandler } from '../transport.ts'
+import { kind } from './kind.ts'
 
 const PACKET_BYTES_MAX = 300_000_000
 const { PUBLISH, CONNACK, SUBACK, UNSUBACK, PUBACK, PUBREC, PUBREL, PUBCOMP } = PacketType
@@ -139,7 +140,7 @@ export class World implements Platform {
 
   /** Begins to connect. */
   begin(options: ConnectOptions = {}): Promise<Client> {
-    const client = openClient(this, 'test://server', options)
+    const client = kind.open(this, 'test://server', options)
     // A test that waits for the failure does so later.
     client.catch(() => undefined)
     return client
