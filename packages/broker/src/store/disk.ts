@@ -17,6 +17,7 @@ import { RecordWriter } from './record-writer.ts'
 import type { Recovered } from './replica.ts'
 import { type SpaceThreshold, SpaceWatch } from './space.ts'
 import {
+  ballastBytesFor,
   CHECKPOINT_BYTES,
   conflictOf,
   DEFAULT_STORE_LIMITS,
@@ -61,8 +62,6 @@ export interface DiskStoreOptions {
 
 const SPARE_COUNT = 3
 const CHECKPOINT_MS = 30_000
-/** Kept free for the time when the disk is full. */
-const BALLAST_BYTES_MAX = 32 * 1024 * 1024
 /**
  * So many pages are on their way at a time: what comes at once is handled in one turn of the event
  * loop, however many clients have returned together.
@@ -95,7 +94,7 @@ export async function openDiskStore(
     logDirectory,
     salvage: options.salvage ?? false,
     overlayBytesMax: limits.overlayBytesMax,
-    ballastBytes: Math.min(options.checkpointBytes ?? CHECKPOINT_BYTES, BALLAST_BYTES_MAX),
+    ballastBytes: ballastBytesFor(options.checkpointBytes ?? CHECKPOINT_BYTES),
   }
   const checkpoint = new Checkpoint(events => world.startThread(settings, events))
   try {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkOptions, OptionError } from '../options.ts'
 import { openDiskStore } from './disk.ts'
-import { conflictOf, DEFAULT_STORE_LIMITS } from './store-limits.ts'
+import { ballastBytesFor, conflictOf, DEFAULT_STORE_LIMITS } from './store-limits.ts'
 import { Opened, temporaryDirectory } from './testing/opened-store.ts'
 
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined }
@@ -43,4 +43,17 @@ test('the store refuses it by itself, and makes nothing', async t => {
   )
   await assert.rejects(opening, /checkpointBytes: 1001 bytes .* 1000/)
   assert.equal(fs.existsSync(directory), false)
+})
+
+test('the ballast is what is checkpointed at a time, from 1 to 32 MiB', () => {
+  const mib = 1024 * 1024
+  for (const [checkpointBytes, expected] of [
+    [1, mib],
+    [mib - 1, mib],
+    [mib + 1, mib + 1],
+    [32 * mib, 32 * mib],
+    [64 * mib, 32 * mib],
+  ] as const) {
+    assert.equal(ballastBytesFor(checkpointBytes), expected)
+  }
 })

@@ -23,6 +23,17 @@ export const DEFAULT_STORE_LIMITS: StoreLimits = {
 export const SEGMENT_BYTES: number = 16 * 1024 * 1024
 export const CHECKPOINT_BYTES: number = 64 * 1024 * 1024
 
+const BALLAST_BYTES_MIN = 1024 * 1024
+const BALLAST_BYTES_MAX = 32 * 1024 * 1024
+
+/**
+ * Space that is kept for a full disk: what the database writes at once, of which there are a few
+ * pages of each table and of its own log however little is checkpointed at a time.
+ */
+export function ballastBytesFor(checkpointBytes: number): number {
+  return Math.max(BALLAST_BYTES_MIN, Math.min(checkpointBytes, BALLAST_BYTES_MAX))
+}
+
 interface Sizes {
   readonly checkpointBytes?: number
 }
