@@ -3,6 +3,7 @@
 
 import type { Broker } from './broker.ts'
 import type { DropReason } from './ledger.ts'
+import { HELD_LOOKS_MAX } from './limits.ts'
 import type { Message } from './message.ts'
 import { InflightState } from './ports.ts'
 import { Delivery, type Session } from './session.ts'
@@ -20,6 +21,8 @@ export class Groups {
   private isRestoring = false
   private waking: Group[] = []
   private blocked: Group[] = []
+  /** They go on in the next turn. */
+  private unfinished: Group[] = []
 
   constructor(broker: Broker) {
     this.broker = broker
@@ -54,6 +57,7 @@ export class Groups {
     session.groups ??= []
     session.groups.push(group)
     if (session.persistent && group.storedId === 0 && !this.isRestoring) this.putGroup(group)
+    group.held.lookAgain()
     this.wake(group)
   }
 
@@ -70,8 +74,12 @@ export class Groups {
     const at = session.groups?.indexOf(group) ?? -1
     if (at >= 0) session.groups?.splice(at, 1)
     if (session.groups?.length === 0) session.groups = null
-    if (group.members.length === 0) this.end(group)
-    else this.wake(group)
+    if (group.members.length === 0) {
+      this.end(group)
+      return
+    }
+    group.held.lookAgain()
+    this.wake(group)
   }
 
   /** Whether a message for the group would find room, or make it by the policy. */
@@ -119,16 +127,22 @@ export class Groups {
     const groups = session.groups
     if (groups === null) return
     for (const group of groups) {
-      const member = group.queue.length > 0 ? memberOf(group, session) : null
+      const member = group.waitingCount > 0 ? memberOf(group, session) : null
       if (member === null) group.refresh()
       else group.hasRoom(member)
+      group.held.lookAgain()
       this.wake(group)
     }
   }
 
   /** Hands out what waits in the groups that woke. @returns false when none did */
   pumpAll(): boolean {
-    if (this.waking.length === 0) return false
+    if (this.waking.length === 0) {
+      const { unfinished } = this
+      this.unfinished = []
+      for (const group of unfinished) this.wake(group)
+      return false
+    }
     const waking = this.waking
     this.waking = []
     for (const group of waking) {
@@ -213,7 +227,7 @@ export class Groups {
   }
 
   private wake(group: Group): void {
-    if (group.waking || group.queue.length === 0) return
+    if (group.waking || group.waitingCount === 0) return
     group.waking = true
     this.waking.push(group)
     this.broker.sender.requestTurn()
@@ -222,6 +236,7 @@ export class Groups {
   private pump(group: Group): void {
     const durable = this.broker.sender.durableBatch
     const ready = (member: Subscription): boolean => this.isReady(member)
+    if (group.held.isDue) this.pumpHeld(group, ready)
     for (;;) {
       const next = group.queue.first
       if (next === null) {
@@ -237,6 +252,11 @@ export class Groups {
         this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
         continue
       }
+      if (group.held.has(next.message.topic)) {
+        group.queue.shift()
+        group.held.push(next)
+        continue
+      }
       const first = group.nextWithRoom(ready)
       if (first === null) {
         group.exhaust()
@@ -245,9 +265,42 @@ export class Groups {
       const member = this.permitted(group, first, next.message.topic)
       group.queue.shift()
       // Those that have room may not have it: nobody waits behind it.
+      if (member !== null) this.giveFirst(group, member, next)
+      else if (this.hasUse(group, next.message.topic)) group.held.push(next)
+      else this.drop(group, next, 'not-authorized')
+    }
+  }
+
+  /** Hands out what was held back, if somebody who may have it has room now. */
+  private pumpHeld(group: Group, ready: IsReady): void {
+    for (let looks = HELD_LOOKS_MAX; looks > 0; looks--) {
+      const topic = group.held.next()
+      if (topic === null) return
+      this.pumpTopic(group, topic, ready)
+    }
+    if (group.held.isDue) this.unfinished.push(group)
+  }
+
+  private pumpTopic(group: Group, topic: string, ready: IsReady): void {
+    const { held } = group
+    const admitted = this.admitting(ready, topic)
+    for (let next = held.first(topic); next !== null; next = held.first(topic)) {
+      if (this.broker.queues.isExpired(next.message)) {
+        held.shift(topic)
+        this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
+        continue
+      }
+      const member = group.next(admitted)
+      if (member === null && this.hasUse(group, topic)) return
+      held.shift(topic)
       if (member === null) this.drop(group, next, 'not-authorized')
       else this.giveFirst(group, member, next)
     }
+  }
+
+  /** Whether a member may have the topic, or may turn out to when it comes back. */
+  private hasUse(group: Group, topic: string): boolean {
+    return group.members.some(member => this.broker.mayReceive(member.session, topic))
   }
 
   /** The member that has room, or another one: the whole group is asked only if that may not. */
@@ -325,7 +378,7 @@ export class Groups {
 
   private makeRoom(group: Group, message: Message): void {
     while (this.isFull(group, message.byteLength)) {
-      const oldest = group.queue.shift()
+      const oldest = group.held.shiftAny() ?? group.queue.shift()
       if (oldest === null) return
       this.drop(group, oldest, 'queue-full')
     }
@@ -334,7 +387,7 @@ export class Groups {
   private isFull(group: Group, byteLength: number): boolean {
     const limits = this.broker.limits
     return (
-      group.queue.length >= limits.queuedMessagesMax ||
+      group.waitingCount >= limits.queuedMessagesMax ||
       group.queuedBytes + byteLength > limits.queuedBytesMax
     )
   }
@@ -349,8 +402,9 @@ export class Groups {
   }
 
   private end(group: Group): void {
-    for (let next = group.queue.shift(); next !== null; next = group.queue.shift()) {
-      this.drop(group, next, 'session-ended')
+    while (group.waitingCount > 0) {
+      const next = group.held.shiftAny() ?? group.queue.shift()
+      if (next !== null) this.drop(group, next, 'session-ended')
     }
     this.byKey.delete(`${group.shareName}/${group.filter}`)
     this.broker.router.index.removeGroup(group.filter, group)

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodePacket, PacketType, ReasonCode } from '@godwit/packet'
 import { only, texts } from '../testing/bytes.ts'
-import { connectPacket, OpenGuard, World } from '../testing/harness.ts'
+import { connectPacket, OpenGuard, type TestClient, World } from '../testing/harness.ts'
 import { connectKept, publishPacket, typesOf, watch, willOf } from '../testing/v5.ts'
+import { HELD_LOOKS_MAX, type Limits } from './limits.ts'
 import { type AuthenticationVerdict, type Guard, type Identity, LATER } from './ports.ts'
 
 type Question = [kind: string, ...values: unknown[]]
@@ -204,6 +205,90 @@ test('a group whose members may not have a message does not wait with it', () =>
   assert.deepEqual(texts(member.take()), ['yes'])
   assert.equal(world.broker.queues.totalBytes, member.connection.session?.queuedBytes)
   assert.equal(world.broker.ledger.totalOf('not-authorized'), 1)
+})
+
+/** Only "free" may have what is below `secret`; it takes one message at a time. */
+function unequalGroup(limits: Partial<Limits> = {}): {
+  world: World
+  guard: AskedGuard
+  free: TestClient
+  barred: TestClient
+  publisher: TestClient
+} {
+  const guard = new AskedGuard()
+  guard.receives = ({ clientId }, topic) => clientId !== 'barred' || !topic.startsWith('secret')
+  const world = new World({ guard, limits })
+  const free = world.connect({ clientId: 'free', properties: { receiveMaximum: 1 } })
+  const barred = world.connect({ clientId: 'barred' })
+  for (const client of [free, barred]) client.subscribe('$share/g/#', 1)
+  return { world, guard, free, barred, publisher: world.connect({ clientId: 'p' }) }
+}
+
+test('a message waits in the group for the member that may have it, and others pass', () => {
+  const { world, free, barred, publisher } = unequalGroup()
+  const send = (topic: string, packetId: number): unknown =>
+    publisher.publish(topic, `${packetId}`, { qos: 1, packetId })
+  for (const [i, topic] of ['secret', 'secret', 'other', 'secret/b', 'secret'].entries()) {
+    send(topic, i + 1)
+  }
+  const first = only(free.take(), PacketType.PUBLISH)
+  assert.deepEqual(texts([first]), ['1'])
+  assert.deepEqual(texts(barred.take()), ['3'])
+  assert.equal(world.broker.ledger.total, 0)
+  const got: string[] = []
+  for (let held = first; ; ) {
+    const next = free.acknowledge(PacketType.PUBACK, held.packetId)
+    if (next.length === 0) break
+    held = only(next, PacketType.PUBLISH)
+    got.push(...texts([held]))
+  }
+  assert.deepEqual(got.toSorted(), ['2', '4', '5'])
+  assert.ok(got.indexOf('2') < got.indexOf('5'), 'order of a topic')
+  assert.equal(world.broker.ledger.total, 0)
+  assert.equal(world.broker.queues.totalBytes, barred.connection.session?.queuedBytes)
+})
+
+test('what is held back is lost when nobody is left who may have it, and counted', () => {
+  const { world, guard, free, publisher } = unequalGroup()
+  for (let i = 1; i <= 3; i++) publisher.publish('secret', `${i}`, { qos: 1, packetId: i })
+  assert.deepEqual(texts(free.take()), ['1'])
+  guard.receives = ({ clientId }) => clientId !== 'barred'
+  free.cut()
+  world.settle()
+  assert.equal(world.broker.ledger.totalOf('not-authorized'), 3)
+  const [group] = world.broker.groups.all()
+  assert.deepEqual([group?.waitingCount, group?.queuedBytes], [0, 0])
+})
+
+test('what is held back counts for the limit of the group, and the oldest of it goes first', () => {
+  const { world, free, publisher } = unequalGroup({ queuedMessagesMax: 3 })
+  for (let i = 1; i <= 6; i++) publisher.publish('secret', `${i}`, { qos: 1, packetId: i })
+  assert.equal(world.broker.ledger.totalOf('queue-full'), 2)
+  const [group] = world.broker.groups.all()
+  assert.equal(group?.waitingCount, 3)
+  const first = only(free.take(), PacketType.PUBLISH)
+  assert.deepEqual(texts(free.acknowledge(PacketType.PUBACK, first.packetId)), ['4'])
+})
+
+test('a member that comes back gets first what it had, then what was held back', () => {
+  const { world, free, publisher } = unequalGroup()
+  for (let i = 1; i <= 3; i++) publisher.publish('secret', `${i}`, { qos: 1, packetId: i })
+  assert.deepEqual(texts(free.take()), ['1'])
+  const second = world.connect({ clientId: 'second' })
+  assert.deepEqual(texts(second.subscribe('$share/g/#', 1)), ['2', '3'])
+  free.cut()
+  assert.deepEqual(texts(second.take()), ['1'])
+})
+
+test('many topics that are held back are looked at over several turns, and all come', () => {
+  const { world, free, publisher } = unequalGroup()
+  const count = 3 * HELD_LOOKS_MAX
+  for (let i = 1; i <= count; i++) publisher.publish(`secret/${i}`, `${i}`, { qos: 1, packetId: i })
+  free.take()
+  const second = world.connect({ clientId: 'second' })
+  assert.equal(texts(second.subscribe('$share/g/#', 1)).length, count - 1)
+  const [group] = world.broker.groups.all()
+  assert.equal(group?.waitingCount, 0)
 })
 
 test('a permission that goes while a message waits keeps it back', () => {

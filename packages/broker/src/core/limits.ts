@@ -15,6 +15,9 @@ export const FLAPPING_PLACES_MAX = 65_536
 /** What publishers may make of one turn, in deliveries: about a tenth of a microsecond each. */
 export const WORK_PER_TURN_MAX = 200_000
 
+/** Topics that a group holds back are looked at in parts of so many per turn. */
+export const HELD_LOOKS_MAX = 64
+
 /** A reason string may quote what the peer sent; a longer one is left out. */
 export const REASON_PACKET_BYTES_MAX = 1024
 

@@ -1,6 +1,7 @@
 // Shared subscriptions. A group has one queue: a message waits in the group until a member has room
 // for it, never in a member that is slow or gone. MQTT 5.0 section 4.8.2.
 
+import { HeldBack } from './held-back.ts'
 import { type Delivery, DeliveryQueue } from './session.ts'
 import type { Subscription } from './subscriptions.ts'
 
@@ -12,6 +13,8 @@ export class Group {
   storedId = 0
   readonly members: Subscription[] = []
   readonly queue: DeliveryQueue = new DeliveryQueue()
+  readonly held: HeldBack = new HeldBack()
+  /** Of both. */
   queuedBytes = 0
   nextSequence = 1
   waking = false
@@ -23,6 +26,11 @@ export class Group {
   constructor(shareName: string, filter: string) {
     this.shareName = shareName
     this.filter = filter
+  }
+
+  /** Messages in the queue, and those that are held back. */
+  get waitingCount(): number {
+    return this.queue.length + this.held.count
   }
 
   /** True when the messages of the group outlive the process: a member's session does. */
@@ -85,7 +93,15 @@ export class Group {
   /** Takes back messages that a member did not finish, in their order. */
   takeBack(deliveries: readonly Delivery[]): void {
     if (deliveries.length === 0) return
-    this.queue.unshift(deliveries)
     for (const delivery of deliveries) this.queuedBytes += delivery.message.byteLength
+    if (this.held.count === 0) {
+      this.queue.unshift(deliveries)
+      return
+    }
+    // Those of a topic that is held back go before the others of it.
+    this.queue.unshift(deliveries.filter(({ message }) => !this.held.has(message.topic)))
+    for (const delivery of deliveries.toReversed()) {
+      if (this.held.has(delivery.message.topic)) this.held.unshift(delivery)
+    }
   }
 }

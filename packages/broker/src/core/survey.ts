@@ -16,7 +16,7 @@ export class Survey {
     readonly inflight: { readonly active: number } | null
   }>
   private readonly groups: Iterator<{
-    readonly queue: { readonly length: number }
+    readonly waitingCount: number
     readonly queuedBytes: number
   }>
   private slot = 0
@@ -59,7 +59,7 @@ export class Survey {
     const { done, value } = this.groups.next()
     if (done === true) this.groupsLeft = 0
     else {
-      this.queuedMessages += value.queue.length
+      this.queuedMessages += value.waitingCount
       this.queuedBytes += value.queuedBytes
     }
     return true
