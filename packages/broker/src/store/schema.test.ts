@@ -89,3 +89,18 @@ test('room that many deletes have left goes back to the file system', t => {
   assert.ok(fs.statSync(options.path).size < before / 2)
   state.close()
 })
+
+test('a start after an orderly end writes nothing, and a new database can give room back', t => {
+  const options = optionsIn(t)
+  withOneSession(options)
+  const ended = new State(options)
+  ended.setFirstSegment(0)
+  ended.close()
+  const state = new State(options)
+  state.disconnectAll(1000)
+  const { size = 0 } = fs.statSync(`${options.path}-wal`, { throwIfNoEntry: false }) ?? {}
+  assert.equal(size, 0, 'bytes of the write-ahead log')
+  const [row] = state.database.query('PRAGMA auto_vacuum')
+  assert.deepEqual(row, { auto_vacuum: 2 })
+  state.close()
+})
