@@ -39,6 +39,7 @@ const Shown = [`${PACKET}/packets.d.ts`, `${PACKET}/errors.d.ts`]
 
 /** Where the platform is touched. */
 const Outside = [
+  `${CLIENT}/publish-stream.js`,
   `${CLIENT}/scram.js`,
   `${CLIENT}/stores/indexeddb.js`,
   `${CLIENT}/transports/adopt.js`,

@@ -35,9 +35,16 @@ export type {
   ReconnectOptions,
   WillOptions,
 } from './options.ts'
+export {
+  type PublishStream,
+  type PublishStreamOptions,
+  type PublishStreamWriter,
+  publishStream,
+} from './publish-stream.ts'
 export type { PublishOptions, PublishResult } from './publisher.ts'
 export { reasonText } from './reason-texts.ts'
 export type { Answer, RequestManyOptions, RequestOptions } from './requests.ts'
+export { isRetryable } from './retryable.ts'
 export { type ScramOptions, scramSha256 } from './scram.ts'
 export type { SessionStore, StoredRecord } from './store.ts'
 export { indexedDbStore } from './stores/indexeddb.ts'

@@ -13,8 +13,9 @@ import { type AbortOptions, aborted, limited, onAbort } from './abort.ts'
 import type { ResolveTarget } from './attempt.ts'
 import { Deferred, ignore } from './deferred.ts'
 import { Engine } from './engine.ts'
+import { storeError } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
-import { closedError, invalidArgument, listenerError, MqttError } from './errors.ts'
+import { closedError, invalidArgument, listenerError, type MqttError } from './errors.ts'
 import { type ClientEvent, EventReader } from './events.ts'
 import type { Agreed } from './handshake.ts'
 import type { ConnectOptions, Settings } from './options.ts'
@@ -255,7 +256,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
     try {
       await this.engine.store?.close()
     } catch (cause) {
-      failed ??= new MqttError('store-failed', 'the session store cannot be closed', { cause })
+      failed ??= storeError(' cannot be closed', cause)
     }
     this.info = { error: failed }
     this.drained?.()

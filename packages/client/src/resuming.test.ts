@@ -70,6 +70,33 @@ test('a loop that is left without a connection ends at once', async () => {
   assert.deepEqual(world.peer.takeShort().slice(1), ['UNSUBSCRIBE 2 a'])
 })
 
+test('unsubscribe() without a connection waits for the next, or until its signal', async () => {
+  const { world, client, subscription } = await subscribed('a', {}, Persistent)
+  const other = client.subscribe('b')
+  await world.settle()
+  world.peer.suback(2, 1)
+  world.peer.lose()
+  const controller = new AbortController()
+  let isLeft = false
+  const left = subscription.unsubscribe().then(() => {
+    isLeft = true
+  })
+  const given = assert.rejects(other.unsubscribe({ signal: controller.signal }), {
+    code: 'aborted',
+  })
+  controller.abort()
+  await given
+  assert.deepEqual(await other.next(), { value: undefined, done: true })
+  await world.advance(1000)
+  world.peer.take()
+  world.peer.accept({ sessionPresent: true })
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['UNSUBSCRIBE 3 a b'])
+  assert.equal(isLeft, false)
+  world.peer.unsuback(3, 0, 0)
+  await left
+})
+
 test('the end of `await using` of a subscription does not wait for a connection', async () => {
   const { world, client, subscription } = await subscribed('a', {}, Persistent)
   const responder = client.respond('b', () => '')

@@ -17,6 +17,8 @@ export class StoreWriter implements SessionRecords {
   private closesLater = false
   private readonly store: SessionStore
   private readonly changed: () => void
+  /** What the store has thrown. */
+  private failure: Error | null = null
 
   constructor(store: SessionStore, changed: () => void) {
     this.store = store
@@ -47,18 +49,19 @@ export class StoreWriter implements SessionRecords {
   }
 
   delete(key: number): void {
-    this.store.delete(key)
-    this.touch()
+    this.change(() => this.store.delete(key))
   }
 
   /** Must not be called while `isBusy`. */
   commit(done: (error: Error | null) => void): void {
     this.isDirty = false
     this.isBusy = true
-    this.store.commit(error => {
+    const committed = (error: Error | null): void => {
       this.isBusy = false
       done(error)
-    })
+    }
+    if (this.failure === null) this.guard(() => this.store.commit(committed))
+    if (this.failure !== null) committed(this.failure)
   }
 
   /** What is still being opened is closed when it is open; nobody waits for that. */
@@ -68,13 +71,22 @@ export class StoreWriter implements SessionRecords {
   }
 
   private put(key: number, value: Uint8Array): void {
-    this.store.put(key, value)
-    this.touch()
+    this.change(() => this.store.put(key, value))
   }
 
-  private touch(): void {
+  private change(apply: () => void): void {
+    this.guard(apply)
     this.isDirty = true
     this.changed()
+  }
+
+  /** What is thrown in the middle of a packet is told with the next commit. */
+  private guard(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.failure ??= error as Error
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 // listener that is called at once. It decides when a message counts as taken.
 
 import type { QoS } from '@godwit/packet'
+import { type AbortOptions, orAborted } from './abort.ts'
 import { Deferred, ignore } from './deferred.ts'
 import { listenerError, MqttError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
@@ -164,14 +165,19 @@ export class Subscription<P = Readonly<Record<string, string>>>
     return this
   }
 
-  /** Unsubscribes. Messages that still wait are acknowledged and dropped. */
-  async unsubscribe(): Promise<void> {
+  /**
+   * Unsubscribes, and resolves when the server has answered: without a connection, on the next
+   * one. No message is delivered from now on; those that still wait are acknowledged and dropped.
+   * With the signal the answer is not waited for any longer.
+   * @throws MqttError `unsubscribe-refused`, `aborted`, as a rejection
+   */
+  async unsubscribe(options: AbortOptions = {}): Promise<void> {
     if (this.ended) return
     const left = new Promise<void>((resolve, reject) => {
       this.host.leave(this, error => (error === null ? resolve() : reject(error)))
     })
     this.end(null, true)
-    await left
+    await orAborted(() => left, options)
   }
 
   /** As the end of a loop does. */

@@ -122,9 +122,10 @@ export class Subscriptions implements SubscriptionHost {
     checkNames('subscribe', options, SubscribeNames)
     const { share, signal } = options
     const { engine } = this.port
-    if (!Array.isArray(filters)) throw invalidArgument('a subscription takes a filter or a list')
+    if (!Array.isArray(filters) || filters.length === 0) {
+      throw invalidArgument('a subscription takes a filter or a list of them')
+    }
     const templates = filters.map(filter => readFilter(filter, share))
-    if (templates.length === 0) throw invalidArgument('a subscription needs a filter')
     const { identifier } = options
     readQoS(options.qos)
     if (identifier !== undefined && !(identifier >= 1 && identifier <= IDENTIFIER_MAX)) {
