@@ -17,7 +17,7 @@ import {
 } from '@godwit/broker'
 import { EMPTY_CONFIG, type LoadedConfig, limitErrors, located } from './config.ts'
 import { CommandFailure, StoreExit } from './failure.ts'
-import { giveHeapRoom } from './heap.ts'
+import { boundYoungHeap, giveHeapRoom } from './heap.ts'
 import { openLog } from './log.ts'
 import { applyFlags, type ReadyConfig, type ServeFlags } from './serve-flags.ts'
 import { checkPasswords, openPasswords, reloadPasswords, tellPasswords } from './serve-passwords.ts'
@@ -79,8 +79,10 @@ export async function serve(flags: ServeFlags): Promise<number> {
   greet(broker.addresses, config.broker, log)
   tellStarted()
   const endOfRoom = giveHeapRoom()
+  const endOfBound = boundYoungHeap()
   await broker.closed
   endOfRoom()
+  endOfBound()
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
   return stopped() && exitCode === FAILED ? 0 : exitCode
