@@ -19,15 +19,17 @@ const ID_LENGTH = 67
 const STAMP_LENGTH = 128
 /** Later V8 has forgotten what only the start needed. */
 const START_SECONDS_MAX = 60
+const CODE_HEAD_LENGTH = 16
 const WRITABLE_BY_OTHERS = 0o022
 /** Their code is all that there is to say of a run with these: it is not that of the others. */
 const Apart = ['--help', '--check']
 /**
- * V8 takes no code that was made with other flags than there are. These are what the thread of the
- * store sets for the whole process (store/checkpoint-worker.ts in the broker), so that they are the
- * same before it has begun and after.
+ * V8 takes no code that was made with other flags than there are. This is what the thread of the
+ * store sets for the whole process (store/checkpoint-worker.ts in the broker), and what it was
+ * before. It cannot be set before all else: V8 would take none of Node's own code then.
  */
-const BrokerFlags = ['--wasm-num-compilation-tasks=1']
+const THREAD_FLAG = '--wasm-num-compilation-tasks=1'
+const FLAG_BEFORE = '--wasm-num-compilation-tasks=128'
 const WORD = /^[a-z][a-z-]{0,19}$/
 
 /**
@@ -39,6 +41,8 @@ const WORD = /^[a-z][a-z-]{0,19}$/
 
 /** @type {Compiled[]} */
 const unkept = []
+/** Of the flags when the first file was compiled. */
+let flagsBefore = ''
 let folder = ''
 let command = ''
 
@@ -47,11 +51,6 @@ let command = ''
  * @param {readonly string[]} words of the command line
  */
 exports.start = (file, words) => {
-  if (words[0] === 'serve') {
-    // It loads the module in any case, others do not.
-    const { setFlagsFromString } = require('node:v8')
-    for (const flag of BrokerFlags) setFlagsFromString(flag)
-  }
   folder = join(dirname(file), 'cache')
   command = commandOf(words)
   // A broker is one for long: it says when it has started.
@@ -108,7 +107,10 @@ function compile(file) {
   const kept = read(path, stamp, uid)
   const script = new Script(HEAD + text + FOOT, { filename: file, cachedData: kept })
   // What V8 has rejected was made with other flags; it stays for those who have these.
-  if (kept === undefined) unkept.push({ script, stamp, path })
+  if (kept === undefined) {
+    flagsBefore ||= flagsNow()
+    unkept.push({ script, stamp, path })
+  }
   return script
 }
 
@@ -145,10 +147,29 @@ function keep() {
     const owner = fs.statSync(dirname(folder)).uid
     if (process.geteuid !== undefined && process.geteuid() !== owner) return
     fs.mkdirSync(folder, { recursive: true, mode: 0o755 })
-    for (const one of all) write(one)
+    withFlagsAsBefore(() => {
+      for (const one of all) write(one)
+    })
   } catch {
     // A folder that cannot be written to is no reason to fail: the start was only slower.
   }
+}
+
+/** @param {() => void} act not called when the flags cannot be what they were */
+function withFlagsAsBefore(act) {
+  if (flagsNow() === flagsBefore) return act()
+  const { setFlagsFromString } = require('node:v8')
+  setFlagsFromString(FLAG_BEFORE)
+  try {
+    if (flagsNow() === flagsBefore) act()
+  } finally {
+    setFlagsFromString(THREAD_FLAG)
+  }
+}
+
+/** @returns {string} what code begins with: V8's version, the length of the text, the flags */
+function flagsNow() {
+  return new Script('0').createCachedData().toString('latin1', 0, CODE_HEAD_LENGTH)
 }
 
 /** @param {Compiled} compiled */

@@ -42,7 +42,8 @@ const taken = {}
 vm.Script = class extends vm.Script {
   constructor(text, options) {
     super(text, options)
-    const { filename, cachedData } = options
+    const { filename, cachedData } = options ?? {}
+    if (filename === undefined) return
     taken[filename] = cachedData === undefined ? null : !this.cachedDataRejected
   }
 }

@@ -13,7 +13,7 @@ import { STORE_ID_BYTES } from './log-format.ts'
 
 // The compiler of WebAssembly works in as many threads as there are, each of which keeps the memory
 // it once had: some 15 MB in all, for a compilation that takes no longer without them. The command
-// sets the same before it loads anything (packages/cli/bin/code-cache.js).
+// knows of it (packages/cli/bin/code-cache.js).
 setFlagsFromString('--wasm-num-compilation-tasks=1')
 
 const settings = workerData as WorkerSettings
