@@ -305,6 +305,19 @@ test('where a comparison cannot write is found out before it, without a stack', 
   assert.match(all.errors, /^Error: --output: .*folder takes no files \(ENOTDIR\)/)
 })
 
+test('the report of many sessions is printed again as it was, and so is its page', async () => {
+  const options = '--conns 10 --wait 0 --pace 0.3 --hold 1s --qos 1 --quiet'
+  const first = await bench(`many -h 127.0.0.1 -p PORT ${options} --output {many.json}`)
+  assert.equal(first.code, 0, first.errors)
+  assert.match(first.output, /answers +\d+ of \d+ +p50/)
+  const again = await godwit('bench', 'report', file('many.json'), '--html', file('many.html'))
+  assert.equal(again.output.split('\n').slice(1).join('\n'), first.output)
+  const page = readFileSync(file('many.html'), 'utf8')
+  assert.match(page, /<span>alive<\/span><b>10<\/b>\s*<small>of 10: every session is alive/)
+  assert.match(page, /Time to the answer, second by second/)
+  assert.doesNotMatch(page, /<span>(?:received|lost)<\/span>/)
+})
+
 test('a file that is no result is refused by name', async () => {
   writeFileSync(file('other.json'), '{"format":"other"}')
   const { code, errors } = await godwit('bench', 'report', file('other.json'))

@@ -6,15 +6,16 @@ import { assembleConnect, mergeErrors } from './assemble.ts'
 import { askVersion, factsOf, urlOf } from './broker-facts.ts'
 import { RunFailure } from './coordinator.ts'
 import type { ConnectReport } from './engine-reports.ts'
-import { saturationOf } from './health.ts'
+import { type HealthReport, saturationOf } from './health.ts'
 import { mergeEncoded, summaryOf } from './histogram.ts'
 import { ManyEngine } from './many-engine.ts'
 import type { ManyInterval, ManyReport } from './many-reports.ts'
-import { formatBytes, formatCount, formatRate, formatSeconds, formatUs } from './numbers.ts'
+import { manyLines } from './many-text.ts'
+import { formatBytes, formatCount, formatRate, formatUs } from './numbers.ts'
 import { checkLimits, readLimits } from './preflight.ts'
 import type { Progress } from './progress.ts'
 import { Remote } from './remote.ts'
-import { connectLine, line, testerLines } from './report-text.ts'
+import { connectLine, line } from './report-text.ts'
 import {
   type ConnectResult,
   type Interval,
@@ -22,6 +23,7 @@ import {
   RESULT_FORMAT,
   RESULT_VERSION,
   type RunResult,
+  type TesterResult,
   type TrialResult,
 } from './result.ts'
 import { checkHosts, ExitCode, hostFacts, type RunOutcome } from './run.ts'
@@ -76,7 +78,7 @@ export async function runMany(
       capacity: null,
       exitCode: exitCodeOf(settings, trial, reports),
     }
-    return { result, lines: reportLines(trial, reports) }
+    return { result, lines: manyLines(trial) }
   } finally {
     progress.end()
     await Promise.allSettled(parts.map(part => part.close()))
@@ -239,6 +241,7 @@ class ManyRun {
     const missed = sum(report => report.missed)
     const answered = sum(report => report.answered)
     const refused = sum(report => report.refused)
+    const asked = sum(report => report.asked)
     const alive = sum(report => report.alive)
     const sessions = sum(report => report.sessions)
     const lost = sessions - alive
@@ -248,8 +251,6 @@ class ManyRun {
       const summary = summaryOf(encoded)
       if (summary.count > 0) latencies[name] = { summary, encoded }
     }
-    const health = reports.map(report => report.health)
-    const reasons = saturationOf(health, null)
     const trial: TrialResult = {
       connect,
       elapsedSeconds: this.heldSeconds,
@@ -262,7 +263,7 @@ class ManyRun {
         unverified: 0,
         refused,
         missed,
-        unacknowledged: sum(report => report.asked) - answered - refused,
+        unacknowledged: asked - answered - refused,
         brokenConnections: sum(report => report.broken),
         reconnects: sum(report => report.reconnects),
       },
@@ -274,25 +275,36 @@ class ManyRun {
       },
       latencies,
       delivery: { ...NO_DELIVERY, expected: sessions, received: alive, lost },
+      sessions: {
+        asked,
+        cutOff: sum(report => report.cutOff),
+        dead: sum(report => report.dead),
+        failedReconnects: sum(report => report.failedReconnects),
+      },
       verdict: { contractMet: lost === 0, perfect: lost === 0, text: aliveText(sessions, lost) },
       notes: notesOf(reports),
       slowReceived: 0,
-      tester: {
-        processes: reports.length,
-        busy: Math.max(...health.map(one => one.busy)),
-        cpuSeconds: health.reduce((total, one) => total + one.cpuSeconds, 0),
-        loopDelayP99Ms: Math.max(...health.map(one => one.loopDelayP99Ms)),
-        gcShare: Math.max(...health.map(one => one.gcShare)),
-        slipP99Us: null,
-        memoryBytes: health.reduce((total, one) => total + one.memoryBytes, 0),
-        isSaturated: reasons.length > 0,
-        reasons,
-      },
+      tester: testerOf(reports.map(report => report.health)),
       intervals: this.intervals,
       slos: [],
       wasInterrupted: this.signal.aborted,
     }
     return { ...trial, slos: this.settings.slos.map(slo => checkSlo(slo, trial)) }
+  }
+}
+
+function testerOf(health: readonly HealthReport[]): TesterResult {
+  const reasons = saturationOf(health, null)
+  return {
+    processes: health.length,
+    busy: Math.max(...health.map(one => one.busy)),
+    cpuSeconds: health.reduce((total, one) => total + one.cpuSeconds, 0),
+    loopDelayP99Ms: Math.max(...health.map(one => one.loopDelayP99Ms)),
+    gcShare: Math.max(...health.map(one => one.gcShare)),
+    slipP99Us: null,
+    memoryBytes: health.reduce((total, one) => total + one.memoryBytes, 0),
+    isSaturated: reasons.length > 0,
+    reasons,
   }
 }
 
@@ -365,57 +377,6 @@ function exitCodeOf(
   // Without a time to hold, Ctrl-C is how it is meant to end once all sessions are there.
   const isEarly = settings.holdMs > 0 || trial.connect.failed > 0
   return trial.wasInterrupted && isEarly ? ExitCode.INTERRUPTED : ExitCode.OK
-}
-
-function reportLines(trial: TrialResult, reports: readonly ManyReport[]): string[] {
-  const sum = (pick: (report: ManyReport) => number): number =>
-    reports.reduce((total, report) => total + pick(report), 0)
-  const { counts, connect, delivery, verdict, latencies, measuredSeconds } = trial
-  const ack = latencies.ack?.summary
-  const times = [ack?.p50, ack?.p99, ack?.max].map(formatUs)
-  const published = `${formatCount(counts.sent)} published, ${formatRate(trial.rates.sent)}/s`
-  const received = counts.received === 0 ? '' : `, ${formatCount(counts.received)} received`
-  const missed =
-    counts.missed === 0
-      ? ''
-      : `, ${formatCount(counts.missed)} NOT sent: the session was down or had no answer yet`
-  const failed = sum(report => report.failedReconnects)
-  const dead = sum(report => report.dead)
-  return [
-    connectLine(connect, latencies.connect?.summary ?? null),
-    line(
-      'holding',
-      `${formatCount(delivery.received)} sessions for ${formatSeconds(measuredSeconds)}`,
-    ),
-    line('messages', `${published}${received}${missed}`),
-    line('answers', `${answersText(reports)}   p50 ${times[0]}  p99 ${times[1]}  max ${times[2]}`),
-    line(
-      'sessions',
-      `broken ${counts.brokenConnections}  given up ${dead}  reconnected ${counts.reconnects}  ` +
-        `failed to reconnect ${failed}   ${verdict.text}`,
-    ),
-    ...trial.notes.map(note => line('note', note)),
-    ...(trial.wasInterrupted && connect.failed > 0
-      ? [line('note', 'interrupted while sessions were being opened')]
-      : []),
-    ...trial.slos.map(slo => line('slo', `${slo.text}   ${slo.met ? 'PASS' : 'FAIL'}`)),
-    ...testerLines(trial),
-  ]
-}
-
-/** How many of the messages and pings were answered, and what became of the others. */
-function answersText(reports: readonly ManyReport[]): string {
-  const sum = (pick: (report: ManyReport) => number): number =>
-    reports.reduce((total, report) => total + pick(report), 0)
-  const [asked, answered] = [sum(report => report.asked), sum(report => report.answered)]
-  const [refused, cutOff] = [sum(report => report.refused), sum(report => report.cutOff)]
-  const out = asked - answered - refused - cutOff
-  const parts = [
-    ...(refused === 0 ? [] : [`${formatCount(refused)} refused`]),
-    ...(cutOff === 0 ? [] : [`${formatCount(cutOff)} cut off with their connection`]),
-    ...(out === 0 ? [] : [`${formatCount(out)} still out`]),
-  ]
-  return `${[`${formatCount(answered)} of ${formatCount(asked)}`, ...parts].join(', ')}`
 }
 
 function notesOf(reports: readonly ManyReport[]): string[] {

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { spectrumOf } from './histogram.ts'
+import { answersText } from './many-text.ts'
 import { formatBytes, formatCount, formatPercent, formatRate, formatUs } from './numbers.ts'
 import { PAGE_SCRIPT, PAGE_STYLE } from './page-assets.ts'
 import type { RunResult, TrialResult } from './result.ts'
@@ -91,19 +92,9 @@ ${latencyTable(trial)}</section>`
 type Card = readonly [label: string, value: string, small: string, state: '' | 'good' | 'bad']
 
 function cardsOf(result: RunResult, trial: TrialResult): Card[] {
-  const { rates, delivery, verdict, tester, counts, connect } = trial
-  const response = trial.latencies.response?.summary
-  const { duplicated, reordered } = delivery
+  const { rates, tester, counts, connect } = trial
   const cards: Card[] = [
-    ['received', `${formatRate(rates.received)}/s`, `${formatCount(counts.received)} messages`, ''],
-    ['response p50', formatUs(response?.p50), `p99 ${formatUs(response?.p99)}`, ''],
-    ['response max', formatUs(response?.max), `p99.9 ${formatUs(response?.['p99.9'])}`, ''],
-    [
-      'lost',
-      formatCount(delivery.lost),
-      `${formatCount(duplicated)} duplicated, ${formatCount(reordered)} reordered`,
-      verdict.perfect ? 'good' : verdict.contractMet ? '' : 'bad',
-    ],
+    ...(result.kind === 'many' ? sessionCards(trial) : messageCards(trial)),
     ['connected', `${connect.connected}`, `${formatRate(connect.perSecond)}/s`, ''],
     [
       'tester',
@@ -121,9 +112,44 @@ function cardsOf(result: RunResult, trial: TrialResult): Card[] {
   return cards
 }
 
+function sessionCards(trial: TrialResult): Card[] {
+  const { delivery, verdict, counts, rates } = trial
+  const ack = trial.latencies.ack?.summary
+  const alive = formatCount(delivery.received)
+  const of = `of ${formatCount(delivery.expected)}: ${verdict.text}`
+  const broken = `${formatCount(counts.brokenConnections)} broken`
+  const answered = answersText(trial)
+  return [
+    ['alive', alive, of, verdict.perfect ? 'good' : 'bad'],
+    ['published', `${formatRate(rates.sent)}/s`, `${formatCount(counts.sent)} messages`, ''],
+    ['answer p50', formatUs(ack?.p50), `p99 ${formatUs(ack?.p99)}`, ''],
+    ['answer max', formatUs(ack?.max), `answered ${answered}`, ''],
+    ['reconnected', formatCount(counts.reconnects), broken, ''],
+  ]
+}
+
+function messageCards(trial: TrialResult): Card[] {
+  const { rates, delivery, verdict, counts } = trial
+  const response = trial.latencies.response?.summary
+  const { duplicated, reordered } = delivery
+  return [
+    ['received', `${formatRate(rates.received)}/s`, `${formatCount(counts.received)} messages`, ''],
+    ['response p50', formatUs(response?.p50), `p99 ${formatUs(response?.p99)}`, ''],
+    ['response max', formatUs(response?.max), `p99.9 ${formatUs(response?.['p99.9'])}`, ''],
+    [
+      'lost',
+      formatCount(delivery.lost),
+      `${formatCount(duplicated)} duplicated, ${formatCount(reordered)} reordered`,
+      verdict.perfect ? 'good' : verdict.contractMet ? '' : 'bad',
+    ],
+  ]
+}
+
 function card([label, value, small, state]: Card): string {
-  return `<div class="card ${state}"><span>${escaped(label)}</span><b>${escaped(value)}</b>
-<small>${escaped(small)}</small></div>`
+  // A number does not go on in the next line.
+  const whole = (text: string): string => escaped(text).replace(/(?<=\d) (?=\d{3})/g, '\u00a0')
+  return `<div class="card ${state}"><span>${escaped(label)}</span><b>${whole(value)}</b>
+<small>${whole(small)}</small></div>`
 }
 
 function fact([name, value]: readonly [string, string]): string {
@@ -150,6 +176,7 @@ function chartsOf(trial: TrialResult, number: number): ChartData[] {
   const charts: ChartData[] = []
   const { intervals } = trial
   const x = intervals.map(one => one.toSeconds)
+  const isAnswers = trial.sessions !== undefined
   const warmup = intervals.filter(one => one.isWarmup).at(-1)
   const measured = warmup === undefined ? {} : { measuredFrom: warmup.toSeconds }
   const perSecond = (name: 'sent' | 'acked' | 'received'): number[] =>
@@ -157,7 +184,10 @@ function chartsOf(trial: TrialResult, number: number): ChartData[] {
   if (x.length > 1) {
     const rates = [
       { label: 'sent', y: perSecond('sent') },
-      { label: 'received', y: perSecond('received') },
+      // Sessions that only publish receive nothing, and that is no figure.
+      ...(isAnswers && trial.counts.received === 0
+        ? []
+        : [{ label: 'received', y: perSecond('received') }]),
     ]
     if (trial.counts.acked > 0) rates.push({ label: 'acknowledged', y: perSecond('acked') })
     const title = 'Messages per second'
@@ -175,7 +205,11 @@ function chartsOf(trial: TrialResult, number: number): ChartData[] {
       y: intervals.map(one => one[name]),
     }))
     charts.push({
-      ...{ id: `latency${number}`, title: 'Response time, second by second', kind: 'time' },
+      ...{
+        id: `latency${number}`,
+        title: `${isAnswers ? 'Time to the answer' : 'Response time'}, second by second`,
+        kind: 'time',
+      },
       ...{ unit: 'us', x, series: times, ...measured },
     })
     charts.push({

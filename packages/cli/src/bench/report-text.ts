@@ -161,7 +161,7 @@ export function testerLines(trial: TrialResult): string[] {
   return [line('tester', facts.join('  ')), line('', verdict)]
 }
 
-function sloText({ text, value, met }: TrialResult['slos'][number]): string {
+export function sloText({ text, value, met }: TrialResult['slos'][number]): string {
   const [metric = ''] = text.split(/\s*[<>=!]/)
   const shown = value === null ? 'not measured' : isTime(metric) ? formatUs(value) : plain(value)
   return `${text}   ${shown}   ${met ? 'PASS' : 'FAIL'}`

@@ -90,6 +90,17 @@ export interface Counts {
   readonly reconnects: number
 }
 
+/** Of `many`: what became of sessions and of what they asked. */
+export interface SessionCounts {
+  /** Messages and pings that ask for an answer. */
+  readonly asked: number
+  /** Of these, those whose connection was gone before the answer. */
+  readonly cutOff: number
+  /** Sessions that gave no answer in time and were given up. */
+  readonly dead: number
+  readonly failedReconnects: number
+}
+
 export interface TrialResult {
   readonly connect: ConnectResult
   /** From the first message to the last arrival. */
@@ -105,6 +116,7 @@ export interface TrialResult {
   }
   readonly latencies: Readonly<Partial<Record<LatencyName, Latency>>>
   readonly delivery: Delivery
+  readonly sessions?: SessionCounts
   readonly verdict: Verdict
   /** What could not be told, in words. */
   readonly notes: readonly string[]

@@ -7,6 +7,7 @@ import { VERSION } from '../version.ts'
 import { askVersion, factsOf, unknownHost, urlOf } from './broker-facts.ts'
 import { findCapacity } from './capacity.ts'
 import { RunFailure, runTrial, type TrialWatcher } from './coordinator.ts'
+import { manyLines } from './many-text.ts'
 import { formatBytes, formatRate } from './numbers.ts'
 import { rateOf } from './pacing.ts'
 import { intervalText, type Progress } from './progress.ts'
@@ -109,7 +110,9 @@ export async function checkHosts(connection: ConnectionSettings): Promise<void> 
 
 /** The report of a result, as when it was made. */
 export function linesOf(result: RunResult): string[] {
-  const lines = result.trials.flatMap((trial, i) => [...trialLines(result, trial, i + 1), ''])
+  const textOf = (trial: TrialResult, number: number): string[] =>
+    result.kind === 'many' ? manyLines(trial) : trialLines(result, trial, number)
+  const lines = result.trials.flatMap((trial, i) => [...textOf(trial, i + 1), ''])
   if (result.capacity !== null) lines.push(...capacityLines(result.capacity), '')
   return lines.slice(0, -1)
 }
