@@ -354,6 +354,19 @@ test('forEach runs several handlers at a time and acknowledges in order', async 
   assert.deepEqual(world.peer.takeShort(), ['PUBACK 1', 'PUBACK 2', 'PUBACK 3'])
 })
 
+test('forEach with room for more ends as soon as a handler fails', async () => {
+  const { world, subscription } = await subscribed('a')
+  const handler = (): never => {
+    throw new Error('no')
+  }
+  const failed = assert.rejects(subscription.forEach(handler, { concurrency: 2 }), /^Error: no$/)
+  world.peer.publish('a', '1', 1, 1)
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['PUBACK 1 0x83', 'UNSUBSCRIBE 2 a'])
+  world.peer.unsuback(2, 0)
+  await failed
+})
+
 test('forEach with order `topic` keeps the order within each topic only', async () => {
   const { world, subscription } = await subscribed('a/#')
   const begun: string[] = []

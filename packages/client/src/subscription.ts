@@ -199,6 +199,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
     const topics = new Map<string, Promise<void>>()
     const failure: { error: unknown; some: boolean } = { error: null, some: false }
     let freed: (() => void) | null = null
+    let left: Promise<void> | null = null
     const run = async (message: Message<P>, before: Promise<void> | undefined): Promise<void> => {
       if (before !== undefined) await before
       const { receipt } = message
@@ -210,6 +211,8 @@ export class Subscription<P = Readonly<Record<string, string>>>
         failure.some = true
         message.receipt = null
         receipt?.refused(REFUSED)
+        // Now, and not when the next message comes.
+        left = this.unsubscribe().catch(ignore)
       }
       this.running--
       this.host.consumed()
@@ -237,10 +240,8 @@ export class Subscription<P = Readonly<Record<string, string>>>
         freed = resolve
       })
     }
-    if (failure.some) {
-      await this.unsubscribe().catch(ignore)
-      throw failure.error
-    }
+    await left
+    if (failure.some) throw failure.error
   }
 
   /** @internal Whether no reader has anything left to do. */

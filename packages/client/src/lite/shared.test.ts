@@ -34,6 +34,7 @@ const Lacks: readonly RegExp[] = [
   /^(?:subscriptions of one turn share a packet|what is granted is told) ?/,
   /^what is subscribed and published in one turn/,
   /^subscriptions made without a connection are asked for/,
+  /^unsubscribe\(\) without a connection waits/,
   /^(?:a share option with a slash|a shared subscription that is no local) /,
   /^user properties that nobody can write/,
   /^named wildcards become parameters/,
