@@ -38,9 +38,9 @@ const Files = {
     '../../broker/dist/store/import.js',
   ],
   serve: ['serve.js'],
-  // Under the name by which the broker starts it.
+  argon: ['../../broker/dist/guard/argon.js'],
+  // Under the names by which the broker starts them.
   'checkpoint-worker': ['../../broker/dist/store/checkpoint-worker.js'],
-  // The same.
   'argon-worker': ['../../broker/dist/guard/argon-worker.js'],
   observer: ['../../broker/dist/observer.js'],
   config: ['config-file.js'],

@@ -15,6 +15,7 @@ import {
   StoreError,
   VERSION,
 } from '@godwit/broker'
+import { tellCertificates, watchCertificates } from './certificate-times.ts'
 import { EMPTY_CONFIG, type LoadedConfig, limitErrors, located } from './config.ts'
 import { CommandFailure, StoreExit } from './failure.ts'
 import { boundYoungHeap, giveHeapRoom } from './heap.ts'
@@ -74,7 +75,8 @@ export async function serve(flags: ServeFlags): Promise<number> {
   exitCode = 0
   const stopped = stopOnSignals(broker, config.drainSeconds, log)
   const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
-  reloadOnHangup(broker, { passwords, hasCertificates }, log)
+  watchCertificates(config.listeners, log)
+  reloadOnHangup(broker, { passwords, hasCertificates, listeners: config.listeners }, log)
   // Whoever reads that it listens may send signals.
   greet(broker.addresses, config.broker, log)
   tellStarted()
@@ -239,11 +241,12 @@ function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): ()
 interface Reloaded {
   readonly passwords: PasswordFile | null
   readonly hasCertificates: boolean
+  readonly listeners: readonly ListenOptions[]
 }
 
 function reloadOnHangup(
   broker: BrokerServer,
-  { passwords, hasCertificates }: Reloaded,
+  { passwords, hasCertificates, listeners }: Reloaded,
   log: Log,
 ): void {
   process.on('SIGHUP', () => {
@@ -257,6 +260,7 @@ function reloadOnHangup(
     try {
       broker.reloadCertificates()
       log.info('certificates were read again')
+      tellCertificates(listeners, log)
     } catch (error) {
       log.error({ err: error }, 'certificates could not be read again; the old ones stay')
     }

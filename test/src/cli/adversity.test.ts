@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { PacketType } from '@godwit/packet'
+import { Authority } from '../support/certificates.ts'
 import { publishPacket, RawClient } from '../support/raw-client.ts'
 import { GODWIT, serve } from '../support/served.ts'
 import { skipWithout } from '../support/skip.ts'
@@ -89,6 +90,28 @@ test('a log that has no room ends nothing', async context => {
   } finally {
     child.kill('SIGKILL')
     closeSync(full)
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('a certificate that has expired is warned of, and again at each reload', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'godwit-tls-'))
+  const certFile = join(folder, 'c.pem')
+  const keyFile = join(folder, 'k.pem')
+  const authority = await Authority.create('adversity test')
+  const { cert, key } = await authority.issue({ commonName: 'server', expired: true })
+  await writeFile(certFile, cert)
+  await writeFile(keyFile, key)
+  const args = ['--tls-port', '0', '--tls-cert', certFile, '--tls-key', keyFile, '--data', 'none']
+  const served = await serve(args)
+  try {
+    assert.match(await served.line('expired on'), /c\.pem expired on/)
+    served.child.kill('SIGHUP')
+    await served.line('read again')
+    const count = (): number => served.lines.filter(line => line.includes('expired on')).length
+    while (count() < 2) await new Promise(resolve => setImmediate(resolve))
+  } finally {
+    await served.stop('SIGKILL')
     await rm(folder, { recursive: true })
   }
 })

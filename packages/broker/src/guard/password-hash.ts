@@ -3,6 +3,7 @@
 
 import { createHash, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
+import { checkArgon } from './argon-thread.ts'
 
 /** How a password is hashed, in the words of `mosquitto_passwd -H`. */
 export type PasswordHashKind = 'sha512' | 'sha512-pbkdf2' | 'argon2id'
@@ -130,7 +131,6 @@ function parseArgon2(text: string): PasswordHash {
     kind: 'argon2id',
     verify: async password => {
       if (password.length === 0) return false
-      const { checkArgon } = await import('./argon-thread.ts')
       return checkArgon(password, text)
     },
   }
