@@ -46,6 +46,9 @@ test('what was not measured is missed and not met', () => {
 })
 
 for (const wrong of [
+  'response.p99 < _ms',
+  'response.p99 < 20ms/s',
+  'delivery.lost == 0/s',
   'response.p99',
   'response.p99 < ',
   'response.p98 < 20ms',

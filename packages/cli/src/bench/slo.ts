@@ -28,17 +28,22 @@ const METRICS = [
 const METRIC = new RegExp(`^(?:${METRICS.join('|')})$`)
 const LATENCY = /^(?:response|service|ack|connect|slip)\.(?!count)/
 
+const GOAL = /^\s*([\w.]+)\s*(<=|>=|==|!=|<|>)\s*(\d[\d._]*)\s*([a-zµ%]*)(\/s)?\s*$/i
+
 const TIME_UNITS: Readonly<Record<string, number>> = { us: 1, µs: 1, ms: 1e3, s: 1e6, m: 60e6 }
 const COUNT_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, '%': 0.01 }
 
 /** @throws CommandFailure that says what a goal looks like */
 export function parseSlo(option: string, text: string): Slo {
-  const match = /^\s*([\w.]+)\s*(<=|>=|==|!=|<|>)\s*([\d._]+)\s*([a-zµ%]*)(?:\/s)?\s*$/i.exec(text)
+  const match = GOAL.exec(text)
   if (match === null) {
     usage(`${option} takes a goal such as 'response.p99 < 20ms', not ${JSON.stringify(text)}`)
   }
-  const [, metric = '', comparison = '', number = '', unit = ''] = match
+  const [, metric = '', comparison = '', number = '', unit = '', per] = match
   checkMetric(option, metric)
+  if (per !== undefined && !/^rate\.|\.perSecond$/.test(metric)) {
+    usage(`${option}: ${metric} is not so many per second`)
+  }
   const units = LATENCY.test(metric) ? TIME_UNITS : COUNT_UNITS
   const factor = units[unit]
   if (factor === undefined) {
