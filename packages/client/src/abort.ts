@@ -15,9 +15,17 @@ export function aborted(signal: AbortSignal | undefined): MqttError {
   return new MqttError('aborted', 'the operation was aborted', { cause: signal?.reason })
 }
 
+let shareSignal: (signal: AbortSignal) => void = ignore
+
+/** Has each signal told that many may listen to it, where the platform would warn. */
+export function shareSignalsWith(share: typeof shareSignal): void {
+  shareSignal = share
+}
+
 /** Calls `call` when the signal fires, at once when it has fired. @returns lets go of the signal */
 export function onAbort(signal: AbortSignal | undefined, call: () => void): () => void {
   if (signal === undefined) return ignore
+  shareSignal(signal)
   if (signal.aborted) call()
   else signal.addEventListener('abort', call, { once: true })
   return () => signal.removeEventListener('abort', call)

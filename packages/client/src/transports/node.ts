@@ -2,7 +2,9 @@
 
 import { randomBytes } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
+import { setMaxListeners } from 'node:events'
 import { describePacket } from '@godwit/packet'
+import { shareSignalsWith } from '../abort.ts'
 import { type Client, openClient } from '../client.ts'
 import { invalidArgument } from '../errors.ts'
 import { decodeWith } from '../message.ts'
@@ -33,6 +35,10 @@ const TlsNames: OptionNames<TlsOptions> = {
 }
 
 guessWith(nearestName)
+// A page or a service ends a hundred subscriptions with one signal: that is no leak.
+shareSignalsWith(signal => {
+  if (signal instanceof AbortSignal) setMaxListeners(0, signal)
+})
 decodeWith(bufferText)
 
 /** Node. */
