@@ -150,6 +150,15 @@ test('a violation in what was kept ends the connection with its code', async () 
   assert.deepEqual(world.peer.takeShort(), ['DISCONNECT 0x81'])
 })
 
+test('nothing is written for what was kept of a connection that is lost', async () => {
+  const { world } = await subscribed('a', { qos: 0, buffer: { messagesMax: 2 } })
+  world.peer.sendBytes(Buffer.concat([chunkOf(4), Uint8Array.of(0x36, 2, 0, 0)]))
+  const { peer } = world
+  peer.lose()
+  await world.settle()
+  assert.deepEqual(peer.takeShort(), [])
+})
+
 test('a reader that still does not read holds up the next connection no more', async () => {
   const { world, client } = await subscribed('a', { qos: 0, buffer: { messagesMax: 2 } })
   world.peer.sendBytes(chunkOf(2))

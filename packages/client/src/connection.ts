@@ -146,6 +146,8 @@ export class Connection implements TransportHandler {
   }
 
   closed(error: Error | null): void {
+    // What was kept may be wrong, and nobody can be told.
+    this.transport = null
     this.readKept()
     this.owner.closed(this, error)
   }

@@ -337,7 +337,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   closed(connection: Connection, cause: Error | null): void {
     if (this.retired?.closed(connection) || connection !== this.connection) return
-    connection.transport = null
     const { state } = this.link
     if (state === LinkState.CLOSING) {
       this.finish(null)
