@@ -62,9 +62,11 @@ const Files = {
   worker: ['bench/worker.js'],
 }
 
+/** Dependencies of the command too: its bundle asks for them itself. */
 const Outside = ['hash-wasm', 'node-sqlite3-wasm', 'uplot', 'ws']
 
-const OWN_URL = "const ownUrl = require('node:url').pathToFileURL(__filename).href;"
+const OWN_URL =
+  "'use strict';const ownUrl = require('node:url').pathToFileURL(__filename).href;"
 
 const LICENSE = /^licen[cs]e/i
 
