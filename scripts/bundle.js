@@ -65,8 +65,7 @@ const Files = {
 /** Dependencies of the command too: its bundle asks for them itself. */
 const Outside = ['hash-wasm', 'node-sqlite3-wasm', 'uplot', 'ws']
 
-const OWN_URL =
-  "'use strict';const ownUrl = require('node:url').pathToFileURL(__filename).href;"
+const OWN_URL = "'use strict';const ownUrl = require('node:url').pathToFileURL(__filename).href;"
 
 const LICENSE = /^licen[cs]e/i
 
