@@ -4,6 +4,9 @@
 
 import { Decoder } from './decoder.ts'
 
+/** A run that is longer is worth a view, by which four bytes are compared at a time. */
+const SHORT_RUN = 4
+
 export class RunDecoder extends Decoder {
   /**
    * Extends the current frame over those right behind it that are whole, begin with the same byte,
@@ -19,6 +22,8 @@ export class RunDecoder extends Decoder {
     const pattern = this.bodyStart
     const first = this.first
     const stop = chunk.length
+    const words = length & ~3
+    let view: DataView | null = null
     let at = this.at
     let count = 1
     while (at + 2 <= stop && chunk[at] === first) {
@@ -34,6 +39,10 @@ export class RunDecoder extends Decoder {
       const end = body + remaining
       if (end > stop || remaining < length || end - at > limit) break
       let i = 0
+      if (view !== null) {
+        while (i < words && view.getInt32(body + i, true) === view.getInt32(pattern + i, true))
+          i += 4
+      } else if (count === SHORT_RUN) view = new DataView(chunk.buffer, chunk.byteOffset, stop)
       while (i < length && chunk[body + i] === chunk[pattern + i]) i++
       if (i < length) break
       at = end

@@ -69,7 +69,8 @@ export class Route {
   is(bytes: Uint8Array, start: number, end: number): boolean {
     const own = this.topicBytes
     if (own.length !== end - start) return false
-    for (let i = 0; i < own.length; i++) if (own[i] !== bytes[start + i]) return false
+    // From the end: topics that are not the same mostly begin alike.
+    for (let i = own.length - 1; i >= 0; i--) if (own[i] !== bytes[start + i]) return false
     return true
   }
 }
