@@ -412,6 +412,7 @@ export class Broker implements ConnectionOwner {
     this.sender.dropHeld(connection)
     this.sender.outputOf(connection)
     this.letGo(connection)
+    connection.ending()
   }
 
   /** The session goes on, or ends, without this connection. */

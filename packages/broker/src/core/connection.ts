@@ -118,6 +118,8 @@ export class Connection implements Due {
   readingPaused = false
   /** It has had its share of the turn: what came waits, see workload.ts. */
   resting = false
+  /** Why the network connection has ended, while what came before is still to be handled. */
+  private endedBy: string | null = null
   /** The broker reads it no faster for now, whatever the guard decides meanwhile. */
   throttled = false
   /** Messages and bytes of this second, where a rate is limited. */
@@ -236,7 +238,8 @@ export class Connection implements Due {
       this.decoder.push(chunk)
       this.run()
     }
-    this.resumeReading()
+    if (this.endedBy === null) this.resumeReading()
+    else if (!this.isHeldUp) this.owner.connectionClosed(this, this.endedBy)
   }
 
   pauseReading(): void {
@@ -257,9 +260,18 @@ export class Connection implements Due {
     this.owner.connectionDrained(this)
   }
 
-  /** The network connection has ended, for whatever cause. Called once. */
+  /**
+   * The network connection has ended, for whatever cause. Called once. What came before counts:
+   * messages, and the DISCONNECT that takes the will back [MQTT-3.14.4-3].
+   */
   closed(cause: string): void {
-    this.owner.connectionClosed(this, cause)
+    if (this.isHeldUp && this.state === ConnectionState.OPEN) this.endedBy = cause
+    else this.owner.connectionClosed(this, cause)
+  }
+
+  /** The broker ends it. If the network has before, nothing else will. */
+  ending(): void {
+    if (this.endedBy !== null) this.owner.connectionClosed(this, this.endedBy)
   }
 
   due(): void {

@@ -83,7 +83,7 @@ test('what was allowed without RETAIN is asked again with it', () => {
   ])
 })
 
-test('an answer to a client that has gone is forgotten, whatever it was about', () => {
+test('an answer to a client that has gone leaves nothing, whatever it was about', () => {
   const guard = new AskedGuard()
   const world = new World({ guard })
   const before = world.broker.openTickets
@@ -105,6 +105,25 @@ test('an answer to a client that has gone is forgotten, whatever it was about', 
   world.broker.decided(guard.ticket, { reasonCode: 0 })
   assert.equal(world.broker.openTickets, before)
   assert.equal(world.broker.sessions.byClientId.size, 0)
+})
+
+test('of a client that has gone all that came is handled when the answer is there', () => {
+  const guard = new AskedGuard()
+  const world = new World({ guard })
+  const watcher = watch(world, '#')
+  const { connectionsNow } = world.broker.counters
+  const will = willOf('w', 'gone')
+  const publisher = world.connect(connectPacket({ clientId: 'p', will }))
+  guard.publish = LATER
+  const two = [publishPacket('t', 'one'), publishPacket('t', 'two')].map(p => encodePacket(p, 5))
+  publisher.connection.bytes(Buffer.concat([...two, Uint8Array.of(0xe0, 0)]))
+  publisher.cut()
+  world.broker.decided(guard.ticket, 0)
+  world.broker.decided(guard.ticket, 0)
+  world.settle()
+  assert.deepEqual(texts(watcher.take()), ['one', 'two'])
+  assert.equal(world.broker.counters.connectionsNow, connectionsNow)
+  assert.equal(world.broker.openTickets, 0)
 })
 
 test('a late answer lets what waited behind it through in order', () => {

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodePacket, PacketType } from '@godwit/packet'
 import { texts } from '../testing/bytes.ts'
-import { type TestClient, World } from '../testing/harness.ts'
-import { publishPacket, subscribePacket, typesOf, watch } from '../testing/v5.ts'
+import { connectPacket, type TestClient, World } from '../testing/harness.ts'
+import { publishPacket, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
 
 const DEPTH = 12
 
@@ -88,4 +88,52 @@ test('publishers that rest take turns, and one that goes meanwhile leaves nothin
   for (const at of [0, 2]) {
     assert.deepEqual(typesOf(publishers[at]?.take() ?? []), [PacketType.PINGRESP])
   }
+})
+
+/** 60 messages and what ends them, of a publisher with a will. */
+function leaving(world: World, last: Uint8Array): TestClient {
+  bush(world.connect({ clientId: 'bush' }))
+  const publisher = world.connect(connectPacket({ clientId: 'p', will: willOf('w', 'gone') }))
+  const topics = Array.from({ length: 60 }, (_, i) => `${'a/'.repeat(DEPTH)}y${i}`)
+  publisher.connection.bytes(Buffer.concat([chunkOf(topics, 0), last]))
+  assert.equal(world.broker.workload.waits, true)
+  return publisher
+}
+
+test('of a publisher that has gone all that came is handled, DISCONNECT too [MQTT-3.14.4-3]', () => {
+  for (const [last, ended] of [
+    [Uint8Array.of(0xe0, 0), []],
+    [Uint8Array.of(), ['gone']],
+  ] as const) {
+    const world = new World()
+    const watcher = watch(world, '#')
+    const { connectionsNow } = world.broker.counters
+    leaving(world, last).cut()
+    const numbers = Array.from({ length: 60 }, (_, i) => `${i}`)
+    assert.deepEqual(texts(watcher.take()), [...numbers, ...ended])
+    assert.equal(world.broker.counters.connectionsNow, connectionsNow + 1)
+    assert.equal(world.broker.counters.clientsConnected, 2)
+  }
+})
+
+test('a publisher that has gone and is taken over before its turn leaves nothing', () => {
+  const world = new World()
+  const { connection } = leaving(world, Uint8Array.of())
+  connection.closed('the network failed')
+  assert.equal(world.broker.counters.connectionsNow, 2)
+  world.connect({ clientId: 'p' })
+  assert.equal(world.broker.counters.connectionsNow, 2)
+  assert.equal(world.broker.workload.waits, false)
+})
+
+test('groups count as receivers', () => {
+  const world = new World()
+  const member = world.connect({ clientId: 'm' })
+  for (let i = 0; i < 300; i++) member.subscribe(`$share/g${i}/+`)
+  const publisher = world.connect({ clientId: 'p' })
+  const topics = Array.from({ length: 2000 }, (_, i) => `${i % 2}`)
+  const before = world.broker.counters.publishReceived
+  publisher.connection.bytes(chunkOf(topics, 0))
+  const handled = world.broker.counters.publishReceived - before
+  assert.ok(handled > 600 && handled < 800, `${handled} messages in one piece`)
 })

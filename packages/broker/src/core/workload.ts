@@ -26,7 +26,7 @@ export class Workload {
   /** A message of the connection has been handled. */
   published(connection: Connection): void {
     const route = connection.lastRoute
-    if (route !== null) this.deliveries += route.receivers.length
+    if (route !== null) this.deliveries += route.receivers.length + route.groups.length
     if (!this.isTooMuch || connection.resting) return
     connection.rest()
     this.resting.push(connection)
