@@ -234,7 +234,10 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
 
   /** Tells that hooks may answer otherwise than before: what they allowed is asked again. */
   permissionsChanged(): void {
-    if (this.hooks !== null) this.hooks.generation++
+    if (this.hooks === null) return
+    this.hooks.generation++
+    // A hook may say so, in the middle of what it was asked for.
+    queueMicrotask(() => this.core?.groups.permissionsChanged())
   }
 
   /**

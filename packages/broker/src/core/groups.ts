@@ -152,6 +152,15 @@ export class Groups {
     return true
   }
 
+  /** The guard may answer otherwise than before: what is held back may find a member. */
+  permissionsChanged(): void {
+    for (const group of this.byKey.values()) {
+      if (group.held.count === 0) continue
+      group.held.lookAgain()
+      this.wake(group)
+    }
+  }
+
   /** A batch is durable: those that waited for it go on. */
   wakeBlocked(): void {
     const blocked = this.blocked

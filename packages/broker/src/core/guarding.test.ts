@@ -299,6 +299,16 @@ test('a member that comes back gets first what it had, then what was held back',
   assert.deepEqual(texts(second.take()), ['1'])
 })
 
+test('what is held back goes to an idle member as soon as it may have it', () => {
+  const { world, guard, barred, free, publisher } = unequalGroup()
+  for (let i = 1; i <= 3; i++) publisher.publish('secret', `${i}`, { qos: 1, packetId: i })
+  assert.deepEqual(texts(free.take()), ['1'])
+  assert.deepEqual(barred.take(), [])
+  guard.receives = () => true
+  world.broker.groups.permissionsChanged()
+  assert.deepEqual(texts(barred.take()), ['2', '3'])
+})
+
 test('many topics that are held back are looked at over several turns, and all come', () => {
   const { world, free, publisher } = unequalGroup()
   const count = 3 * HELD_LOOKS_MAX
