@@ -35,8 +35,9 @@ class ArgonThread {
     // A view on a larger buffer would be copied with all of it.
     const question: ArgonQuestion = { id: this.nextId++, password: Uint8Array.from(password), hash }
     return new Promise((resolve, reject) => {
-      this.waiting.set(question.id, { resolve, reject })
+      // If there can be no thread now, this throws and nobody waits.
       const worker = this.running()
+      this.waiting.set(question.id, { resolve, reject })
       worker.ref()
       worker.postMessage(question)
     })
