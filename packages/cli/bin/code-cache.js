@@ -174,14 +174,24 @@ function flagsNow() {
 
 /** @param {Compiled} compiled */
 function write({ script, stamp, path }) {
-  const part = `${path}.${process.pid}.part`
+  // In a container each start may have the same number: one that was killed is in nobody's way.
+  const part = `${path}.${process.pid}-${Date.now()}.part`
   const file = fs.openSync(part, 'wx', 0o644)
   try {
-    fs.writeSync(file, Buffer.concat([Buffer.from(stamp, 'latin1'), script.createCachedData()]))
-    // Whole or not at all, also after the power has failed: V8 does not look at all of it.
-    fs.fsyncSync(file)
-  } finally {
-    fs.closeSync(file)
+    try {
+      fs.writeFileSync(
+        file,
+        Buffer.concat([Buffer.from(stamp, 'latin1'), script.createCachedData()]),
+      )
+      // Whole or not at all, also after the power has failed: V8 does not look at all of it.
+      fs.fsyncSync(file)
+    } finally {
+      fs.closeSync(file)
+    }
+    fs.renameSync(part, path)
+  } catch (error) {
+    // On a full disk each start would leave one more.
+    fs.rmSync(part, { force: true })
+    throw error
   }
-  fs.renameSync(part, path)
 }

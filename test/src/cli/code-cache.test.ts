@@ -6,6 +6,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -178,4 +179,12 @@ test('who does not own the bundle keeps nothing beside it', async context => {
 test('where no code can be kept, the command works as well', async () => {
   writeFileSync(cache, 'not a folder')
   assert.equal((await start(['--version'])).code, 0)
+})
+
+test('of code that could not be kept nothing is left', async () => {
+  const path = await kept()
+  rmSync(path)
+  mkdirSync(path)
+  assert.equal((await start(['--version'])).code, 0)
+  assert.deepEqual(readdirSync(cache), [basename(path)])
 })
