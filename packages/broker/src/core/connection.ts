@@ -252,6 +252,8 @@ export class Connection implements Due {
     if (!this.readingPaused || this.throttled || this.isHeldUp) return
     if (this.state >= ConnectionState.ENDING) return
     this.readingPaused = false
+    // What was not read could not be late, and comes only after what is due now.
+    this.lastActiveMs = this.owner.nowMs
     this.wire.resumeReading()
   }
 

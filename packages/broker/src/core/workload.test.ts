@@ -126,6 +126,28 @@ test('a publisher that has gone and is taken over before its turn leaves nothing
   assert.equal(world.broker.workload.waits, false)
 })
 
+test('a publisher that rested is not late for what could not be read [MQTT-3.1.2-22]', () => {
+  const world = new World()
+  bush(world.connect({ clientId: 'bush' }))
+  const publisher = world.connect({ clientId: 'p', keepAliveSeconds: 1 })
+  const topics = Array.from({ length: 60 }, (_, i) => `${'a/'.repeat(DEPTH)}y${i}`)
+  publisher.connection.bytes(chunkOf(topics, 0))
+  for (let i = 0; i < 14; i++) {
+    world.monotonicMs += 100
+    world.broker.tick()
+  }
+  assert.equal(publisher.reading, false)
+  // It is due between two ticks, and read again before the second.
+  world.settle()
+  assert.equal(publisher.reading, true)
+  world.monotonicMs += 199
+  world.broker.tick()
+  world.settle()
+  assert.equal(publisher.ended, false)
+  world.advance(2000)
+  assert.equal(publisher.ended, true)
+})
+
 test('groups count as receivers', () => {
   const world = new World()
   const member = world.connect({ clientId: 'm' })
