@@ -57,7 +57,7 @@ export class Groups {
     session.groups ??= []
     session.groups.push(group)
     if (session.persistent && group.storedId === 0 && !this.isRestoring) this.putGroup(group)
-    group.held.lookAgain()
+    group.held.lookAgain(null)
     this.wake(group)
   }
 
@@ -78,7 +78,7 @@ export class Groups {
       this.end(group)
       return
     }
-    group.held.lookAgain()
+    group.held.lookAgain(null)
     this.wake(group)
   }
 
@@ -130,7 +130,7 @@ export class Groups {
       const member = group.waitingCount > 0 ? memberOf(group, session) : null
       if (member === null) group.refresh()
       else group.hasRoom(member)
-      group.held.lookAgain()
+      group.held.lookAgain(member)
       this.wake(group)
     }
   }
@@ -156,7 +156,7 @@ export class Groups {
   permissionsChanged(): void {
     for (const group of this.byKey.values()) {
       if (group.held.count === 0) continue
-      group.held.lookAgain()
+      group.held.lookAgain(null)
       this.wake(group)
     }
   }
@@ -284,10 +284,11 @@ export class Groups {
   private pumpHeld(group: Group, ready: IsReady): void {
     for (let looks = HELD_LOOKS_MAX; looks > 0; looks--) {
       const topic = group.held.next()
-      if (topic === null) return
+      if (topic === null) break
       this.pumpTopic(group, topic, ready)
     }
     if (group.held.isDue) this.unfinished.push(group)
+    else group.held.looked()
   }
 
   private pumpTopic(group: Group, topic: string, ready: IsReady): void {
@@ -299,6 +300,8 @@ export class Groups {
         this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
         continue
       }
+      // Of many members only those are asked that can make a difference.
+      if (!held.mayFind(admitted)) return
       const member = group.next(admitted)
       if (member === null && this.hasUse(group, topic)) return
       held.shift(topic)

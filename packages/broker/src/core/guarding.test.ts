@@ -309,6 +309,30 @@ test('what is held back goes to an idle member as soon as it may have it', () =>
   assert.deepEqual(texts(barred.take()), ['2', '3'])
 })
 
+test('when a member of many has room, only it is asked about what is held back', () => {
+  const { world, guard, free, barred, publisher } = unequalGroup()
+  const many = Array.from({ length: 50 }, (_, i) => world.connect({ clientId: `barred${i}` }))
+  for (const client of many) client.subscribe('$share/g/#', 1)
+  let asked = 0
+  guard.receives = ({ clientId }, topic) => {
+    asked++
+    return clientId === 'free' || !topic.startsWith('secret')
+  }
+  const count = 100
+  for (let i = 1; i <= count; i++) publisher.publish(`secret/${i}`, '', { qos: 1, packetId: i })
+  const first = only(free.take(), PacketType.PUBLISH)
+  publisher.publish('other', '', { qos: 1, packetId: 1000 })
+  asked = 0
+  for (const client of [barred, ...many]) {
+    for (const { packetId } of client.takePublishes()) {
+      client.acknowledge(PacketType.PUBACK, packetId)
+    }
+  }
+  assert.ok(asked >= count - 1 && asked < 2 * count, `asked ${asked} times`)
+  const next = only(free.acknowledge(PacketType.PUBACK, first.packetId), PacketType.PUBLISH)
+  assert.equal(next.topic, 'secret/2')
+})
+
 test('many topics that are held back are looked at over several turns, and all come', () => {
   const { world, free, publisher } = unequalGroup()
   const count = 3 * HELD_LOOKS_MAX

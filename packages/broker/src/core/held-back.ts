@@ -2,12 +2,15 @@
 // by topic, beside the group's queue, so that members who may not have them get the others.
 
 import { type Delivery, DeliveryQueue } from './session.ts'
+import type { Subscription } from './subscriptions.ts'
 
 export class HeldBack {
   count = 0
   /** In the order in which they are looked at: who had its turn goes to the end. */
   private readonly byTopic = new Map<string, DeliveryQueue>()
   private due = 0
+  /** Who got room since all was looked at; null: anybody may take something now. */
+  private roomy: Set<Subscription> | null = new Set()
 
   /** There are topics left to look at since `lookAgain`. */
   get isDue(): boolean {
@@ -29,9 +32,24 @@ export class HeldBack {
     this.count++
   }
 
-  /** Somebody may have got room: every topic is due. */
-  lookAgain(): void {
+  /** The member may have got room, or null: anybody may take what they could not. */
+  lookAgain(member: Subscription | null): void {
     this.due = this.byTopic.size
+    if (this.due === 0) return
+    if (member === null) this.roomy = null
+    else this.roomy?.add(member)
+  }
+
+  /** Nothing is due any more. */
+  looked(): void {
+    this.roomy = new Set()
+  }
+
+  /** Whether it may hold for any member that it did not hold for before. */
+  mayFind(admitted: (member: Subscription) => boolean): boolean {
+    if (this.roomy === null) return true
+    for (const member of this.roomy) if (admitted(member)) return true
+    return false
   }
 
   /** The next topic that is due; null: none is. */
