@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { type Packet, PacketType, type SubscribePacket } from '@godwit/packet'
 import type { ClientEvent } from '../events.ts'
 import { World } from '../testing/world.ts'
+import { connect } from '../transports/lite.ts'
 import { openLite } from './client.ts'
 import type { Client, ConnectOptions, Message, Subscription } from './types.ts'
 
@@ -203,4 +204,103 @@ test('lite: an identifier of 23 letters and digits is made up [MQTT-3.1.3-5]', a
   assert.match(one.clientId, /^[0-9a-z]{23}$/)
   assert.notEqual(one.clientId, two.clientId)
   assert.equal(one.negotiated.clientId, one.clientId)
+})
+
+test('lite: what a waiting reader gets at once takes no room in the buffer', async () => {
+  const world = new World()
+  const events: ClientEvent[] = []
+  const client = await connected(world, { onEvent: event => events.push(event) })
+  const subscription = client.subscribe('a', { buffer: { messagesMax: 3 } })
+  await grant(world)
+  for (let i = 0; i < 2000; i++) {
+    const text = textOf(subscription)
+    world.peer.publish('a', 'at once')
+    assert.equal(await text, 'at once')
+  }
+  for (let i = 0; i < 10; i++) world.peer.publish('a', `${i}`)
+  assert.deepEqual([subscription.buffered, subscription.dropped], [3, 7])
+  world.peer.publish('a', 'kept', 1, 1)
+  assert.equal(subscription.buffered, 4)
+  assert.equal(client.state, 'connected')
+})
+
+test('lite: what came when too much was unread is delivered when it comes again', async () => {
+  const world = new World()
+  const events: ClientEvent[] = []
+  const onEvent = (event: ClientEvent): void => void events.push(event)
+  const client = await connected(world, {
+    protocolVersion: 4,
+    cleanStart: false,
+    clientId: 'a',
+    onEvent,
+  })
+  const subscription = client.subscribe('a', { buffer: { messagesMax: 1 } })
+  await grant(world)
+  const max = 1 + 4 * 256
+  for (let i = 1; i <= max + 1; i++) world.peer.publish('a', `${i}`, 1, i)
+  assert.ok(events.some(({ type }) => type === 'disconnected'))
+  for (let i = 1; i <= max; i++) assert.equal(await textOf(subscription), `${i}`)
+  await world.advance(60_000)
+  world.peer.level = 4
+  world.peer.accept({ sessionPresent: true })
+  await world.settle()
+  world.peer.take()
+  for (let i = 1; i <= max + 1; i++) world.peer.publish('a', `${i}`, 1, i, { dup: true })
+  assert.equal(await textOf(subscription), `${max + 1}`)
+  void subscription.next()
+  await world.settle()
+  assert.equal(world.peer.takeShort().at(-1), `PUBACK ${max + 1}`)
+})
+
+test('lite: who goes on asking waits no longer for a server that never answers', async () => {
+  const world = new World()
+  const events: ClientEvent[] = []
+  const client = await connected(world, {
+    onEvent: event => events.push(event),
+    keepAliveSeconds: 0,
+  })
+  for (let i = 0; i < 4; i++) {
+    client.subscribe('a')
+    await world.advance(20_000)
+  }
+  const lost = events.find(({ type }) => type === 'disconnected')
+  assert.ok(lost?.type === 'disconnected')
+  assert.equal(lost.error.code, 'timeout')
+})
+
+test('lite: PUBRELs without an answer do not use up the identifiers [MQTT-2.2.1-3]', async () => {
+  const world = new World()
+  const client = await connected(world, Persistent)
+  const sent = new Set<number>()
+  for (let round = 0; round < 62; round++) {
+    for (let i = 0; i < 1024; i++) client.publish('a', '', { qos: 2 }).catch(() => undefined)
+    await world.settle()
+    for (const packet of world.peer.take()) {
+      if (packet.type !== PacketType.PUBLISH) continue
+      sent.add(packet.packetId)
+      world.peer.pubrec(packet.packetId)
+    }
+    await world.reconnected({ sessionPresent: true })
+  }
+  assert.equal(sent.size, 60_000)
+  world.peer.pubcomp(1)
+  await world.settle()
+  assert.ok(world.peer.take().some(({ type }) => type === PacketType.PUBLISH))
+  await client.close()
+})
+
+test('lite: a time that is longer than a timer can be does not end at once', async context => {
+  const delaysMs: number[] = []
+  context.mock.method(globalThis, 'setTimeout', (_task: () => void, delayMs: number) => {
+    delaysMs.push(delayMs)
+  })
+  const world = new World()
+  const dial = world.dial(new URL('test://server'))
+  const signal = AbortSignal.abort()
+  await assert.rejects(connect({ dial }, { signal, connectTimeoutMs: 1e12 }), { code: 'aborted' })
+  const controller = new AbortController()
+  const opening = connect({ dial }, { signal: controller.signal, connectTimeoutMs: 1e12 })
+  controller.abort()
+  await assert.rejects(opening, { code: 'aborted' })
+  assert.deepEqual(delaysMs, [0x7fff_ffff])
 })

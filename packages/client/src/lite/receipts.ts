@@ -90,6 +90,11 @@ export class Receipts {
     return receipt.hold()
   }
 
+  /** Nobody has taken it: it must be delivered when it comes again. */
+  forget(packetId: number): void {
+    this.held.delete(packetId)
+  }
+
   /** Acknowledges from the oldest on, as far as all are done. [MQTT-4.6.0-2] */
   advance(): void {
     for (const { armed, isDone, packetId, qos } of this.held.values()) {

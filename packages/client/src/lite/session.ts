@@ -230,6 +230,7 @@ export class Session {
     if (qos > 0 && receipt === null) return
     const takers = [...this.subscriptions].filter(each => matches(each, topic))
     if (takers.some(each => qos > 0 && each.isOverrun(this.receiveMaximum))) {
+      this.receipts.forget(packetId)
       protocolError('more messages than are read', QUOTA_EXCEEDED)
     }
     for (const taker of takers) taker.offer(new Message(packet, receipt))
@@ -288,7 +289,9 @@ export class Session {
       if (!this.connected || !this.writable) return
       const isReleased = item.expects === PUBCOMP
       // [MQTT-3.3.4-7] [MQTT-4.9.0-2] [MQTT-4.9.0-3]
-      if (item.qos > 0 && !isReleased && this.windowUsed >= windowMax) return
+      const isFull =
+        this.windowUsed >= windowMax || (item.packetId === 0 && this.inflight.size >= EXCHANGES_MAX)
+      if (item.qos > 0 && !isReleased && isFull) return
       this.line.delete(item)
       if (isReleased)
         this.acknowledge(PUBREL, item.packetId, 0) // [MQTT-4.3.3-6]
@@ -418,8 +421,7 @@ export class Session {
       this.give(asked, error)
       return
     }
-    this.askedCount++
-    this.host.asked(true)
+    if (this.askedCount++ === 0) this.host.asked(true)
     this.host.wantsFlush()
   }
 

@@ -109,10 +109,12 @@ export class Subscription implements Public.Subscription {
   }
 
   next(): Promise<Result> {
-    this.current?.settle()
-    this.current = null
+    this.settleCurrent()
     const message = this.line.shift()
-    if (message !== undefined) return Promise.resolve(this.handOver(message))
+    if (message !== undefined) {
+      if (message.qos === 0) this.loosened(-1, message)
+      return Promise.resolve(this.handOver(message))
+    }
     const { error } = this
     this.error = null
     if (error !== null) return Promise.reject(error)
@@ -128,6 +130,8 @@ export class Subscription implements Public.Subscription {
   }
 
   async unsubscribe(): Promise<void> {
+    // A loop that is left has dealt with its message, also when nothing further would come.
+    this.settleCurrent()
     if (this.ended) return
     this.end(null, true)
     await this.host.leave(this)
@@ -190,10 +194,11 @@ export class Subscription implements Public.Subscription {
     this.ended = true
     this.error = error
     this.grant.reject(error ?? failure('closed'))
+    // Perhaps nobody reads what waits: no other acknowledgement may wait for that.
+    if (discard || error !== null) for (const message of this.line) message.settle()
     if (discard) {
-      this.current?.settle()
-      this.current = null
-      for (const message of this.line.splice(0)) message.settle()
+      this.settleCurrent()
+      this.line.length = 0
     }
     const { waiting } = this
     this.waiting = []
@@ -204,11 +209,15 @@ export class Subscription implements Public.Subscription {
   }
 
   private handOver(message: Message): Result {
-    if (message.qos === 0) this.loosened(-1, message)
     // With several `next` under way the one before counts as taken.
-    this.current?.settle()
+    this.settleCurrent()
     this.current = message
     return { value: message, done: false }
+  }
+
+  private settleCurrent(): void {
+    this.current?.settle()
+    this.current = null
   }
 
   private loosened(by: number, { payload }: Message): void {

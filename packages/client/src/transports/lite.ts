@@ -11,7 +11,7 @@ const WebPlatform: Platform = {
   random: Math.random,
   randomBytes: length => crypto.getRandomValues(new Uint8Array(length)),
   atTurnEnd: task => queueMicrotask(task),
-  after: (delayMs, task) => setTimeout(task, delayMs),
+  after: (delayMs, task) => setTimeout(task, Math.min(delayMs, 0x7fff_ffff)),
   cancel: timer => clearTimeout(timer as number),
   dial(url) {
     if (url.protocol === 'ws:' || url.protocol === 'wss:') {
