@@ -110,6 +110,22 @@ for (const [name, operation] of Object.entries(Operations)) {
   })
 }
 
+test('a refused UNSUBSCRIBE is no unhandled rejection when nobody waits for it', async () => {
+  const world = new World()
+  const client = await connected(world)
+  const subscription = client.subscribe('a')
+  await world.settle()
+  world.peer.take()
+  world.peer.suback(1, 1)
+  const left = subscription.unsubscribe({ signal: AbortSignal.abort() })
+  await assert.rejects(left, { code: 'aborted' })
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['UNSUBSCRIBE 2 a'])
+  // An unhandled rejection would fail this test.
+  world.peer.unsuback(2, 0x87)
+  await world.settle()
+})
+
 test('events end when their signal fires, without an error', async () => {
   const world = new World()
   const client = await connected(world)

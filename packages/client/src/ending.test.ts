@@ -488,3 +488,22 @@ test('the end of `await using` waits for what was published and for running hand
   await closed
   assert.deepEqual(world.peer.takeShort(), ['PUBACK 1', 'DISCONNECT'])
 })
+
+test('drain() is over when a loop is left with the last message', async () => {
+  const world = new World()
+  const client = await world.connected()
+  const subscription = client.subscribe('a')
+  await world.settle()
+  world.peer.take()
+  world.peer.suback(1, 1)
+  world.peer.publish('a', 'one', 1, 7)
+  world.peer.publish('a', 'last', 1, 8)
+  let drained: Promise<void> | null = null
+  for await (const message of subscription) {
+    drained ??= client.drain()
+    if (message.text() === 'last') break
+  }
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['PUBACK 7', 'PUBACK 8', 'DISCONNECT'])
+  await drained
+})

@@ -144,11 +144,7 @@ export class Subscription<P = Readonly<Record<string, string>>>
    * @throws MqttError with the reason why no further message can come
    */
   next(): Promise<IteratorResult<Message<P>>> {
-    const current = this.current
-    if (current !== null) {
-      this.current = null
-      this.settle(current)
-    }
+    this.settleCurrent()
     return this.take()
   }
 
@@ -172,10 +168,14 @@ export class Subscription<P = Readonly<Record<string, string>>>
    * @throws MqttError `unsubscribe-refused`, `aborted`, as a rejection
    */
   async unsubscribe(options: AbortOptions = {}): Promise<void> {
+    // A loop that is left has dealt with its message, also when nothing further would come.
+    this.settleCurrent()
+    this.host.consumed()
     if (this.ended) return
     const left = new Promise<void>((resolve, reject) => {
       this.host.leave(this, error => (error === null ? resolve() : reject(error)))
     })
+    left.catch(ignore)
     this.end(null, true)
     await orAborted(() => left, options)
   }
@@ -331,12 +331,12 @@ export class Subscription<P = Readonly<Record<string, string>>>
     this.error = error
     this.readiness?.reject(error ?? new MqttError('closed', 'unsubscribed'))
     this.hold(false)
-    if (discard) {
-      if (this.current !== null) this.settle(this.current)
-      this.current = null
-      for (const message of this.line?.takeAll() ?? []) this.settle(message)
-      this.looseCount = this.looseBytes = 0
-      this.latest = null
+    if (discard) this.settleCurrent()
+    this.latest = null
+    for (const message of this.line?.takeAll() ?? []) {
+      // After an error perhaps nobody reads it: no other acknowledgement may wait for that.
+      if (discard || error !== null) this.settle(message)
+      if (!discard) this.line?.push(message)
     }
     const waiters = this.waiters
     this.waiters = null
@@ -389,8 +389,14 @@ export class Subscription<P = Readonly<Record<string, string>>>
       return
     }
     // With several `next` under way the one before counts as taken.
-    if (this.current !== null) this.settle(this.current)
+    this.settleCurrent()
     this.current = message
+  }
+
+  private settleCurrent(): void {
+    const { current } = this
+    this.current = null
+    if (current !== null) this.settle(current)
   }
 
   private settle(message: Message<P>): void {
