@@ -2,6 +2,7 @@
 // told to, so that its source is read as fast as the server takes.
 
 import type { Client } from './client.ts'
+import { ignore } from './deferred.ts'
 import { invalidArgument } from './errors.ts'
 import type { Payload } from './options.ts'
 import type { PublishOptions } from './publisher.ts'
@@ -62,20 +63,27 @@ export function publishStream(
     throw invalidArgument(`concurrency: expected 1 or more, got ${concurrency}`)
   const { WritableStream } = globalThis as unknown as Streams
   const running = new Set<Promise<void>>()
+  let freed: (done: Promise<void>) => void = ignore
   return new WritableStream({
     async write(chunk, controller) {
-      const done: Promise<void> = client.publish(topic, chunk, own).then(
-        () => void running.delete(done),
-        (error: unknown) => {
-          running.delete(done)
+      const done: Promise<void> = client
+        .publish(topic, chunk, own)
+        .then(ignore, (error: unknown) => {
           controller.error(error)
           throw error
-        },
-      )
+        })
+        .finally(() => {
+          running.delete(done)
+          freed(done)
+        })
       // Whoever writes is told by the stream.
-      done.catch(() => undefined)
+      done.catch(ignore)
       running.add(done)
-      if (running.size >= concurrency) await Promise.race(running)
+      // Not `Promise.race`: one that lasts would remember each race.
+      if (running.size >= concurrency)
+        await new Promise<void>(resolve => {
+          freed = resolve
+        })
     },
     async close() {
       await Promise.all(running)
