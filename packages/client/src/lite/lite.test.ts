@@ -304,3 +304,17 @@ test('lite: a time that is longer than a timer can be does not end at once', asy
   await assert.rejects(opening, { code: 'aborted' })
   assert.deepEqual(delaysMs, [0x7fff_ffff])
 })
+
+test('lite: of a resumed session all messages that nobody wanted are counted', async () => {
+  const world = new World()
+  const events: ClientEvent[] = []
+  const onEvent = (event: ClientEvent): void => void events.push(event)
+  const begun = begin(world, { ...Persistent, cleanStart: false, receiveMaximum: 300, onEvent })
+  await world.settle()
+  world.peer.accept({ sessionPresent: true })
+  for (let i = 1; i <= 257; i++) world.peer.publish('a', '', 1, i)
+  world.peer.publish('a', '')
+  await begun
+  await world.advance(30_000)
+  assert.deepEqual(events.at(-1), { type: 'unclaimed', dropped: 258 })
+})

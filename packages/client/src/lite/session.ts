@@ -111,6 +111,8 @@ export class Session {
   /** Filters that the server may still know and nobody wants. */
   private readonly leaving = new Set<string>()
   private unclaimed: Message[] = []
+  /** Messages that nobody wanted and that were not held. */
+  private missed = 0
   private limits: Properties = NO_PROPERTIES
   private windowUsed = 0
   private askedCount = 0
@@ -220,7 +222,7 @@ export class Session {
     this.holdsUnclaimed = false
     this.unclaimed = []
     for (const message of unclaimed) message.settle()
-    return unclaimed.length
+    return this.missed + unclaimed.length
   }
 
   /** A message came. @throws PacketError */
@@ -234,11 +236,12 @@ export class Session {
       protocolError('more messages than are read', QUOTA_EXCEEDED)
     }
     for (const taker of takers) taker.offer(new Message(packet, receipt))
-    const isHeld = this.holdsUnclaimed && this.unclaimed.length < Limits.unclaimedMessages
-    if (takers.length === 0 && isHeld && receipt) {
-      const message = new Message(packet, receipt)
-      message.hold()
-      this.unclaimed.push(message)
+    if (takers.length === 0 && this.holdsUnclaimed) {
+      if (receipt !== null && this.unclaimed.length < Limits.unclaimedMessages) {
+        const message = new Message(packet, receipt)
+        message.hold()
+        this.unclaimed.push(message)
+      } else this.missed++
     }
     receipt?.taken()
   }
