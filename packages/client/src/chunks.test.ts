@@ -206,3 +206,25 @@ test('a listener beside a full buffer hears everything, in order', async () => {
   await world.settle()
   assert.deepEqual(order, numbers(10))
 })
+
+test('what is kept of a chunk is copied once, however often reading stops', async context => {
+  const world = new World()
+  world.canPause = false
+  const client = await world.connected()
+  const subscription = client.subscribe('a', { qos: 0, buffer: { messagesMax: 1 } })
+  await world.settle()
+  world.peer.suback(1, 0)
+  const texts = readAll(subscription)
+  await world.settle()
+  const chunk = chunkOf(500)
+  let copied = 0
+  const { slice } = Uint8Array.prototype
+  context.mock.method(Uint8Array.prototype, 'slice', function (this: Uint8Array, start?: number) {
+    copied += this.length - (start ?? 0)
+    return slice.call(this, start)
+  })
+  world.peer.sendBytes(chunk)
+  await world.settle()
+  assert.deepEqual(texts, numbers(500))
+  assert.ok(copied < 2 * chunk.length, `${copied} bytes`)
+})

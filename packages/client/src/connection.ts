@@ -91,18 +91,16 @@ export class Connection implements TransportHandler {
     if (this.over) return
     this.owner.bytesReceived(this)
     if (!this.transport?.canPause) this.readKept()
-    if (this.kept === null) this.read(bytes)
-    else this.kept.push(bytes.slice())
+    this.take(bytes)
+    // The transport may reuse the buffer. What has been copied once is not copied again.
+    this.kept?.push((this.kept.pop() as Uint8Array).slice())
   }
 
   /** Reads what was kept, as far as nobody stops it again. */
   resume(): void {
     const kept = this.kept ?? []
     this.kept = null
-    for (const bytes of kept) {
-      if (this.kept === null) this.read(bytes)
-      else (this.kept as Uint8Array[]).push(bytes)
-    }
+    for (const bytes of kept) this.take(bytes)
   }
 
   /** Reads no further than the current frame. */
@@ -113,6 +111,11 @@ export class Connection implements TransportHandler {
   /** Readers have had their turn, or there will be none. */
   private readKept(): void {
     while (this.kept !== null) this.resume()
+  }
+
+  private take(bytes: Uint8Array): void {
+    if (this.kept === null) this.read(bytes)
+    else this.kept.push(bytes)
   }
 
   private read(bytes: Uint8Array): void {

@@ -83,9 +83,9 @@ export class Decoder {
     this.at = 0
   }
 
-  /** What was not read of the chunk, as a copy; the decoder lets go of the chunk. */
+  /** What was not read of the chunk, as a view on it; the decoder lets go of the chunk. */
   takeUnread(): Uint8Array {
-    const unread = this.chunk.slice(this.at)
+    const unread = this.chunk.subarray(this.at)
     this.release()
     return unread
   }
