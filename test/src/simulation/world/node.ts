@@ -82,6 +82,8 @@ export class BrokerNode {
   readonly #options: NodeOptions
   readonly #witness: Witness
   readonly #lines = new Map<Link, Line>()
+  /** Those whose network connection is gone. */
+  #ended: Line[] = []
   #guard: LateGuard | null = null
   #backlog: (() => void)[] = []
   #between: Between[] | null = null
@@ -215,6 +217,7 @@ export class BrokerNode {
     this.stalledUntilMs = 0
     for (const link of this.#lines.keys()) link.orphan(loss === 'all' ? 1 : 0.5)
     this.#lines.clear()
+    this.#ended = []
   }
 
   /** The process gets no time for a while; what comes meanwhile is handled after it. */
@@ -257,12 +260,22 @@ export class BrokerNode {
       drained: () => this.#enter(life, () => line.connection?.drained()),
       closed: cause =>
         this.#enter(life, () => {
-          this.#lines.delete(link)
+          this.#ended.push(line)
           line.connection?.closed(cause)
-          this.#witness.closed(link)
+          this.#letGo()
         }),
     }
     line.connection = broker.open(link)
+  }
+
+  /** A connection that has ended stays until what came before its end is handled. */
+  #letGo(): void {
+    for (const line of this.#ended) {
+      if (line.connection?.state === ConnectionState.OPEN) continue
+      this.#ended = this.#ended.filter(other => other !== line)
+      this.#lines.delete(line.link)
+      this.#witness.closed(line.link)
+    }
   }
 
   #bytes(line: Line, chunk: Uint8Array): void {
@@ -301,6 +314,7 @@ export class BrokerNode {
     const taken = broker.counters.packetsReceived - before
     line.untold = this.#undecided(connection, taken)
     this.#witness.incoming(line.link, taken - line.untold, between)
+    this.#letGo()
   }
 
   /** How many of the packets have no effect yet, since somebody still thinks about them. */
@@ -347,6 +361,7 @@ export class BrokerNode {
       this.#enter(life, () => {
         this.#schedule.hasPromises = true
         this.broker?.endTurn()
+        this.#letGo()
         this.#witness.turnEnded()
       }),
     )
@@ -358,6 +373,7 @@ export class BrokerNode {
       if (this.#schedule.nowMs >= this.stalledUntilMs) {
         this.#schedule.hasPromises = true
         this.broker?.tick()
+        this.#letGo()
         this.#witness.ticked()
       }
       this.#tick(life)
