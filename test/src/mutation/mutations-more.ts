@@ -176,7 +176,7 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'the client acknowledges a message when it hands it out, not when it was dealt with',
     file: 'client/src/subscription.ts',
-    find: '    if (this.current !== null) this.settle(this.current)\n    this.current = message\n',
+    find: '    this.settleCurrent()\n    this.current = message\n',
     replace: '    this.settle(message)\n    this.current = message\n',
     tests: ['packages/client/dist/receiving.test.js'],
     isOutside: true,
@@ -184,8 +184,8 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'the client never acknowledges what its loop has dealt with',
     file: 'client/src/subscription.ts',
-    find: '      this.current = null\n      this.settle(current)\n    }\n    return this.take()',
-    replace: '      this.current = null\n    }\n    return this.take()',
+    find: '    this.current = null\n    if (current !== null) this.settle(current)\n',
+    replace: '    this.current = null\n',
     tests: ['packages/client/dist/receiving.test.js'],
     isOutside: true,
   },
@@ -200,8 +200,8 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'what waits when a loop is left is never acknowledged',
     file: 'client/src/subscription.ts',
-    find: 'for (const message of this.line?.takeAll() ?? []) this.settle(message)',
-    replace: 'this.line?.takeAll()',
+    find: 'if (discard || error !== null) this.settle(message)',
+    replace: 'if (error !== null) this.settle(message)',
     tests: ['packages/client/dist/receiving.test.js', 'packages/client/dist/ending.test.js'],
     isOutside: true,
   },
