@@ -1,11 +1,12 @@
 // The guides say what is: each limit, reason, event and example of the broker is named in its own.
 
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { DEFAULT_LIMITS } from '@godwit/broker'
+import { AclFile, DEFAULT_LIMITS } from '@godwit/broker'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const DOCS = join(ROOT, 'docs')
@@ -39,6 +40,18 @@ test('the guide of the broker names each event', () => {
   const events = declared('events.ts', 'interface BrokerEvents {', '\n}').match(/^ {2}(\w+):/gm)
   assert.ok(events !== null && events.length > 8)
   for (const event of events) assert.ok(guide.includes(`\`${event.trim().slice(0, -1)}\``), event)
+})
+
+test('the ACL file of the guide of the broker can be copied', context => {
+  const [block = ''] = /(?<=^```\n)# Before the first user[^`]*/m.exec(guide) ?? []
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-docs-'))
+  context.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'acl'), block)
+  const acl = new AclFile(join(folder, 'acl'))
+  assert.equal(acl.ruleCount, 7)
+  const ann = { clientId: 'c1', username: 'ann' }
+  assert.ok(acl.mayReceive(ann, 'home/lamp') && !acl.mayReceive(ann, 'home/safe/key'))
+  assert.ok(acl.mayPublish(ann, 'sensors/c1/x') && !acl.mayPublish(ann, 'sensors/c2/x'))
 })
 
 test('the guide of the broker leads to each of its examples', () => {

@@ -13,6 +13,7 @@ export type {
   StoreReader,
 } from './core/ports.ts'
 export type { BrokerEvents, FlappingEvent, PublishedEvent, StoreSpace } from './events.ts'
+export { type AclClient, AclFile, AclFileError } from './guard/acl-file.ts'
 export {
   type Credentials,
   PasswordFile,

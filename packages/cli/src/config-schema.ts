@@ -86,6 +86,7 @@ const Config = z.strictObject({
   limits: Limits.optional(),
   passwordFile: z.string().min(1).optional(),
   allowAnonymous: z.boolean().optional(),
+  aclFile: z.string().min(1).optional(),
 })
 
 export interface Problem {

@@ -25,6 +25,8 @@ export interface ServeConfig {
   readonly metrics: MetricsOptions | null
   /** Null: everybody may come in. */
   readonly passwords: PasswordChoice | null
+  /** Null: everybody may publish and read everything. */
+  readonly aclFile: string | null
 }
 
 /** Tells where in a file an option stands, for errors that come later. */
@@ -49,6 +51,7 @@ export interface ConfigFields {
   readonly metrics?: object | undefined
   readonly passwordFile?: string | undefined
   readonly allowAnonymous?: boolean | undefined
+  readonly aclFile?: string | undefined
   /** The rest is the broker's. */
   readonly [option: string]: unknown
 }
@@ -90,7 +93,8 @@ export function located(error: unknown, source: ConfigSource): unknown {
 /** @param file what a file says, or nothing */
 export function toConfig(file: ConfigFields): ServeConfig {
   const { listeners = null, log, drainSeconds, data = DEFAULT_DATA, ...others } = file
-  const { passwordFile, allowAnonymous = false, metrics = null, ...broker } = others
+  const { passwordFile, allowAnonymous = false, aclFile = null, ...rest } = others
+  const { metrics = null, ...broker } = rest
   return {
     // Fields that are undefined are as absent to the broker as those that are not there.
     listeners: listeners as readonly ListenOptions[] | null,
@@ -99,5 +103,6 @@ export function toConfig(file: ConfigFields): ServeConfig {
     drainSeconds: drainSeconds ?? DEFAULT_DRAIN_SECONDS,
     metrics: metrics as MetricsOptions | null,
     passwords: passwordFile === undefined ? null : { file: passwordFile, allowAnonymous },
+    aclFile,
   }
 }

@@ -32,7 +32,7 @@ Examples:
   godwit serve --config godwit.yaml --check
 
 Sizes are 4096, 64k or 1m; times are 30, 90s, 15m, 12h or 7d.
-SIGHUP reads certificates and passwords again, SIGINT and SIGTERM stop gracefully.`
+SIGHUP reads certificates, passwords and ACL again, SIGINT and SIGTERM stop gracefully.`
 
 const PasswdHelp = `
 Examples:
@@ -130,9 +130,10 @@ function defineServe(program: Parser, run: (flags: ServeFlags) => Promise<void>)
     .option('--tls-ca <file>', 'who signs the certificates of clients, which are then required')
     .option('--tls-crl <file>', 'certificates of clients that are revoked')
     .option('--tls-client <wish>', 'none, optional or required (default: required with --tls-ca)')
-    .optionsGroup('Who may come in (default: everybody):')
+    .optionsGroup('Who may come in (default: everybody), and do what:')
     .option('--password-file <file>', 'users and hashes, see godwit passwd')
     .option('--allow-anonymous', 'also who gives no user name')
+    .option('--acl-file <file>', 'who may publish and read what, as in Mosquitto (default: all)')
     .optionsGroup('What it does:')
     .option('--config <file>', 'configuration in YAML; flags come before it')
     .option('--check', 'only tell whether the configuration is valid')

@@ -49,6 +49,7 @@ export interface ServeFlags {
   readonly lowSpace?: string
   readonly passwordFile?: string
   readonly allowAnonymous?: boolean
+  readonly aclFile?: string
   readonly dump?: boolean
   readonly statsInterval?: string
   readonly nodeName?: string
@@ -161,6 +162,7 @@ export function applyFlags(config: ServeConfig, flags: ServeFlags): ReadyConfig 
     drainSeconds:
       flags.drain === undefined ? config.drainSeconds : parseSeconds('--drain', flags.drain),
     passwords: passwordsOf(config.passwords, flags),
+    aclFile: flags.aclFile ?? config.aclFile,
     metrics: metricsOf(config.metrics, flags),
   }
 }

@@ -2,12 +2,14 @@
 
 import { resolve } from 'node:path'
 import {
+  type AclFile,
   type BrokerOptions,
   type BrokerServer,
   checkListen,
   checkMetrics,
   checkOptions,
   createBroker,
+  type Hooks,
   type ListeningAddress,
   type ListenOptions,
   type MetricsOptions,
@@ -20,6 +22,7 @@ import { EMPTY_CONFIG, type LoadedConfig, limitErrors, located } from './config.
 import { CommandFailure, StoreExit } from './failure.ts'
 import { boundYoungHeap, giveHeapRoom } from './heap.ts'
 import { openLog } from './log.ts'
+import { openAcl, reloadAcl, tellAcl } from './serve-acl.ts'
 import { applyFlags, type ReadyConfig, type ServeFlags } from './serve-flags.ts'
 import { checkPasswords, openPasswords, reloadPasswords, tellPasswords } from './serve-passwords.ts'
 
@@ -35,17 +38,15 @@ export async function serve(flags: ServeFlags): Promise<number> {
   checkConfig(config, loaded)
   if (flags.check === true) {
     if (config.passwords !== null) checkPasswords(config.passwords)
+    if (config.aclFile !== null) openAcl(config.aclFile)
     console.log(`${flags.config ?? 'the configuration'} is valid`)
     return 0
   }
   const log = await openLog(config.log.level, config.log.format)
-  const passwords = config.passwords === null ? null : openPasswords(config.passwords)
-  if (passwords !== null) tellPasswords(passwords, log)
+  const files = openFiles(config, log)
   const broker = createBroker({
     ...config.broker,
-    ...(passwords === null
-      ? {}
-      : { hooks: { authenticate: client => passwords.authenticate(client) } }),
+    hooks: hooksOf(files),
     dump: config.broker.dump ? line => log.info(line) : false,
     log,
   })
@@ -76,7 +77,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
   const stopped = stopOnSignals(broker, config.drainSeconds, log)
   const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
   watchCertificates(config.listeners, log)
-  reloadOnHangup(broker, { passwords, hasCertificates, listeners: config.listeners }, log)
+  reloadOnHangup(broker, { ...files, hasCertificates, listeners: config.listeners }, log)
   // Whoever reads that it listens may send signals.
   greet(broker.addresses, config.broker, log)
   tellStarted()
@@ -88,6 +89,36 @@ export async function serve(flags: ServeFlags): Promise<number> {
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
   return stopped() && exitCode === FAILED ? 0 : exitCode
+}
+
+/** What says who may come in, and who may do what. */
+interface AccessFiles {
+  readonly passwords: PasswordFile | null
+  readonly acl: AclFile | null
+  /** Whether a user name that a client gives is its own. */
+  readonly checksNames: boolean
+}
+
+/** @throws CommandFailure for one that cannot be read */
+function openFiles({ passwords: choice, aclFile, broker }: ReadyConfig, log: Log): AccessFiles {
+  const passwords = choice === null ? null : openPasswords(choice)
+  const acl = aclFile === null ? null : openAcl(aclFile)
+  const checksNames = passwords !== null || broker.scram !== undefined
+  if (passwords !== null) tellPasswords(passwords, log)
+  if (acl !== null) tellAcl(acl, checksNames, log)
+  return { passwords, acl, checksNames }
+}
+
+function hooksOf({ passwords, acl }: AccessFiles): Hooks {
+  return {
+    ...(passwords === null ? {} : { authenticate: client => passwords.authenticate(client) }),
+    ...(acl === null
+      ? {}
+      : {
+          authorizePublish: (client, topic) => acl.mayPublish(client, topic),
+          authorizeReceive: (client, topic) => acl.mayReceive(client, topic),
+        }),
+  }
 }
 
 /** bin/code-cache.js keeps the start's code now: later V8 has other flags and has forgotten it. */
@@ -238,22 +269,22 @@ function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): ()
   return () => stopping
 }
 
-interface Reloaded {
-  readonly passwords: PasswordFile | null
+interface Reloaded extends AccessFiles {
   readonly hasCertificates: boolean
   readonly listeners: readonly ListenOptions[]
 }
 
 function reloadOnHangup(
   broker: BrokerServer,
-  { passwords, hasCertificates, listeners }: Reloaded,
+  { passwords, acl, checksNames, hasCertificates, listeners }: Reloaded,
   log: Log,
 ): void {
   process.on('SIGHUP', () => {
     if (passwords !== null) reloadPasswords(passwords, log)
+    if (acl !== null && reloadAcl(acl, checksNames, log)) broker.permissionsChanged()
     if (!hasCertificates) {
-      if (passwords === null) {
-        log.info('SIGHUP: there are neither certificates nor passwords to read again')
+      if (passwords === null && acl === null) {
+        log.info('SIGHUP: there are neither certificates nor passwords nor an ACL to read again')
       }
       return
     }

@@ -97,6 +97,46 @@ test('a password file lets in who is in it, and is read again on SIGHUP', async 
   })
 })
 
+test('an ACL file says who publishes and reads what, and is read again on SIGHUP', async () => {
+  await withFolder(async folder => {
+    const file = join(folder, 'acl')
+    writeFileSync(file, 'pattern %u/own/#\nuser ann\ntopic read all/#\ntopic write in\n')
+    await withServed(['--port', '0', '--acl-file', file], async (served, [port = 0]) => {
+      await served.line('nobody checks the user names of the ACL file')
+      const come = async (username: string): Promise<RawClient> => {
+        const client = RawClient.tcp(port)
+        await client.connect({ username, clientId: username })
+        return client
+      }
+      const [ann, bob] = [await come('ann'), await come('bob')]
+      const publish = async (client: RawClient, topic: string): Promise<number> => {
+        client.send(publishPacket(topic, 'x', { qos: 1, packetId: 1 }))
+        return (await client.expect(PacketType.PUBACK)).reasonCode
+      }
+      assert.equal(await publish(ann, 'all/a'), 0x87)
+      assert.equal(await publish(bob, 'ann/own/a'), 0x87)
+      assert.notEqual(await publish(bob, 'bob/own/a'), 0x87)
+      await bob.subscribe('#')
+      // Who may not have the first gets the second alone.
+      assert.notEqual(await publish(ann, 'in'), 0x87)
+      bob.send(publishPacket('bob/own/a', 'mine'))
+      assert.equal(await bob.message(), 'bob/own/a mine')
+      writeFileSync(file, 'user bob\ntopic read in\nuser ann\ntopic in\n')
+      served.child.kill('SIGHUP')
+      await served.line('2 lines of the ACL file')
+      assert.equal(await publish(ann, 'ann/own/a'), 0x87)
+      ann.send(publishPacket('in', 'now'))
+      assert.equal(await bob.message(), 'in now')
+      for (const client of [ann, bob]) client.destroy()
+    })
+    writeFileSync(file, 'topik a\n')
+    const check = [GODWIT, 'serve', '--check', '--acl-file', file]
+    const { code, errors } = await run(process.execPath, check)
+    assert.equal(code, 2)
+    assert.match(errors, /acl:1: expected user, topic or pattern, got "topik"/)
+  })
+})
+
 test('several listeners at once: TCP, WebSocket and a Unix socket', async () => {
   await withFolder(async folder => {
     const path = join(folder, 'mqtt.sock')
