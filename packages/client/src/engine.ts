@@ -465,7 +465,10 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.plan()
     this.owner.connected(agreed)
     if (forgotten) this.owner.event({ type: 'session-lost' })
+    // A listener of an event may have closed the client.
+    if (this.isClosing) return
     this.owner.event({ type: 'connected', sessionPresent: kept })
+    if (this.isOver) return
     if (first) this.owner.ready()
     this.wantsTurnEnd()
   }

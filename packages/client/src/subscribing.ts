@@ -330,7 +330,10 @@ export class Subscribing {
     if (error !== null) {
       this.inflight.remove(asked)
       this.askedCount--
-      for (const wanted of group) this.give(wanted, error)
+      for (const wanted of group) {
+        if (leaving) this.tellLeft(wanted, error)
+        this.give(wanted, error)
+      }
       return
     }
     for (const wanted of group) {

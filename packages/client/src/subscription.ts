@@ -99,6 +99,8 @@ export class Subscription<P = Readonly<Record<string, string>>>
   private latest: Map<string, Message<P>> | null = null
   private finishing = false
   private ended = false
+  /** @internal The application does not want it any more. */
+  left = false
   private error: MqttError | null = null
   /** Reading has stopped for this buffer: for a turn, or until half of it is taken. */
   private held = false
@@ -270,8 +272,9 @@ export class Subscription<P = Readonly<Record<string, string>>>
   ): void {
     this.received++
     if (this.finishing || this.ended) {
-      // Not acknowledged: the server keeps it for the next connection.
-      if (source.qos > 0) incoming.receipt()
+      // Not acknowledged: the server keeps it for the next connection. But what an application
+      // leaves while this message is given to others must not hold up all acknowledgements.
+      if (source.qos > 0 && !this.left) incoming.receipt()
       return
     }
     if (this.listener !== null) {
@@ -299,6 +302,10 @@ export class Subscription<P = Readonly<Record<string, string>>>
   adopt(message: Message<P>, template: TopicTemplate | null): void {
     this.received++
     message.template = template
+    if (this.finishing || this.ended) {
+      if (this.left) this.settle(message)
+      return
+    }
     if (this.listener !== null) {
       const { receipt } = message
       if (this.settings.ack !== 'manual') message.receipt = null

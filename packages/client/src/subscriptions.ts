@@ -259,6 +259,7 @@ export class Subscriptions implements SubscriptionHost {
   leave(subscription: object, done: (error: MqttError | null) => void): void {
     const left = subscription as AnySubscription
     const members = this.all.get(left)
+    left.left = true
     this.unwatch(left)
     this.all.delete(left)
     const { router, session } = this.port.engine

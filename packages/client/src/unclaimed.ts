@@ -44,21 +44,20 @@ export class Unclaimed implements Taker {
 
   /** Hands over what somebody has subscribed to. @param all whether the rest is theirs too */
   claim(claimant: Claimant, all: boolean): void {
-    const held = this.held
-    this.held = []
-    for (const message of held) {
-      const template = matching(claimant.templates, message.topic)
-      if (template !== null || all) claimant.adopt(message, template)
-      else this.held.push(message)
-    }
+    const { templates } = claimant
+    const isMine = ({ topic }: Message): boolean => all || matching(templates, topic) !== null
+    const mine = this.held.filter(isMine)
+    this.held = this.held.filter(message => !isMine(message))
+    // Only now: a listener may subscribe to what is left.
+    for (const message of mine) claimant.adopt(message, matching(templates, message.topic))
   }
 
   /** Acknowledges what nobody wanted. @returns how many messages were dropped, in all */
   release(): number {
-    const held = this.held
-    this.held = []
-    this.dropped += held.length
-    for (const message of held) message.ack()
+    for (const message of this.held.splice(0)) {
+      this.dropped++
+      message.ack()
+    }
     return this.dropped
   }
 }

@@ -436,7 +436,8 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     }
     this.plan()
     if (isForgotten) this.event({ type: 'session-lost' })
-    this.event({ type: 'connected', sessionPresent })
+    // A listener of the event may have closed the client.
+    if (link.state === LinkState.CONNECTED) this.event({ type: 'connected', sessionPresent })
     this.opening.resolve(this)
   }
 

@@ -148,11 +148,11 @@ export class Session {
   subscribe(subscription: Subscription): void {
     this.subscriptions.add(subscription)
     for (const filter of subscription.filters) this.leaving.delete(filter)
-    this.unclaimed = this.unclaimed.filter(message => {
-      if (!matches(subscription, message.topic)) return true
-      subscription.offer(message)
-      return false
-    })
+    const held = this.unclaimed
+    const isMine = ({ topic }: Message): boolean => matches(subscription, topic)
+    // Before any is handed over: a listener may subscribe to what is left.
+    this.unclaimed = held.filter(message => !isMine(message))
+    for (const message of held.filter(isMine)) subscription.offer(message)
     if (this.connected) this.join(subscription)
   }
 
@@ -184,7 +184,8 @@ export class Session {
       this.leaving.clear()
       this.unclaimed = []
     }
-    if (this.leaving.size > 0) this.leave([...this.leaving]).catch(ignore)
+    // Each for itself: all in one packet may be more than the server takes.
+    for (const filter of this.leaving) this.leave([filter]).catch(ignore)
     for (const subscription of this.subscriptions) {
       if (!present || !subscription.isGranted) this.join(subscription)
     }
@@ -421,6 +422,7 @@ export class Session {
     if (error !== null) {
       out.length = start
       this.inflight.delete(packetId)
+      for (const filter of asked.filters) this.leaving.delete(filter)
       this.give(asked, error)
       return
     }

@@ -71,6 +71,8 @@ export class Subscription implements Public.Subscription {
   isGranted = false
   /** @internal */
   ended = false
+  /** Nobody reads what still comes. */
+  private drops = false
   /** @internal */
   readonly filters: readonly string[]
   /** @internal */
@@ -155,6 +157,11 @@ export class Subscription implements Public.Subscription {
   /** @internal A message came. */
   offer(message: Message): void {
     const { listener, buffer = {} } = this.options
+    // An application may leave it from within another one's listener.
+    if (this.drops) {
+      message.settle()
+      return
+    }
     if (listener !== undefined) {
       try {
         listener(message)
@@ -192,10 +199,11 @@ export class Subscription implements Public.Subscription {
   end(error: MqttError | null, discard: boolean): void {
     if (this.ended) return
     this.ended = true
+    this.drops = discard || error !== null
     this.error = error
     this.grant.reject(error ?? failure('closed'))
     // Perhaps nobody reads what waits: no other acknowledgement may wait for that.
-    if (discard || error !== null) for (const message of this.line) message.settle()
+    if (this.drops) for (const message of this.line) message.settle()
     if (discard) {
       this.settleCurrent()
       this.line.length = 0
