@@ -100,10 +100,9 @@ test('an UNSUBSCRIBE that is too large is told, and not asked for again [MQTT-3.
   const world = new World()
   const limits = { properties: { maximumPacketSize: 30 } }
   const client = await world.connected(Persistent, limits)
-  await assert.rejects(
-    Promise.all([client.unsubscribe('a'.repeat(40)), world.settle()]),
-    { code: 'packet-too-large' },
-  )
+  await assert.rejects(Promise.all([client.unsubscribe('a'.repeat(40)), world.settle()]), {
+    code: 'packet-too-large',
+  })
   await world.reconnected({ ...limits, sessionPresent: true })
   assert.deepEqual(world.peer.takeShort(), [])
 })
