@@ -39,8 +39,10 @@ const Files = {
   ],
   serve: ['serve.js'],
   argon: ['../../broker/dist/guard/argon.js'],
+  'store-thread': ['../../broker/dist/store/worker-thread.js'],
   // Under the names by which the broker starts them.
   'checkpoint-worker': ['../../broker/dist/store/checkpoint-worker.js'],
+  'checkpoint-service': ['../../broker/dist/store/checkpoint-service.js'],
   'argon-worker': ['../../broker/dist/guard/argon-worker.js'],
   observer: ['../../broker/dist/observer.js'],
   config: ['config-file.js'],
@@ -113,9 +115,11 @@ const Parted = {
         .join('\n'),
       resolveDir: FOLDER,
     }))
-    onResolve({ filter: /^\./ }, ({ path, kind, resolveDir }) => {
+    onResolve({ filter: /^(\.|@godwit\/)/ }, ({ path, kind, resolveDir }) => {
       if (kind !== 'dynamic-import') return null
-      const module = slashed(relative(FOLDER, join(resolveDir, path)))
+      const module = path.startsWith('.')
+        ? slashed(relative(FOLDER, join(resolveDir, path)))
+        : path.replace(/^@godwit\/([a-z]+)\/(.*)$/, '../../$1/dist/$2.js')
       const file = Object.keys(Files).find(name => modulesOf(name).includes(module))
       return file === undefined ? null : { path: `./${file}.js`, external: true }
     })

@@ -28,8 +28,12 @@ const Apart = ['--help', '--check']
  * store sets for the whole process (store/checkpoint-worker.ts in the broker), and what it was
  * before. It cannot be set before all else: V8 would take none of Node's own code then.
  */
-const THREAD_FLAG = '--wasm-num-compilation-tasks=1'
-const FLAG_BEFORE = '--wasm-num-compilation-tasks=128'
+const ThreadFlags = ['--wasm-num-compilation-tasks=1', '--wasm-tiering-budget=1000000000']
+/** Of Node 22 and later, and of Node 20. */
+const FlagsBefore = [
+  ['--wasm-num-compilation-tasks=128', '--wasm-tiering-budget=13000000'],
+  ['--wasm-num-compilation-tasks=128', '--wasm-tiering-budget=1800000'],
+]
 const WORD = /^[a-z][a-z-]{0,19}$/
 
 /**
@@ -158,13 +162,21 @@ function keep() {
 /** @param {() => void} act not called when the flags cannot be what they were */
 function withFlagsAsBefore(act) {
   if (flagsNow() === flagsBefore) return act()
-  const { setFlagsFromString } = require('node:v8')
-  setFlagsFromString(FLAG_BEFORE)
   try {
-    if (flagsNow() === flagsBefore) act()
+    if (FlagsBefore.some(flags => set(flags) === flagsBefore)) act()
   } finally {
-    setFlagsFromString(THREAD_FLAG)
+    set(ThreadFlags)
   }
+}
+
+/**
+ * @param {readonly string[]} flags
+ * @returns {string} `flagsNow`
+ */
+function set(flags) {
+  const { setFlagsFromString } = require('node:v8')
+  for (const flag of flags) setFlagsFromString(flag)
+  return flagsNow()
 }
 
 /** @returns {string} what code begins with: V8's version, the length of the text, the flags */

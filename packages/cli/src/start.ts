@@ -18,6 +18,9 @@ async function main(): Promise<number> {
       return runClient('pub', replayWords(words))
     case 'help':
       return help(words)
+    case 'serve':
+      if (needsStore(words)) (await import('@godwit/broker/store/worker-thread')).startAhead()
+      return (await import('./main.ts')).runProgram(process.argv.slice(2))
     case 'bench':
       return (await import('./bench/command.ts')).bench(words)
     case '--version':
@@ -26,6 +29,12 @@ async function main(): Promise<number> {
     default:
       return (await import('./main.ts')).runProgram(process.argv.slice(2))
   }
+}
+
+/** A configuration may say that there is none, a start that ends at once needs none. */
+function needsStore(words: readonly string[]): boolean {
+  const none = ['none', '--data=none', '--help', '-h', '--check', '--config']
+  return words.every(word => !none.includes(word) && !word.startsWith('--config='))
 }
 
 /** `help pub` is `pub --help`: commander does not know the options of all. */

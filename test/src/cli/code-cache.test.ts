@@ -125,8 +125,9 @@ for (const data of ['none', 'data']) {
         env: environment(),
       })
       assert.equal(await served.stop(), 0)
-      const each = { 'start.js': expected, 'program.js': expected, 'serve.js': expected }
-      assert.deepEqual(taken(), each)
+      const files = ['start.js', 'program.js', 'serve.js']
+      if (data !== 'none') files.push('store-thread.js')
+      assert.deepEqual(taken(), Object.fromEntries(files.map(file => [file, expected])))
     }
   })
 }

@@ -50,6 +50,8 @@ for (const [words, code, expected] of [
   ['passwd -c -b passwords joe secret', 0, ['start.js', 'program.js']],
   ['completion bash', 0, ['start.js', 'program.js']],
   ['completion zsh', 0, ['start.js', 'program.js']],
+  ['serve --port x', 2, ['start.js', 'program.js', 'serve.js', 'store-thread.js']],
+  ['serve --port x --data none', 2, ['start.js', 'program.js', 'serve.js']],
   ['serve --check', 0, ['start.js', 'program.js', 'serve.js']],
   ['serve --check --config godwit.yaml', 0, ['start.js', 'program.js', 'serve.js', 'config.js']],
   ['bench load --help', 0, ['start.js', 'bench.js']],
@@ -64,7 +66,7 @@ for (const [words, code, expected] of [
   })
 }
 
-for (const name of ['serve', 'testers', 'worker']) {
+for (const name of ['serve', 'checkpoint-service', 'testers', 'worker']) {
   test(`what has to be fast is bundled as it would be loaded: ${name}`, () => {
     const file = join(dirname(GODWIT), '..', 'dist', 'bundle', `${name}.js`)
     // What is imported on demand within one file makes variables of all that it shares with others.

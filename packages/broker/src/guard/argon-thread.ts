@@ -3,6 +3,7 @@
 // nothing to do for a while, and then gives back the memory that a hash takes.
 
 import { Worker } from 'node:worker_threads'
+import { plainArguments } from '../plain-arguments.ts'
 
 /** Sent to the thread. */
 export interface ArgonQuestion {
@@ -47,7 +48,7 @@ class ArgonThread {
     if (this.idle !== null) clearTimeout(this.idle)
     this.idle = null
     if (this.worker !== null) return this.worker
-    const worker = new Worker(new URL('./argon-worker.js', import.meta.url))
+    const worker = new Worker(new URL('./argon-worker.js', import.meta.url), plainArguments())
     worker.on('message', (answer: ArgonAnswer) => this.take(answer))
     worker.on('error', (error: Error) => this.died(worker, error))
     worker.on('exit', () => this.died(worker, new Error('the thread for argon2id has ended')))

@@ -73,7 +73,7 @@ const RETRY_MS = 1000
 
 /**
  * Opens the store in a directory and recovers what an earlier process left.
- * @param world only the simulation gives another, and other limits
+ * @param given only the simulation gives another world, and other limits
  * @throws StoreError `locked`, `corrupt`, `newer-version`, `io`; RangeError when sizes can never
  * work together
  */
@@ -81,11 +81,12 @@ export async function openDiskStore(
   options: DiskStoreOptions,
   owner: DiskOwner,
   log: StoreLog,
-  world: StoreWorld = nodeWorld(),
+  given: StoreWorld | null = null,
   limits: StoreLimits = DEFAULT_STORE_LIMITS,
 ): Promise<DiskStore> {
   const conflict = conflictOf(options, limits)
   if (conflict !== null) throw new RangeError(`${conflict.option}: ${conflict.text}`)
+  const world = given ?? (await nodeWorld())
   const { directory } = options
   const logDirectory = join(directory, 'log')
   const lock = await takeDirectory(world, directory, logDirectory)

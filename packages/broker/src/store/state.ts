@@ -81,9 +81,7 @@ export class State {
     this.options = options
     this.database = open(options)
     migrate(this.database, options.path, options.newId, options.migrations ?? MIGRATIONS)
-    const names = Object.keys(Sql) as (keyof typeof Sql)[]
-    const statements = names.map(name => [name, this.database.prepare(Sql[name])] as const)
-    this.statements = Object.fromEntries(statements) as Statements
+    this.statements = statementsOf(this.database)
     this.storeId = this.meta('store_id') as Uint8Array
     this.appliedSequence = Number(this.meta('applied_sequence'))
     this.firstSegment = this.firstSegmentOf()
@@ -275,6 +273,20 @@ export class State {
     }
     return shared
   }
+}
+
+/** Each is prepared when it is first used: a start uses few. */
+function statementsOf(database: Database): Statements {
+  const statements = {}
+  for (const [name, sql] of Object.entries(Sql)) {
+    const get = (): Statement => {
+      const value = database.prepare(sql)
+      Object.defineProperty(statements, name, { value })
+      return value
+    }
+    Object.defineProperty(statements, name, { configurable: true, get })
+  }
+  return statements as Statements
 }
 
 /** @throws StoreError `corrupt` also with `salvage`, when the tables cannot be read any more */
