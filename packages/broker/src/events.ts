@@ -12,8 +12,8 @@ export interface BrokerEvents {
   clientConnected: [client: ClientView]
   /** `reasonCode` is 0 when the client said goodbye. */
   clientDisconnected: [event: { clientId: string; reasonCode: number; text: string }]
-  /** Somebody was not let in, or went before CONNECT. */
-  refused: [event: { origin: Origin; clientId: string; reasonCode: number; text: string }]
+  /** Somebody was not let in, or went before CONNECT. The user name is not known to be theirs. */
+  refused: [event: RefusedEvent]
   /** A client connects again and again: two devices with one client id, or one that fails. */
   flapping: [event: FlappingEvent]
   subscribe: [event: { clientId: string; filter: string; qos: QoS }]
@@ -39,6 +39,17 @@ export interface PublishedEvent {
   readonly payload: Uint8Array
   readonly qos: QoS
   readonly retain: boolean
+}
+
+export interface RefusedEvent {
+  readonly origin: Origin
+  /** Empty before CONNECT. */
+  readonly clientId: string
+  /** The one that it gave. */
+  readonly username: string | null
+  /** 0: the connection ended by itself. */
+  readonly reasonCode: number
+  readonly text: string
 }
 
 export interface FlappingEvent {
@@ -99,9 +110,16 @@ export class EventTrace implements Trace {
     this.later(() => this.events.emit('clientDisconnected', { clientId, reasonCode, text }))
   }
 
-  refused(origin: Origin, clientId: string, reasonCode: number, text: string): void {
+  refused(
+    origin: Origin,
+    clientId: string,
+    username: string | null,
+    reasonCode: number,
+    text: string,
+  ): void {
     if (this.events.listenerCount('refused') === 0) return
-    this.later(() => this.events.emit('refused', { origin, clientId, reasonCode, text }))
+    const event = { origin, clientId, username, reasonCode, text }
+    this.later(() => this.events.emit('refused', event))
   }
 
   flapping({ clientId, connects, address, otherAddress }: FlappingClient): void {

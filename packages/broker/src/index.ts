@@ -12,7 +12,13 @@ export type {
   Store,
   StoreReader,
 } from './core/ports.ts'
-export type { BrokerEvents, FlappingEvent, PublishedEvent, StoreSpace } from './events.ts'
+export type {
+  BrokerEvents,
+  FlappingEvent,
+  PublishedEvent,
+  RefusedEvent,
+  StoreSpace,
+} from './events.ts'
 export { type AclClient, AclFile, AclFileError } from './guard/acl-file.ts'
 export {
   type Credentials,

@@ -134,7 +134,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     const { connectTimeoutMs, packetBytesMax } = options.limits
     this.host = {
       open: wire => this.running().open(wire),
-      refused: (origin, text) => this.trace.refused(origin, '', 0, text),
+      refused: (origin, text) => this.trace.refused(origin, '', null, 0, text),
       failed: (listener, error) => this.report(`the listener ${listener} failed`, error),
       handshakeTimeoutMs: connectTimeoutMs,
       frameBytesMax: Math.max(FRAME_BYTES_MIN, 2 * packetBytesMax),

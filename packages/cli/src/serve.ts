@@ -76,6 +76,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
   exitCode = 0
   const stopped = stopOnSignals(broker, config.drainSeconds, log)
   const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
+  answerUserSignals(log)
   watchCertificates(config.listeners, log)
   reloadOnHangup(broker, { ...files, hasCertificates, listeners: config.listeners }, log)
   // Whoever reads that it listens may send signals.
@@ -267,6 +268,14 @@ function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): ()
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   return () => stopping
+}
+
+/** Scripts send these to Mosquitto. By itself Node opens a debugger at one, and ends at the other. */
+function answerUserSignals(log: Log): void {
+  process.on('SIGUSR1', () => {
+    log.info('SIGUSR1: there is nothing to save; what is acknowledged is kept as it comes')
+  })
+  process.on('SIGUSR2', () => log.info('SIGUSR2: it is for nothing here'))
 }
 
 interface Reloaded extends AccessFiles {

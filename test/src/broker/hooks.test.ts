@@ -11,7 +11,7 @@ import type {
   PublishedMessage,
 } from '@godwit/broker'
 import { PacketType } from '@godwit/packet'
-import { withBroker } from '../support/brokers.ts'
+import { nextEvent, withBroker } from '../support/brokers.ts'
 import { publishPacket, RawClient } from '../support/raw-client.ts'
 
 const HANG = (): Promise<never> => new Promise(() => undefined)
@@ -106,6 +106,17 @@ test('authenticate sees who comes, and may name the user', async () => {
     await client.connect({ clientId: 'c', username: 'ann', password })
     assert.deepEqual(seen, [['c', 'ann', 'secret', 5]])
     assert.equal(await publish(client, 't'), 0x10)
+    client.destroy()
+  })
+})
+
+test('who is refused is told with the user name that it gave', async () => {
+  await withHooks({ authenticate: () => false }, async ({ broker }) => {
+    const refused = nextEvent(broker, 'refused')
+    const client = new RawClient(broker.connect())
+    await client.connect({ clientId: 'c', username: 'ann' })
+    const { clientId, username, reasonCode } = await refused
+    assert.deepEqual([clientId, username, reasonCode], ['c', 'ann', 0x87])
     client.destroy()
   })
 })

@@ -195,6 +195,23 @@ test('SIGHUP reads certificates again', async () => {
   })
 })
 
+test('signals that scripts send to Mosquitto open no debugger and end nothing', async () => {
+  await withServed(['--port', '0'], async (served, [port = 0]) => {
+    let errors = ''
+    served.child.stderr?.on('data', (chunk: Buffer) => {
+      errors += chunk.toString()
+    })
+    served.child.kill('SIGUSR1')
+    await served.line('SIGUSR1: there is nothing to save')
+    served.child.kill('SIGUSR2')
+    await served.line('SIGUSR2: it is for nothing here')
+    const client = RawClient.tcp(port)
+    assert.equal((await client.connect()).reasonCode, 0)
+    client.destroy()
+    assert.equal(errors, '')
+  })
+})
+
 test('SIGHUP without certificates and passwords says that there is nothing to read', async () => {
   await withServed(['--port', '0'], async served => {
     served.child.kill('SIGHUP')

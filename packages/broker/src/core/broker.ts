@@ -164,7 +164,7 @@ export class Broker implements ConnectionOwner {
 
   private turnAway(connection: Connection, reasonCode: number, text: string): void {
     this.counters.refused(reasonCode)
-    this.ports.trace.refused(connection.wire.origin, '', reasonCode, text)
+    this.ports.trace.refused(connection.wire.origin, '', null, reasonCode, text)
     connection.state = ConnectionState.ENDING
     connection.wire.destroy()
   }
@@ -357,8 +357,8 @@ export class Broker implements ConnectionOwner {
     if (connection.state === ConnectionState.CLOSED) return
     const wasOpen = connection.state === ConnectionState.OPEN
     if (connection.state < ConnectionState.OPEN) {
-      const clientId = connection.clientId
-      this.ports.trace.refused(connection.wire.origin, clientId, 0, cause)
+      const { clientId, username } = connection
+      this.ports.trace.refused(connection.wire.origin, clientId, username, 0, cause)
     }
     connection.state = ConnectionState.CLOSED
     this.sender.drained(connection)

@@ -351,8 +351,14 @@ export interface Trace {
   connected(client: ClientView): void
   /** `reasonCode` as the broker or the client gave it; `text` says why in words. */
   disconnected(clientId: string, reasonCode: number, text: string): void
-  /** A CONNECT was refused, or a connection ended before it. */
-  refused(origin: Origin, clientId: string, reasonCode: number, text: string): void
+  /** A CONNECT was refused, or a connection ended before it. The names are those that it gave. */
+  refused(
+    origin: Origin,
+    clientId: string,
+    username: string | null,
+    reasonCode: number,
+    text: string,
+  ): void
   /** The client connects again and again; told once per window. */
   flapping(client: FlappingClient): void
   subscribed(clientId: string, filter: string, qos: QoS): void

@@ -391,9 +391,9 @@ export class Sleep {
     if (first === null || first === second || first.waitingFor === 0) return
     this.broker.counters.takeovers++
     this.broker.endConnection(first)
-    const clientId = first.clientId
+    const { clientId, username } = first
     const text = `taken over; the other one came from ${second.wire.origin.remoteAddress}`
-    this.broker.ports.trace.refused(first.wire.origin, clientId, 0, text)
+    this.broker.ports.trace.refused(first.wire.origin, clientId, username, 0, text)
   }
 
   private get nowMs(): number {

@@ -409,7 +409,7 @@ export class BrokerNode {
       disconnected: (clientId, _reasonCode, text) => {
         this.#tell(() => this.#witness.detached(clientId, text))
       },
-      refused: (origin, _clientId, _reasonCode, text) => {
+      refused: (origin, _clientId, _username, _reasonCode, text) => {
         this.#tell(() => this.#witness.refused(origin.remotePort, text))
       },
       subscribed: ignore,

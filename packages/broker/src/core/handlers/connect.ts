@@ -362,9 +362,9 @@ export function refuseConnect(
   text: string,
   serverReference: string | null = null,
 ): void {
-  const { clientId } = connection
+  const { clientId, username } = connection
   broker.counters.refused(reasonCode)
-  broker.ports.trace.refused(connection.wire.origin, clientId, reasonCode, text)
+  broker.ports.trace.refused(connection.wire.origin, clientId, username, reasonCode, text)
   // A client that has not said CONNECT is told nothing.
   if (connection.state === ConnectionState.AUTHENTICATING) {
     const level = connection.protocolLevel
