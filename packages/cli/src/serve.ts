@@ -270,7 +270,7 @@ function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): ()
   return () => stopping
 }
 
-/** Scripts send these to Mosquitto. By itself Node opens a debugger at one, and ends at the other. */
+/** Scripts send them to Mosquitto. By itself Node opens a debugger at one and ends at the other. */
 function answerUserSignals(log: Log): void {
   process.on('SIGUSR1', () => {
     log.info('SIGUSR1: there is nothing to save; what is acknowledged is kept as it comes')
