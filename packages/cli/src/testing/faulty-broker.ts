@@ -26,6 +26,8 @@ export interface Faults {
   readonly fate?: (number: number) => Fate
   /** After so many messages nothing is read or sent for a while. */
   readonly stall?: { readonly after: number; readonly ms: number }
+  /** So many messages are served per second; the others wait, as long as who sent them stays. */
+  readonly perSecond?: number
   /** Reason code of CONNACK for the connection with this number. */
   readonly connack?: (number: number) => number
   /** Reason code of PUBACK and PUBREC. */
@@ -62,6 +64,8 @@ export class FaultyBroker {
   private held: PublishPacket | null = null
   private isStalled = false
   private nextMember = 0
+  private queue: { packet: PublishPacket; from: FaultyClient }[] = []
+  private servedToMs = 0
   private waiting: { condition: () => boolean; resolve: () => void }[] = []
 
   private constructor(faults: Faults) {
@@ -85,6 +89,7 @@ export class FaultyBroker {
   }
 
   async close(): Promise<void> {
+    this.queue = []
     for (const client of this.clients) client.socket.destroy()
     await new Promise(resolve => this.server.close(resolve))
   }
@@ -121,11 +126,12 @@ export class FaultyBroker {
 
   forget(client: FaultyClient): void {
     this.clients.delete(client)
+    this.queue = this.queue.filter(({ from }) => from !== client)
     this.changed()
   }
 
   /** @returns the reason code to acknowledge with, or null to break the connection */
-  publish(packet: PublishPacket): number | null {
+  publish(packet: PublishPacket, from: FaultyClient): number | null {
     const number = this.messages++
     if (number === this.faults.breakAt) return null
     const reasonCode = this.faults.ack?.(number) ?? 0
@@ -138,11 +144,11 @@ export class FaultyBroker {
       this.held = kept
       return reasonCode
     }
-    if (fate !== 'lose') this.forward(kept)
-    if (fate === 'duplicate') this.forward(kept)
+    if (fate !== 'lose') this.serve(kept, from)
+    if (fate === 'duplicate') this.serve(kept, from)
     const { held } = this
     this.held = null
-    if (held !== null) this.forward(held)
+    if (held !== null) this.serve(held, from)
     return reasonCode
   }
 
@@ -157,6 +163,29 @@ export class FaultyBroker {
       this.isStalled = false
       for (const client of this.clients) client.wake()
     }, ms)
+  }
+
+  /** Forwards at once, or when its turn has come. */
+  private serve(packet: PublishPacket, from: FaultyClient): void {
+    if (this.faults.perSecond === undefined) {
+      this.forward(packet)
+      return
+    }
+    this.queue.push({ packet, from })
+    if (this.queue.length > 1) return
+    // Who has nothing to do saves no time up for later.
+    this.servedToMs = Math.max(this.servedToMs, performance.now())
+    this.serveQueue(1000 / this.faults.perSecond)
+  }
+
+  private serveQueue(eachMs: number): void {
+    const now = performance.now()
+    while (this.queue.length > 0 && this.servedToMs + eachMs <= now) {
+      this.servedToMs += eachMs
+      const next = this.queue.shift()
+      if (next !== undefined) this.forward(next.packet)
+    }
+    if (this.queue.length > 0) setTimeout(() => this.serveQueue(eachMs), 1)
   }
 
   private forward(packet: PublishPacket): void {
@@ -256,7 +285,7 @@ class FaultyClient {
   }
 
   private take(packet: PublishPacket): void {
-    const reasonCode = this.broker.publish(packet)
+    const reasonCode = this.broker.publish(packet, this)
     if (reasonCode === null) this.socket.destroy()
     else if (packet.qos > 0 && !this.broker.isDeaf) {
       const type = packet.qos === 1 ? PacketType.PUBACK : PacketType.PUBREC
