@@ -132,6 +132,7 @@ function countsOf(parts: readonly PartReport[], settings: LoadSettings): Counts 
     acked: within('acked'),
     received: within('received'),
     unverified: sum(parts, part => part.totals.unverified),
+    compared: sum(parts, part => part.totals.compared),
     refused: sum(parts, part => part.totals.refused),
     missed: sum(parts, part => part.totals.missed),
     unacknowledged: sum(parts, part => part.totals.unacknowledged),
@@ -171,7 +172,7 @@ function notesOf(parts: readonly PartReport[], settings: LoadSettings): string[]
   if (detail === 'sequence') {
     notes.push(`payloads below ${HEADER_BYTES} bytes have no times: no latency was measured`)
   } else if (detail === 'count') {
-    const why = plain ? '--plain' : `payloads below ${SEQUENCE_BYTES} bytes`
+    const why = bytes < SEQUENCE_BYTES ? `payloads below ${SEQUENCE_BYTES} bytes` : '--plain'
     notes.push(`${why}: messages were only counted, not told apart`)
   }
   const forgotten = sum(parts, part => part.forgottenGaps)

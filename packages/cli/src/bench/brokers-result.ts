@@ -142,5 +142,8 @@ export function deliveryText(measurements: readonly Measurement[]): string {
   if (sum('duplicated') > 0) wrong.push(`duplicated ${sum('duplicated')}`)
   if (sum('reordered') > 0) wrong.push(`reordered ${sum('reordered')}`)
   if (sum('brokenConnections') > 0) wrong.push(`broke ${sum('brokenConnections')} connections`)
+  if (wrong.length === 0 && measurements.some(one => !one.contractMet)) {
+    wrong.push('not what its QoS promises')
+  }
   return wrong.length === 0 ? 'all, once, in order' : wrong.join(', ')
 }

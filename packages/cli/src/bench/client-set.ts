@@ -3,6 +3,7 @@
 import { Client, type ClientHost, type ClientSettings } from './client.ts'
 import type { SentTable } from './engine-reports.ts'
 import { FrameSource } from './frames.ts'
+import { PayloadCheck } from './payload-check.ts'
 import type { ClientPlan, Plan, Role } from './plan.ts'
 import { Random } from './random.ts'
 import type { LoadSettings } from './settings.ts'
@@ -34,6 +35,7 @@ export class ClientSet {
   readonly byIndex: readonly (Member | undefined)[]
   /** Publishers in all processes. */
   readonly publisherTotal: number
+  readonly payloadCheck: PayloadCheck
   private readonly settings: LoadSettings
   private readonly streams: number
 
@@ -42,7 +44,8 @@ export class ClientSet {
     this.streams = plan.streams
     const shared = new Map<string, StreamChecks>()
     const mine = plan.clients.filter(one => one.worker === worker)
-    const client = clientSettings(settings, run)
+    this.payloadCheck = new PayloadCheck(settings.payload, settings.plain)
+    const client = clientSettings(settings, run, this.payloadCheck)
     this.members = mine.map(one => memberOf(one, settings, client, run, host, shared))
     this.publishers = this.members.filter(({ role }) => publishes(role))
     this.publisherTotal = plan.clients.filter(({ role }) => publishes(role)).length
@@ -96,12 +99,14 @@ export class ClientSet {
 
   private countedDelivery(sent: SentTable, received: number): Delivery {
     let expected = 0
-    for (const { plan } of this.judged()) {
+    let damaged = 0
+    for (const { plan, checks } of this.judged()) {
+      damaged += checks?.damaged ?? 0
       for (let i = 0; i < plan.receivesCount; i++) expected += sent[plan.receivesFrom + i] ?? 0
     }
     const lost = Math.max(0, expected - received)
     const duplicated = Math.max(0, received - expected)
-    return { ...NO_DELIVERY, expected, received: received - duplicated, lost, duplicated }
+    return { ...NO_DELIVERY, expected, received: received - duplicated, lost, duplicated, damaged }
   }
 
   /** Receivers; of a shared subscription only one, since its members share their checks. */
@@ -141,7 +146,11 @@ function memberOf(
   }
 }
 
-function clientSettings(settings: LoadSettings, run: number): ClientSettings {
+function clientSettings(
+  settings: LoadSettings,
+  run: number,
+  payloadCheck: PayloadCheck,
+): ClientSettings {
   const { level, keepAliveSeconds, username, password, dump } = settings.connection
   return {
     level,
@@ -153,6 +162,7 @@ function clientSettings(settings: LoadSettings, run: number): ClientSettings {
     inflightMax: settings.inflightMax,
     keepsSession: settings.keepsSession,
     dump: dump ? line => void process.stderr.write(`${line}\n`) : null,
+    payloadCheck,
   }
 }
 

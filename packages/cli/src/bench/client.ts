@@ -28,6 +28,7 @@ import {
   streamOf,
   wrapped,
 } from './message.ts'
+import type { PayloadCheck } from './payload-check.ts'
 import { Inflight, TimeQueue } from './queues.ts'
 import type { Transport, TransportOwner } from './transport.ts'
 
@@ -55,6 +56,8 @@ export interface ClientSettings {
   /** Sessions outlive a break. */
   readonly keepsSession: boolean
   readonly dump: ((line: string) => void) | null
+  /** One for all clients of a process. */
+  readonly payloadCheck: PayloadCheck
 }
 
 /** Who runs clients. */
@@ -71,6 +74,8 @@ export interface ClientHost {
   ): void
   /** A message that has no header to verify, or another run's. */
   unverified(client: Client): void
+  /** The payload of the message that comes with the next call is not what was sent. */
+  damaged(client: Client): void
   /** There may be room for another message. */
   credit(client: Client): void
   acknowledged(client: Client, sentUs: number, nowUs: number): void
@@ -291,6 +296,7 @@ export class Client implements TransportOwner {
   received(bytes: Uint8Array, length: number): void {
     const decoder = this.decoder
     const nowUs = this.host.nowUs()
+    this.settings.payloadCheck.beginRead()
     try {
       decoder.push(length === bytes.length ? bytes : bytes.subarray(0, length))
       while (decoder.next()) {
@@ -393,14 +399,18 @@ export class Client implements TransportOwner {
     }
     const at = view.payloadStart
     const size = view.end - at
+    const check = settings.payloadCheck
     if (size < SEQUENCE_BYTES || !isOfRun(bytes, at, settings.run)) {
+      if (check.plain && check.isDamaged(bytes, at, size)) host.damaged(this)
       host.unverified(this)
       return
     }
     const timed = size >= HEADER_BYTES
     const intendedUs = timed ? intendedOf(bytes, at) : 0
     const sentUs = timed ? sentOf(bytes, at) : 0
-    host.message(this, streamOf(bytes, at), sequenceOf(bytes, at), intendedUs, sentUs, nowUs)
+    const sequence = sequenceOf(bytes, at)
+    if (check.isDamaged(bytes, at, size, sequence)) host.damaged(this)
+    host.message(this, streamOf(bytes, at), sequence, intendedUs, sentUs, nowUs)
   }
 
   private onAck(type: number, nowUs: number): void {

@@ -33,6 +33,7 @@ const METRICS = [
   ...['response.p50', 'response.p90', 'response.p99', 'response.p99.9', 'response.max'],
   ...['service.p50', 'service.p99', 'ack.p50', 'ack.p99', 'connect.p99'],
   ...['connections.perSecond', 'delivery.lost', 'delivery.duplicated', 'delivery.reordered'],
+  'delivery.damaged',
 ]
 /** Settings that may differ between runs of the same thing. */
 const Harmless = new Set(['kind', 'seed', 'trials', 'commandLine', 'connection', 'slos'])

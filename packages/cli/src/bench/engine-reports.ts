@@ -48,6 +48,7 @@ export interface Totals {
   readonly acked: number
   readonly received: number
   readonly unverified: number
+  readonly compared: number
   readonly refused: number
   readonly missed: number
   /** At the end. */

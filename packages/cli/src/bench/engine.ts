@@ -55,6 +55,7 @@ export class Engine implements ClientHost {
   private flushWaits = false
   private schedule: Schedule | null = null
   private nextPublisher = 0
+  private nextUnknown = 0
   private startUs = 0
   private endUs = Number.POSITIVE_INFINITY
   private measureFromUs = Number.POSITIVE_INFINITY
@@ -243,6 +244,7 @@ export class Engine implements ClientHost {
         acked: this.acked,
         received: this.received,
         unverified: this.unverifiedCount,
+        compared: this.set.payloadCheck.compared,
         refused: this.refusedCount,
         missed: this.missed + unsent,
         unacknowledged: this.set.unacknowledged,
@@ -313,8 +315,16 @@ export class Engine implements ClientHost {
     this.unverifiedCount++
     this.worked++
     this.lastArrivalUs = nowUs()
-    if (this.set.byIndex[client.index]?.checks === null) this.slowReceived++
-    else if (this.settings.plain) this.received++
+    const { checks, plan } = this.set.byIndex[client.index]!
+    if (checks === null) this.slowReceived++
+    else if (this.settings.plain) {
+      this.received++
+      if (this.isClosedLoop) this.giveBackUnknown(plan.receivesFrom, plan.receivesCount)
+    }
+  }
+
+  damaged(client: Client): void {
+    this.set.byIndex[client.index]?.checks?.noteDamaged()
   }
 
   credit(client: Client): void {
@@ -525,6 +535,17 @@ export class Engine implements ClientHost {
     if (publisher.deliveries < publisher.receivers) return
     publisher.deliveries = 0
     this.release(publisher.client)
+  }
+
+  /** A message without a header is of somebody who has messages under way. */
+  private giveBackUnknown(streamFrom: number, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const stream = streamFrom + (this.nextUnknown++ % count)
+      const client = this.set.publisherOf[stream]?.client
+      if (client === undefined || client.windowLeft >= this.settings.window) continue
+      this.giveBack(stream, null)
+      return
+    }
   }
 
   private release(client: Client): void {

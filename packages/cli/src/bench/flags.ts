@@ -82,7 +82,7 @@ const Groups: Readonly<Record<string, readonly Row[]>> = {
     ['--size, -s <bytes>', 'e.g. 64, 4k or 64..1024 (default: 64)', PACED],
     ['--payload <text>', 'behind the header: with {client}, {seq}, {time}, {random:N}', PACED],
     ['--payload-file <file>', 'behind the header: this file', PACED],
-    ['--plain', 'without header: messages are only counted', PACED],
+    ['--plain', 'without header: messages are only counted', ['load']],
   ],
   Connection: [
     ['--host, -h <host[:port]>', 'the broker (default: localhost)', TESTERS],

@@ -11,14 +11,9 @@ import {
   type QoS,
 } from '@godwit/packet'
 import { HEADER_BYTES, SEQUENCE_BYTES, stampMessage, stampStream } from './message.ts'
+import { filler, type PayloadPlan, VARIABLE_BYTES_MAX } from './payload-check.ts'
 import type { Random } from './random.ts'
 import { expandPayload } from './templates.ts'
-
-/** What a payload holds behind its header. */
-export type PayloadPlan =
-  | { readonly kind: 'size'; readonly bytesMin: number; readonly bytesMax: number }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'template'; readonly text: string }
 
 export interface FramePlan {
   readonly level: ProtocolLevel
@@ -45,8 +40,6 @@ interface Frame {
 
 const FRAMES_KEPT_MAX = 4096
 const SIZES_MAX = 16
-/** Of a variable in a payload: a number. */
-const VARIABLE_BYTES_MAX = 24
 
 /** Bytes for the socket, with room for several frames. */
 export class Batch {
@@ -86,7 +79,7 @@ export class FrameSource {
     this.isDynamic =
       plan.payload.kind === 'template' && /\{(?:seq|time|random:\d+)\}/.test(plan.payload.text)
     const isUniform = plan.topics.length === 1 && this.sizes.length === 1 && !this.isDynamic
-    this.only = isUniform ? this.make(0, 0) : null
+    this.only = isUniform ? this.make(0, 0, 0) : null
     this.roomBytes = this.largestFrame()
   }
 
@@ -114,7 +107,7 @@ export class FrameSource {
     intendedUs: number,
     sentUs: number,
   ): void {
-    const frame = this.only ?? this.frameOf(topic)
+    const frame = this.only ?? this.frameOf(topic, sequence)
     const at = batch.length
     const bytes = batch.bytes
     if (batch.frame !== frame || batch.filled < at + frame.bytes.length) {
@@ -144,28 +137,28 @@ export class FrameSource {
     for (let i = 1; i < topics.length; i++) {
       if (topics[i]!.length > topics[longest]!.length) longest = i
     }
-    const frame = this.make(longest, this.sizes.indexOf(Math.max(...this.sizes)))
+    const frame = this.make(longest, this.sizes.indexOf(Math.max(...this.sizes)), 0)
     // Variables have other lengths in other messages; at most 5 bytes of length change with them.
     const { payload } = this.plan
     const variables = payload.kind === 'template' ? payload.text.split('{').length - 1 : 0
     return frame.bytes.length + variables * VARIABLE_BYTES_MAX + 5
   }
 
-  private frameOf(topic: number): Frame {
-    if (this.isDynamic) return this.make(topic, 0)
+  private frameOf(topic: number, sequence: number): Frame {
+    if (this.isDynamic) return this.make(topic, 0, sequence)
     const size = this.sizes.length === 1 ? 0 : this.random.below(this.sizes.length)
     const key = topic * SIZES_MAX + size
     const known = this.frames.get(key)
     if (known !== undefined) return known
     if (this.frames.size >= FRAMES_KEPT_MAX) this.frames.clear()
-    const frame = this.make(topic, size)
+    const frame = this.make(topic, size, sequence)
     this.frames.set(key, frame)
     return frame
   }
 
-  private make(topicIndex: number, size: number): Frame {
+  private make(topicIndex: number, size: number, sequence: number): Frame {
     const { plan } = this
-    const payload = this.payloadOf(topicIndex, size)
+    const payload = this.payloadOf(size, sequence)
     const stamped = !plan.plain && payload.length >= SEQUENCE_BYTES
     if (stamped) stampStream(payload, 0, plan.run, plan.streamFrom + topicIndex)
     const topic = plan.topics[topicIndex] ?? ''
@@ -177,7 +170,7 @@ export class FrameSource {
     return { bytes, packetIdAt, payloadAt, payloadBytes: payload.length }
   }
 
-  private payloadOf(topicIndex: number, size: number): Uint8Array {
+  private payloadOf(size: number, sequence: number): Uint8Array {
     const { payload, plain } = this.plan
     if (payload.kind === 'size') return filler(this.sizes[size] ?? payload.bytesMin)
     const body =
@@ -186,7 +179,7 @@ export class FrameSource {
         : encodeUtf8(
             expandPayload(payload.text, {
               client: this.plan.client,
-              sequence: this.sequences[topicIndex] ?? 0,
+              sequence,
               random: this.random,
             }),
           )
@@ -205,11 +198,4 @@ function sizesOf(payload: PayloadPlan, random: Random): readonly number[] {
   const span = payload.bytesMax - payload.bytesMin + 1
   const drawn = Array.from({ length: SIZES_MAX - 2 }, () => payload.bytesMin + random.below(span))
   return [payload.bytesMin, payload.bytesMax, ...drawn]
-}
-
-/** Letters, so that a dump of a payload is readable. */
-function filler(bytes: number): Uint8Array {
-  const payload = new Uint8Array(bytes)
-  for (let i = 0; i < bytes; i++) payload[i] = 97 + (i % 26)
-  return payload
 }

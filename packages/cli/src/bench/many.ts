@@ -261,6 +261,7 @@ class ManyRun {
         acked: answered,
         received: sum(report => report.received),
         unverified: 0,
+        compared: 0,
         refused,
         missed,
         unacknowledged: asked - answered - refused,

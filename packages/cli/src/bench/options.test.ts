@@ -43,6 +43,14 @@ test("loadtest's and many's flags and defaults are kept", () => {
   assert.notEqual(message, '')
 })
 
+test('a ping without its times is none, and small messages are counted only', () => {
+  assert.throws(() => ping('--size', '19'), /at least 20 bytes/)
+  assert.throws(() => ping('--plain'), CommandFailure)
+  assert.equal(ping('--size', '20').plain, false)
+  const sizes = ['12', '11', '0..40'].map(size => load('--size', size).plain)
+  assert.deepEqual(sizes, [false, true, true])
+})
+
 test('a value that looks like a flag of the Go programs stays a value', () => {
   assert.equal(ping('--user=-host').connection.username, '-host')
 })

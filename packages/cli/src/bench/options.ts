@@ -9,8 +9,9 @@ import { readAuthority, readIdentity } from '../network/tls-settings.ts'
 import { parseAddress, parsePort } from '../values.ts'
 import { parseSourceAddresses } from './dialer.ts'
 import { type FlagValues, isSet, type ParsedFlags, text, texts } from './flags.ts'
-import type { PayloadPlan } from './frames.ts'
+import { HEADER_BYTES, SEQUENCE_BYTES } from './message.ts'
 import type { Arrivals } from './pacing.ts'
+import type { PayloadPlan } from './payload-check.ts'
 import {
   parseBurst,
   parseBytes,
@@ -70,8 +71,12 @@ export function pingSettings({ values, words }: ParsedFlags, commandLine: string
     usage('--topic: a pair of ping has one topic, {random} is for load')
   if (!topic.includes('{client}') && pairs > 1)
     usage('--topic needs {client}: each pair has its own')
+  const paced = pacedSettings(values, commandLine, 1000, pairs)
+  if (paced.payload.kind === 'size' && paced.payload.bytesMin < HEADER_BYTES) {
+    usage(`--size: the payload of a ping holds its times, so it has at least ${HEADER_BYTES} bytes`)
+  }
   return {
-    ...pacedSettings(values, commandLine, 1000, pairs),
+    ...paced,
     kind: 'ping',
     shape: 'one-to-one',
     publishers: pairs,
@@ -194,11 +199,14 @@ function pacedSettings(
   // An open loop lasts a time, a closed one a number of messages, unless it is said otherwise.
   const isTimed = duration !== undefined || (arrivals !== null && messages === undefined)
   const run = runSettings(values, commandLine)
+  const payload = payloadOf(values)
+  // A header for some of the messages would make the others lost.
+  const isTooSmall = payload.kind === 'size' && payload.bytesMin < SEQUENCE_BYTES
   return {
     ...run,
     qos: qosOf(values),
-    payload: payloadOf(values),
-    plain: isSet(values, 'plain'),
+    payload,
+    plain: isSet(values, 'plain') || isTooSmall,
     arrivals,
     inflightMax: numberOf(values, 'max-inflight', DEFAULT_INFLIGHT, 1, UINT16_MAX),
     messages:

@@ -112,9 +112,11 @@ export function readResult(path: string): RunResult {
   return restored(result as RunResult)
 }
 
-/** JSON has no NaN: what was not measured comes back as null. */
+/** JSON has no NaN: what was not measured is null. Older results compared no payloads. */
 function restored(result: RunResult): RunResult {
   for (const trial of result.trials) {
+    if (trial.delivery.damaged === undefined) Reflect.set(trial.delivery, 'damaged', 0)
+    if (trial.counts.compared === undefined) Reflect.set(trial.counts, 'compared', 0)
     for (const latency of Object.values(trial.latencies)) {
       for (const [name, value] of Object.entries(latency.summary)) {
         if (value === null) Reflect.set(latency.summary, name, Number.NaN)

@@ -49,6 +49,18 @@ test('in a pipe there are plain lines, and not one for each update', () => {
   assert.equal(text(), 'first\n')
 })
 
+test('in a pipe what has no end is told without a number', () => {
+  const { stream, text } = streamOf(false)
+  let nowMs = 0
+  const progress = openProgress(false, stream, () => nowMs)
+  progress.begin(10, 'messages')
+  nowMs = 6e3
+  progress.update(4, 'x')
+  nowMs = 12e3
+  progress.update(Number.POSITIVE_INFINITY, '6 still to arrive')
+  assert.equal(text(), '4 of 10 messages   x\n6 still to arrive\n')
+})
+
 test('when it is to be quiet nothing is written', () => {
   const { stream, text } = streamOf(true)
   const progress = openProgress(true, stream)

@@ -17,9 +17,14 @@ export interface Progress {
   end(): void
 }
 
-export function openProgress(isQuiet: boolean, stream: NodeJS.WriteStream): Progress {
+/** @param clock milliseconds that only grow */
+export function openProgress(
+  isQuiet: boolean,
+  stream: NodeJS.WriteStream,
+  clock: () => number = () => performance.now(),
+): Progress {
   if (isQuiet) return { say: nothing, begin: nothing, update: nothing, end: nothing }
-  return stream.isTTY ? new Bar(stream) : new Lines(stream)
+  return stream.isTTY ? new Bar(stream) : new Lines(stream, clock)
 }
 
 /** What a second of a run looks like. */
@@ -81,9 +86,11 @@ class Lines implements Progress {
   private lastMs = 0
   private total = 0
   private unit = ''
+  private readonly clock: () => number
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(stream: NodeJS.WriteStream, clock: () => number) {
     this.stream = stream
+    this.clock = clock
   }
 
   say(line: string): void {
@@ -93,12 +100,16 @@ class Lines implements Progress {
   begin(total: number, unit: string): void {
     this.total = total
     this.unit = unit
-    this.lastMs = performance.now()
+    this.lastMs = this.clock()
   }
 
   update(done: number, text: string): void {
-    if (performance.now() - this.lastMs < PIPE_EVERY_SECONDS * 1e3) return
-    this.lastMs = performance.now()
+    if (this.clock() - this.lastMs < PIPE_EVERY_SECONDS * 1e3) return
+    this.lastMs = this.clock()
+    if (!Number.isFinite(done)) {
+      this.stream.write(`${text}\n`)
+      return
+    }
     const of = this.total === 0 ? '' : ` of ${formatCount(this.total)}`
     this.stream.write(`${formatCount(done)}${of} ${this.unit}   ${text}\n`)
   }

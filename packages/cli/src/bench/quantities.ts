@@ -1,7 +1,7 @@
 // Values of the testers' options: rates, times, sizes, parts of a whole.
 
 import { usage } from '../failure.ts'
-import type { PayloadPlan } from './frames.ts'
+import type { PayloadPlan } from './payload-check.ts'
 import type { Storm } from './settings.ts'
 
 const TimeFactors: Readonly<Record<string, number>> = {

@@ -131,7 +131,12 @@ function sessionCards(trial: TrialResult): Card[] {
 function messageCards(trial: TrialResult): Card[] {
   const { rates, delivery, verdict, counts } = trial
   const response = trial.latencies.response?.summary
-  const { duplicated, reordered } = delivery
+  const { duplicated, reordered, damaged } = delivery
+  const others = [
+    `${formatCount(duplicated)} duplicated`,
+    `${formatCount(reordered)} reordered`,
+    ...(damaged > 0 ? [`${formatCount(damaged)} damaged`] : []),
+  ]
   return [
     ['received', `${formatRate(rates.received)}/s`, `${formatCount(counts.received)} messages`, ''],
     ['response p50', formatUs(response?.p50), `p99 ${formatUs(response?.p99)}`, ''],
@@ -139,7 +144,7 @@ function messageCards(trial: TrialResult): Card[] {
     [
       'lost',
       formatCount(delivery.lost),
-      `${formatCount(duplicated)} duplicated, ${formatCount(reordered)} reordered`,
+      others.join(', '),
       verdict.perfect ? 'good' : verdict.contractMet ? '' : 'bad',
     ],
   ]

@@ -118,17 +118,25 @@ function rateLines(trial: TrialResult): string[] {
   ])
 }
 
-function deliveryLines(trial: TrialResult): string[] {
+/** What arrived, and what the QoS makes of it. */
+export function deliveryLines(trial: TrialResult): string[] {
   const { delivery, verdict, counts } = trial
-  const { expected, lost, duplicated, reordered, foreign } = delivery
+  const { expected, received, lost, duplicated, reordered, foreign, damaged } = delivery
   const numbers = [
     `expected ${formatCount(expected)}`,
     `lost ${formatCount(lost)}`,
     `duplicated ${formatCount(duplicated)}`,
     `reordered ${formatCount(reordered)}`,
     ...(foreign > 0 ? [`foreign ${formatCount(foreign)}`] : []),
+    ...(damaged > 0 ? [`damaged ${formatCount(damaged)}`] : []),
   ]
   const lines = [line('delivery', `${numbers.join('  ')}   ${verdict.text}`)]
+  if (counts.compared > 0) {
+    const of = `${formatCount(counts.compared)} of ${formatCount(received + duplicated)} payloads`
+    const how =
+      damaged === 0 ? 'all as they were sent' : `${formatCount(damaged)} are not what was sent`
+    lines.push(line('', `${of} compared byte for byte: ${how}`))
+  }
   if (counts.unverified > 0) {
     const of = `${formatCount(counts.unverified)} messages`
     lines.push(line('', `${of} without a header of this run: counted, not verified`))

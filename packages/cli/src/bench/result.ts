@@ -80,6 +80,8 @@ export interface Counts {
   readonly received: number
   /** Arrived without a header of this run: counted, not verified. */
   readonly unverified: number
+  /** Payloads that were compared with what was sent, byte for byte. */
+  readonly compared: number
   /** Publishes that the broker refused. */
   readonly refused: number
   /** Due and never sent. */

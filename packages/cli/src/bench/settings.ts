@@ -3,8 +3,8 @@
 
 import type { ConnectionOptions } from 'node:tls'
 import type { ProtocolLevel, QoS } from '@godwit/packet'
-import type { PayloadPlan } from './frames.ts'
 import type { Arrivals } from './pacing.ts'
+import type { PayloadPlan } from './payload-check.ts'
 import type { Slo } from './slo.ts'
 import type { Target } from './transport.ts'
 

@@ -5,6 +5,7 @@ import { CommandFailure } from '../failure.ts'
 import { Latencies, summaryOf } from './histogram.ts'
 import type { TrialResult } from './result.ts'
 import { checkSlo, parseSlo } from './slo.ts'
+import { NO_DELIVERY } from './verdict.ts'
 
 function trial(): TrialResult {
   const latencies = new Latencies()
@@ -12,7 +13,7 @@ function trial(): TrialResult {
   const encoded = latencies.encoded()
   const partial: Partial<TrialResult> = {
     latencies: { response: { summary: summaryOf(encoded), encoded } },
-    delivery: { expected: 10, received: 8, lost: 2, duplicated: 0, reordered: 0, foreign: 0 },
+    delivery: { ...NO_DELIVERY, expected: 10, received: 8, lost: 2 },
     rates: { offered: 1000, sent: 1000, acked: 0, received: 900 },
   }
   return partial as TrialResult

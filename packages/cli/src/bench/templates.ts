@@ -69,6 +69,32 @@ export function checkPayloadTemplate(option: string, template: string): void {
   }
 }
 
+const PAYLOAD_VARIABLE = /\{(?:client|seq|time|random:\d+)\}/g
+
+/** Of a payload as it is sent: its bytes beside the variables, and how many of these it has. */
+export function variablesIn(template: string): { literalBytes: number; variables: number } {
+  return {
+    literalBytes: Buffer.byteLength(template.replace(PAYLOAD_VARIABLE, '')),
+    variables: template.match(PAYLOAD_VARIABLE)?.length ?? 0,
+  }
+}
+
+/** What a payload must look like, byte by byte (latin1); each {seq} is a group. */
+export function payloadPattern(template: string): RegExp {
+  const bytewise = (text: string): string =>
+    Buffer.from(text)
+      .toString('latin1')
+      .replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+  let pattern = ''
+  let from = 0
+  for (const match of template.matchAll(PAYLOAD_VARIABLE)) {
+    pattern += bytewise(template.slice(from, match.index))
+    pattern += match[0] === '{seq}' ? '(\\d+)' : '\\d+'
+    from = match.index + match[0].length
+  }
+  return new RegExp(`^${pattern}${bytewise(template.slice(from))}$`)
+}
+
 export function expandPayload(template: string, values: PayloadValues): string {
   return template.replace(/\{([a-z]+)(?::(\d+))?\}/g, (whole, name: string, n: string) => {
     switch (name) {

@@ -257,8 +257,25 @@ test('payloads without room for the header are counted, and the report says so',
   const plain = '--publishers 2 --messages 50 --payload hello --plain'
   const counted = await againstOurs(port => loadOf(port, plain))
   assert.equal(counted.delivery.received, 100)
-  assert.match(counted.notes.join(), /only counted/)
+  assert.match(counted.notes.join(), /--plain: messages were only counted/)
+  const mixed = '--publishers 2 --messages 50 --size 0..40'
+  const tiny = await againstOurs(port => loadOf(port, mixed))
+  assert.deepEqual([tiny.delivery.received, tiny.delivery.lost], [100, 0])
+  assert.match(tiny.notes.join(), /payloads below 12 bytes: messages were only counted/)
 })
+
+for (const fan of ['one-to-one', 'fan-in', 'fan-out', 'shared']) {
+  test(`${fan}: arrivals without a header open the windows of a closed loop too`, async () => {
+    const many = `--publishers ${fan === 'fan-out' ? 1 : 3} --subscribers 3 --messages 2000 --plain`
+    const options = `--fan ${fan} ${fan === 'one-to-one' ? many.replace(/--sub\S+ 3/, '') : many}`
+    // A window that nobody opens would be opened after this time.
+    const settings = (port: number) => loadOf(port, `${options} --window 10 --timeout 1h`)
+    const trial = await againstOurs(settings)
+    const { received } = trial.delivery
+    assert.equal(received, fan === 'fan-in' ? 18_000 : 6000)
+    assert.equal(trial.verdict.perfect, true, trial.verdict.text)
+  })
+}
 
 test('retained messages: each subscriber gets all of them, and none is left behind', async () => {
   const broker = createBroker({ statsIntervalSeconds: 0 })

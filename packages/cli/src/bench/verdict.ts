@@ -15,6 +15,8 @@ export interface Delivery {
   readonly reordered: number
   /** Arrivals that nobody of this run has sent here. */
   readonly foreign: number
+  /** Arrivals with a payload that is not what was sent, of those that were compared. */
+  readonly damaged: number
 }
 
 export const NO_DELIVERY: Delivery = Object.freeze({
@@ -24,6 +26,7 @@ export const NO_DELIVERY: Delivery = Object.freeze({
   duplicated: 0,
   reordered: 0,
   foreign: 0,
+  damaged: 0,
 })
 
 export interface Verdict {
@@ -46,6 +49,7 @@ export class StreamChecks {
   duplicated = 0
   reordered = 0
   foreign = 0
+  damaged = 0
   received = 0
   /** Gaps that did not fit: from then on a late message may be taken for a duplicate. */
   forgottenGaps = 0
@@ -77,11 +81,16 @@ export class StreamChecks {
     return this.outOfTurn(index, sequence, next)
   }
 
+  /** The payload of an arrival is not what was sent. */
+  noteDamaged(): void {
+    this.damaged++
+  }
+
   /** @param sentByStream how many were sent, by the number of the stream in the whole run */
   delivery(sentByStream: Uint32Array): Delivery {
     let expected = 0
     for (let i = 0; i < this.next.length; i++) expected += sentByStream[this.from + i] ?? 0
-    const { received, duplicated, reordered, foreign } = this
+    const { received, duplicated, reordered, foreign, damaged } = this
     return {
       expected,
       received,
@@ -89,6 +98,7 @@ export class StreamChecks {
       duplicated,
       reordered,
       foreign,
+      damaged,
     }
   }
 
@@ -161,6 +171,7 @@ export function sumOf(deliveries: readonly Delivery[]): Delivery {
     sum.duplicated += one.duplicated
     sum.reordered += one.reordered
     sum.foreign += one.foreign
+    sum.damaged += one.damaged
   }
   return sum
 }
@@ -171,13 +182,14 @@ export function sumOf(deliveries: readonly Delivery[]): Delivery {
  * Among the members of a shared subscription there is no order to keep.
  */
 export function judge(delivery: Delivery, qos: 0 | 1 | 2, unacknowledged = 0): Verdict {
-  const { lost, duplicated, reordered, foreign } = delivery
+  const { lost, duplicated, reordered, foreign, damaged } = delivery
   const wrong: string[] = []
   if (unacknowledged > 0) wrong.push(`unacknowledged ${unacknowledged}`)
   if (lost > 0 && qos > 0) wrong.push(`lost ${lost}`)
   if (duplicated > 0 && qos !== 1) wrong.push(`duplicated ${duplicated}`)
   if (reordered > 0) wrong.push(`reordered ${reordered}`)
   if (foreign > 0) wrong.push(`foreign ${foreign}`)
+  if (damaged > 0) wrong.push(`damaged ${damaged}`)
   const contractMet = wrong.length === 0
   const perfect = contractMet && lost === 0 && duplicated === 0
   const allowed = lost > 0 ? `, but ${lost} lost` : duplicated > 0 ? `, ${duplicated} twice` : ''

@@ -1,0 +1,110 @@
+// hot
+// Whether a payload is, behind its header, what was sent. To look at every byte of every message
+// would make a fast tester slower, so some are looked at: the first of each read, which are those
+// that came in two pieces, and of the others one in so many. Lengths are compared always.
+
+import { HEADER_BYTES, SEQUENCE_BYTES } from './message.ts'
+import { payloadPattern, variablesIn } from './templates.ts'
+
+/** What a payload holds behind its header. */
+export type PayloadPlan =
+  | { readonly kind: 'size'; readonly bytesMin: number; readonly bytesMax: number }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'template'; readonly text: string }
+
+const FIRST_OF_READ = 4
+/** Of those behind the first; odd, so that it falls into step with no buffer of a broker. */
+const ONE_IN = 33
+const LETTERS = 26
+/** Of a variable in a payload: a number. */
+export const VARIABLE_BYTES_MAX = 24
+const NO_SEQUENCE = -1
+
+export class PayloadCheck {
+  /** Payloads that were compared byte for byte. */
+  compared = 0
+  private firstLeft = 0
+  private skipped = 0
+  /** Payloads have no header. */
+  readonly plain: boolean
+  private readonly bytesMin: number
+  private readonly bytesMax: number
+  private readonly isFiller: boolean
+  /** What must have come; null where a pattern says it. */
+  private readonly expected: Buffer | null
+  private readonly pattern: RegExp | null
+  private readonly isSequenceExact: boolean
+
+  constructor(payload: PayloadPlan, plain: boolean) {
+    this.plain = plain
+    const headerBytes = plain ? 0 : HEADER_BYTES
+    this.isFiller = payload.kind === 'size'
+    this.expected = expectedOf(payload)
+    this.pattern = payload.kind === 'template' ? payloadPattern(payload.text) : null
+    this.isSequenceExact = payload.kind === 'template' && !payload.text.includes('}{')
+    if (payload.kind === 'size') {
+      this.bytesMin = payload.bytesMin
+      this.bytesMax = payload.bytesMax
+    } else if (payload.kind === 'bytes') {
+      this.bytesMin = headerBytes + payload.bytes.length
+      this.bytesMax = this.bytesMin
+    } else {
+      const { literalBytes, variables } = variablesIn(payload.text)
+      this.bytesMin = headerBytes + literalBytes + variables
+      this.bytesMax = headerBytes + literalBytes + variables * VARIABLE_BYTES_MAX
+    }
+  }
+
+  beginRead(): void {
+    this.firstLeft = FIRST_OF_READ
+  }
+
+  /** Looks at one payload, or lets it pass unseen. @param sequence as its header says, or -1 */
+  isDamaged(bytes: Uint8Array, at: number, size: number, sequence: number = NO_SEQUENCE): boolean {
+    if (size < this.bytesMin || size > this.bytesMax) {
+      this.compared++
+      return true
+    }
+    if (this.firstLeft > 0) this.firstLeft--
+    else if (++this.skipped < ONE_IN) return false
+    else this.skipped = 0
+    this.compared++
+    const from = at + this.headerBytesOf(size)
+    const { expected } = this
+    if (expected === null) return !this.fits(bytes, from, at + size, sequence)
+    const fillerFrom = this.isFiller ? from - at + (size % LETTERS) : 0
+    return expected.compare(bytes, from, at + size, fillerFrom, fillerFrom + at + size - from) !== 0
+  }
+
+  private headerBytesOf(size: number): number {
+    if (this.plain) return 0
+    if (size >= HEADER_BYTES) return HEADER_BYTES
+    return size >= SEQUENCE_BYTES ? SEQUENCE_BYTES : 0
+  }
+
+  private fits(bytes: Uint8Array, from: number, to: number, sequence: number): boolean {
+    const body = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from)
+    const match = this.pattern?.exec(body.toString('latin1')) ?? null
+    if (match === null) return false
+    if (sequence === NO_SEQUENCE || !this.isSequenceExact) return true
+    for (let i = 1; i < match.length; i++) if (Number(match[i]) !== sequence) return false
+    return true
+  }
+}
+
+/** Letters, so that a dump of a payload is readable. Where they begin depends on the size. */
+export function filler(bytes: number): Uint8Array {
+  return letters(bytes, bytes)
+}
+
+function expectedOf(payload: PayloadPlan): Buffer | null {
+  if (payload.kind === 'template') return null
+  if (payload.kind === 'bytes') return Buffer.from(payload.bytes)
+  return Buffer.from(letters(payload.bytesMax + LETTERS, 0))
+}
+
+function letters(bytes: number, shift: number): Uint8Array {
+  const payload = new Uint8Array(bytes)
+  for (let i = 0; i < bytes; i++) payload[i] = 97 + ((i + shift) % LETTERS)
+  return payload
+}
