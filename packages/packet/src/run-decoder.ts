@@ -38,6 +38,8 @@ export class RunDecoder extends Decoder {
       }
       const end = body + remaining
       if (end > stop || remaining < length || end - at > limit) break
+      // Other topics mostly begin alike and end otherwise.
+      if (length > 0 && chunk[body + length - 1] !== chunk[pattern + length - 1]) break
       let i = 0
       if (view !== null) {
         while (i < words && view.getInt32(body + i, true) === view.getInt32(pattern + i, true))

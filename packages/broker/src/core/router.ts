@@ -57,6 +57,11 @@ export class Route {
   generation: number = FORGOTTEN
   receivers: Receiver[] = NO_RECEIVERS
   groups: Group[] = NO_GROUPS
+  /**
+   * Where the route was that a publisher needed after this one. A place and no reference: routes
+   * that are no longer remembered would keep each other alive.
+   */
+  next = 0
 
   constructor(topic: string, topicBytes: Uint8Array, hash: number) {
     this.topic = topic
@@ -85,6 +90,8 @@ export class Router {
   private readonly routes: (Route | undefined)[]
   private readonly mask: number
   private victim = 0
+  /** Of the route that `find` has found. */
+  private place = 0
   private readonly topicLevelsMax: number
   private readonly topicBytesMax: number
   private readonly found: Matches = { subscriptions: [], groups: [] }
@@ -120,10 +127,27 @@ export class Router {
       const route = this.routes[set + way]
       if (route !== undefined && route.hash === hash && route.is(bytes, start, end)) {
         if (route.generation !== this.generation) this.refresh(route)
+        this.place = set + way
         return route
       }
     }
     return this.remember(copyOfBytes(bytes, start, end), hash, set, isLimited)
+  }
+
+  /**
+   * As `find`, but what came after `last` before is tried first: who has several topics publishes
+   * them in turns, and to compare a topic takes a third of what its hash takes.
+   * @throws PacketError `topic-name-invalid`
+   */
+  findAfter(last: Route, bytes: Uint8Array, start: number, end: number): Route {
+    const next = this.routes[last.next]
+    if (next?.is(bytes, start, end)) {
+      if (next.generation !== this.generation) this.refresh(next)
+      return next
+    }
+    const route = this.find(bytes, start, end)
+    last.next = this.place
+    return route
   }
 
   /** @throws PacketError `topic-name-invalid` */
@@ -174,6 +198,7 @@ export class Router {
     }
     const route = new Route(topic, topicBytes, hash)
     this.routes[slot] = route
+    this.place = slot
     this.refresh(route)
     return route
   }

@@ -1,7 +1,7 @@
 // The index of subscriptions and the routes that are remembered of it, against a naive matcher.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mock, test } from 'node:test'
 import { topicMatches } from '@godwit/packet'
 import fc from 'fast-check'
 import { type Receiver, Router } from './router.ts'
@@ -189,6 +189,48 @@ test('a route that was pushed out is told to ask again', () => {
   const routes = ['a', 'b', 'c'].map(topic => router.findTopic(topic))
   assert.ok(routes.some(route => route.generation !== router.generation))
   assert.equal(router.findTopic('a').topic, 'a')
+})
+
+test('what came after a topic before is found as anything is: pushed out, forgotten or another', () => {
+  const letters = fc.constantFrom('a', 'b', 'c', 'd', 'a/a')
+  const steps = fc.array(fc.tuple(letters, fc.constantFrom('', 'forget', 'forgetAll')), {
+    minLength: 20,
+    maxLength: 60,
+  })
+  fc.assert(
+    fc.property(steps, taken => {
+      // Two places for five topics: they push each other out all the time.
+      const router = new Router(2, 10, 1000)
+      let last = router.findTopic('a')
+      for (const [topic, change] of taken) {
+        if (change !== '') router.forget(change === 'forget' ? topic : '#')
+        const bytes = Uint8Array.from(Buffer.from(`..${topic}..`))
+        const found = router.findAfter(last, bytes, 2, 2 + topic.length)
+        assert.equal(found.topic, topic)
+        assert.equal(found.generation, router.generation)
+        assert.equal(router.findTopic(topic), found)
+        last = found
+      }
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('a publisher that goes from topic to topic and begins anew is told each without a hash', () => {
+  const router = new Router(1024, 10, 1000)
+  const topics = Array.from({ length: 10 }, (_none, i) => `plant/line ${i}/temperature`)
+  const routes = topics.map(topic => router.findTopic(topic))
+  const round = (): unknown[] =>
+    topics.map((topic, i) => {
+      const bytes = Uint8Array.from(Buffer.from(topic))
+      const last = routes[(i + 9) % 10]
+      assert.ok(last !== undefined)
+      return router.findAfter(last, bytes, 0, bytes.length)
+    })
+  assert.deepEqual(round(), routes)
+  const find = mock.method(router, 'find')
+  assert.deepEqual(round(), routes)
+  assert.equal(find.mock.callCount(), 0)
 })
 
 test('a route keeps no view on the Buffer that its topic came in', () => {

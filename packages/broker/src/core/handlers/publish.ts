@@ -265,7 +265,12 @@ function checkLimits(broker: Broker, connection: Connection): void {
 function routeOf(broker: Broker, connection: Connection): Route {
   const { view, router } = broker
   const alias = view.topicAlias
-  if (alias === 0) return router.find(connection.decoder.bytes, view.topicStart, view.topicEnd)
+  if (alias === 0) {
+    const { bytes } = connection.decoder
+    const last = connection.lastRoute
+    if (last === null) return router.find(bytes, view.topicStart, view.topicEnd)
+    return router.findAfter(last, bytes, view.topicStart, view.topicEnd)
+  }
   // [MQTT-3.3.2-9] [MQTT-3.3.2-12]
   if (alias > broker.limits.topicAliasMaximum) {
     invalidAlias(`topic alias ${alias} came, the maximum is ${broker.limits.topicAliasMaximum}`)
