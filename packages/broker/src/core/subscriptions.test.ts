@@ -191,7 +191,7 @@ test('a route that was pushed out is told to ask again', () => {
   assert.equal(router.findTopic('a').topic, 'a')
 })
 
-test('what came after a topic before is found as anything is: pushed out, forgotten or another', () => {
+test('what came next before is found as anything is: pushed out, forgotten, another', () => {
   const letters = fc.constantFrom('a', 'b', 'c', 'd', 'a/a')
   const steps = fc.array(fc.tuple(letters, fc.constantFrom('', 'forget', 'forgetAll')), {
     minLength: 20,
@@ -216,7 +216,7 @@ test('what came after a topic before is found as anything is: pushed out, forgot
   )
 })
 
-test('a publisher that goes from topic to topic and begins anew is told each without a hash', () => {
+test('who goes from topic to topic and begins anew finds each without a hash', () => {
   const router = new Router(1024, 10, 1000)
   const topics = Array.from({ length: 10 }, (_none, i) => `plant/line ${i}/temperature`)
   const routes = topics.map(topic => router.findTopic(topic))
