@@ -52,7 +52,7 @@ const BINARY = Uint8Array.from([0, 255, 10, 13, 34, 0xc3, 0x28])
 test('what sub --json prints, pub --json publishes again, byte for byte', async context => {
   const { broker, at, received } = await serve(context)
   const ready = nextEvent(broker, 'subscribe')
-  const sub = start(['sub', ...at, '-V', '5', '-q', '2', '-t', 'in/#', '-C', '3', '--json'])
+  const sub = start(['sub', ...at, '-q', '2', '-t', 'in/#', '-C', '3', '--json'])
   await ready
   const properties = {
     contentType: 'x/y',
@@ -71,7 +71,7 @@ test('what sub --json prints, pub --json publishes again, byte for byte', async 
   assert.equal(lines.length, 3)
   assert.equal(JSON.parse(lines[1] ?? '').payloadBase64, Buffer.from(BINARY).toString('base64'))
   const out = stdout.replaceAll('"in/', '"out/')
-  assert.equal((await run(['pub', ...at, '-V', '5', '--json'], out)).code, 0)
+  assert.equal((await run(['pub', ...at, '--json'], out)).code, 0)
   assert.deepEqual(
     received.map(({ topic, payload, qos }) => [topic, Buffer.from(payload), qos]),
     [
@@ -83,6 +83,21 @@ test('what sub --json prints, pub --json publishes again, byte for byte', async 
   const got = received[0]?.properties
   assert.deepEqual(got?.userProperties, properties.userProperties)
   assert.deepEqual(Uint8Array.from(got?.correlationData ?? []), BINARY)
+})
+
+test('where there is no MQTT 5 lines go without properties, and pub says so', async context => {
+  const { at, received } = await serve(context, {
+    authenticate: ({ protocolLevel }) => (protocolLevel === 5 ? 0x84 : 0),
+  })
+  const line = '{"topic":"a","payload":"x","contentType":"t"}\n'
+  const old = await run(['pub', ...at, '--json'], `${line}${line}`)
+  assert.equal(old.code, 0)
+  assert.match(old.stderr, /^Warning: properties are left out: .* MQTT 5\.0.*\n$/)
+  const asked = await run(['pub', ...at, '--json', '-V', '311'], line)
+  assert.match(asked.stderr, /^Warning: properties are left out/)
+  const none = await run(['pub', ...at, '--json'], '{"topic":"a","payload":"x"}\n')
+  assert.deepEqual([none.code, none.stderr], [0, ''])
+  assert.equal(received.length, 4)
 })
 
 test('a line that is no message ends pub --json with its number', async context => {
@@ -101,7 +116,7 @@ test('a recording is replayed in its own time, or as fast as it goes', async con
   const ready = nextEvent(broker, 'subscribe')
   const sub = start(['sub', ...at, 'a', '-C', '2', '--record', file])
   await ready
-  broker.publish('a', 'one')
+  broker.publish('a', 'one', { properties: { contentType: 'x/y' } })
   broker.publish('a', 'two')
   const printed = await sub.ended
   assert.equal(printed.stdout, 'one\ntwo\n', printed.stderr)
@@ -119,6 +134,10 @@ test('a recording is replayed in its own time, or as fast as it goes', async con
   assert.deepEqual(
     received.map(({ payload }) => Buffer.from(payload).toString()),
     ['one', 'late', 'one', 'late'],
+  )
+  assert.deepEqual(
+    received.map(({ properties }) => properties.contentType),
+    ['x/y', 'x/y', 'x/y', 'x/y'],
   )
   const missing = await run(['replay', `${file}.none`, ...at])
   assert.equal(missing.code, 1)

@@ -31,7 +31,9 @@ export async function publish(choice: ClientChoice): Promise<number> {
     process.once('SIGTERM', () => resolve(128 + 15))
   })
   try {
-    const code = await Promise.race([sendAll(link, messages, say), stopped, lost(link)])
+    const { kind } = choice.source
+    const all = kind === 'json' || kind === 'replay' ? told(messages, link, say) : messages
+    const code = await Promise.race([sendAll(link, all, say), stopped, lost(link)])
     if (choice.wait && code < FAILURE_CODE) await Promise.race([stopped, lost(link)])
     await link.close()
     return code
@@ -99,6 +101,22 @@ async function* repeated(
   for (let i = 0; i < repeatCount; i++) {
     if (i > 0 && repeatDelaySeconds > 0) {
       await new Promise(resolve => setTimeout(resolve, repeatDelaySeconds * 1000))
+    }
+    yield message
+  }
+}
+
+/** Says once that properties are left out. */
+async function* told(
+  messages: AsyncIterable<OutgoingMessage>,
+  link: Link,
+  say: Say,
+): AsyncGenerator<OutgoingMessage> {
+  let isTold = false
+  for await (const message of messages) {
+    if (!isTold && !link.hasProperties && Object.keys(message.properties).length > 0) {
+      isTold = true
+      say('Warning: properties are left out: this connection is not of MQTT 5.0 (-V 5).')
     }
     yield message
   }

@@ -102,6 +102,11 @@ export class Link {
     return this.client.clientId
   }
 
+  /** Whether messages can have properties. */
+  get hasProperties(): boolean {
+    return this.client.negotiated.protocolVersion === 5
+  }
+
   /**
    * Publishes.
    * @returns the reason code of its acknowledgement; 0 for QoS 0, when the network takes more
@@ -219,7 +224,7 @@ export async function openLink(choice: ClientChoice, wishes: LinkWishes): Promis
 }
 
 function connectOptions(choice: ClientChoice): ConnectOptions {
-  const { level, properties, sessionExpirySeconds } = choice
+  const { level, fallsBack, properties, sessionExpirySeconds } = choice
   const given = properties.connect as Properties
   const will = willOf(choice)
   const expiry =
@@ -229,7 +234,7 @@ function connectOptions(choice: ClientChoice): ConnectOptions {
   const few = choice.count > 0 && choice.count < INFLIGHT_DEFAULT
   const receiveMaximum = given.receiveMaximum ?? (few ? choice.count : receivedAtOnce(choice))
   return {
-    protocolVersion: level,
+    protocolVersion: fallsBack ? 'auto' : level,
     ...clientIdOf(choice),
     cleanStart: choice.cleanSession,
     keepAliveSeconds: choice.keepAliveSeconds,

@@ -70,6 +70,10 @@ export class ClientChoice {
   password: string | null = null
   passwordPlace: PasswordPlace | null = null
   level: ProtocolLevel = 4
+  /** Somebody has said which version. */
+  versionGiven = false
+  /** Without MQTT 5.0 the broker may have 3.1.1. */
+  fallsBack = false
   keepAliveSeconds = 60
   cleanSession = true
   sessionExpirySeconds: number = NOT_SET

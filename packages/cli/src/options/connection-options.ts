@@ -103,7 +103,7 @@ export const ConnectionOptions: readonly OptionGroup[] = [
         CLIENTS,
         '-V --protocol-version',
         '<version>',
-        'mqttv5, mqttv311 or mqttv31',
+        'mqttv5, mqttv311 or mqttv31 (default: 311; JSON, rr: 5)',
         applyVersion,
       ),
       option(
@@ -222,6 +222,7 @@ function applyHost(choice: ClientChoice, value: string): void {
 
 function applyVersion(choice: ClientChoice, value: string): void {
   const version = value.replace(/^mqttv/, '')
+  choice.versionGiven = true
   if (version === '5') choice.level = 5
   else if (version === '311') choice.level = 4
   else if (version === '31') choice.level = 3
@@ -230,6 +231,7 @@ function applyVersion(choice: ClientChoice, value: string): void {
 
 function applyExpiry(choice: ClientChoice, value: string): void {
   choice.level = 5
+  choice.versionGiven = true
   if (value === '∞' || value === '-1') {
     choice.sessionExpirySeconds = UINT32_MAX
     return

@@ -148,6 +148,24 @@ test('sessions that are kept need a client id', () => {
   refused('sub -x -2 a', /-x takes seconds/)
 })
 
+test('JSON and recordings keep properties: MQTT 5.0, unless another version is asked for', () => {
+  for (const words of [
+    ['sub', 'a', '--json'],
+    ['sub', 'a', '--record', 'f'],
+    ['pub', '--json'],
+    ['pub', '--replay', 'f'],
+  ]) {
+    const { level, fallsBack } = parse(words)
+    assert.deepEqual([level, fallsBack], [5, true], words.join(' '))
+    const asked = parse([...words, '-V', '311'])
+    assert.deepEqual([asked.level, asked.fallsBack], [4, false])
+    const exactly = parse([...words, '-V', '5'])
+    assert.deepEqual([exactly.level, exactly.fallsBack], [5, false])
+  }
+  assert.deepEqual([parse(['sub', 'a']).level, parse(['pub', 'a', 'b']).level], [4, 4])
+  assert.equal(parse(['check', '--json']).fallsBack, false)
+})
+
 test('replay has a speed', () => {
   assert.equal(parse(['pub', '--replay', 'f', '--speed', '2x']).replaySpeed, 2)
   assert.equal(parse(['pub', '--replay', 'f', '--speed', '.5']).replaySpeed, 0.5)

@@ -46,6 +46,7 @@ export function parseClientWords(
   const asked = readWords(choice, words)
   if (asked !== null) return asked
   takeWords(choice)
+  chooseVersion(choice)
   check(choice)
   if (choice.idPrefix !== null) choice.id = `${choice.idPrefix}${pid}`
   return choice
@@ -114,6 +115,16 @@ function unknown(command: ClientCommand, word: string): string {
   const meant = others.length > 0 ? null : nearest(word, [...namesOf(command).keys()])
   const hint = others.length === 0 ? '' : ` (it is one of godwit ${others.join(' and ')})`
   return `Unknown option '${word}'${hint}${meant === null ? '.' : `: was ${meant} meant?`}`
+}
+
+/** JSON and recordings have the properties of MQTT 5.0, which the default of Mosquitto has not. */
+function chooseVersion(choice: ClientChoice): void {
+  const { command, source, json, record, versionGiven } = choice
+  const brings = source.kind === 'json' || source.kind === 'replay'
+  const keeps = command === 'sub' && (json || record !== null)
+  if (versionGiven || !(brings || keeps)) return
+  choice.level = 5
+  choice.fallsBack = true
 }
 
 /** Gives words without an option their meaning: a URL, a topic, a message. */

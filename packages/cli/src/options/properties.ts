@@ -81,6 +81,7 @@ export function applyProperty(choice: ClientChoice, words: readonly string[]): n
     usage(`${identifier} property not allowed for ${command} in --property argument.`, WRONG)
   }
   choice.level = 5
+  choice.versionGiven = true
   if (kind === 'pair') {
     if (second === undefined) tooFew()
     const pairs = (properties[field] ?? []) as UserProperty[]
