@@ -48,6 +48,11 @@ export class Decoder {
     return this.restLength
   }
 
+  /** How many bytes of the chunk have not been looked at. */
+  get unreadBytes(): number {
+    return this.chunk.length - this.at
+  }
+
   /**
    * Goes to the next whole frame.
    * @returns false when the bytes that came so far hold no further whole frame

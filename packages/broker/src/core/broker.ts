@@ -8,6 +8,7 @@ import { Connection, type ConnectionOwner, ConnectionState } from './connection.
 import { Counters } from './counters.ts'
 import { TimerWheel } from './expiry.ts'
 import { disconnectPacket } from './explained.ts'
+import { notConnect } from './first-bytes.ts'
 import { Flapping } from './flapping.ts'
 import { Forwarder } from './forward.ts'
 import { Groups } from './groups.ts'
@@ -28,6 +29,7 @@ import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
 import { Sleep } from './sleep.ts'
 import { SysTopics } from './sys-topics.ts'
+import { Takeovers } from './takeovers.ts'
 import type { PendingWill } from './wills.ts'
 import { Workload } from './workload.ts'
 
@@ -74,6 +76,7 @@ export class Broker implements ConnectionOwner {
   readonly flapping: Flapping
   readonly connacks: Connacks
   readonly workload: Workload
+  readonly takeovers: Takeovers
   readonly view: PublishView = new PublishView()
   /** Monotonic, as of the last tick. */
   nowMs: number
@@ -123,6 +126,7 @@ export class Broker implements ConnectionOwner {
     this.sleep = new Sleep(this)
     this.retainer = new Retainer(this)
     this.workload = new Workload(this)
+    this.takeovers = new Takeovers(this)
     this.flapping = new Flapping(limits)
     this.connacks = new Connacks(limits, options.responseTopicPrefix)
     this.system = new SysTopics(this)
@@ -182,6 +186,7 @@ export class Broker implements ConnectionOwner {
   endTurn(): void {
     this.sender.beginEnd()
     this.workload.goOn()
+    if (this.takeovers.wait) this.takeovers.goOn()
     this.queues.assignAll()
     while (this.groups.pumpAll()) this.queues.assignAll()
     const store = this.ports.store
@@ -347,6 +352,10 @@ export class Broker implements ConnectionOwner {
     else refuseConnect(this, connection, error.reasonCode, error.message)
   }
 
+  strange(connection: Connection, chunk: Uint8Array): void {
+    this.failed(connection, notConnect(chunk, connection.wire.origin.transport))
+  }
+
   connectionDrained(connection: Connection): void {
     this.sender.drained(connection)
     if (connection.session !== null) this.queues.wake(connection.session)
@@ -371,6 +380,7 @@ export class Broker implements ConnectionOwner {
 
   connectionDue(connection: Connection): void {
     if (connection.state < ConnectionState.OPEN) {
+      if (this.takeovers.isLate(connection)) return
       refuseConnect(this, connection, ReasonCode.MAXIMUM_CONNECT_TIME, 'CONNECT took too long')
       return
     }
@@ -521,6 +531,7 @@ export class Broker implements ConnectionOwner {
 
   private letGo(connection: Connection): void {
     this.wheel.cancel(connection.timer)
+    if (this.takeovers.wait) this.sender.requestTurn()
     connection.decoder.release()
     connection.chunks = null
     connection.lastRoute = null

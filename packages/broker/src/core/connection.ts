@@ -4,6 +4,7 @@
 
 import { type ConnectPacket, PacketError, RunDecoder } from '@godwit/packet'
 import { type Due, Timer } from './expiry.ts'
+import { beginsConnect } from './first-bytes.ts'
 import type { Message } from './message.ts'
 import type { Output } from './outbox.ts'
 import type { Identity, Wire } from './ports.ts'
@@ -43,6 +44,8 @@ export interface ConnectionOwner {
   handleFrame(connection: Connection): void
   received(connection: Connection, byteCount: number): void
   failed(connection: Connection, error: PacketError): void
+  /** The first bytes are those of no CONNECT. */
+  strange(connection: Connection, chunk: Uint8Array): void
   connectionDrained(connection: Connection): void
   connectionClosed(connection: Connection, cause: string): void
   connectionDue(connection: Connection): void
@@ -118,6 +121,10 @@ export class Connection implements Due {
   readingPaused = false
   /** It has had its share of the turn: what came waits, see workload.ts. */
   resting = false
+  /** Counts CONNECTs: of two connections of one client the later one stays. */
+  arrival = 0
+  /** Another connection takes over as soon as what has come is handled: nothing more is read. */
+  leaving = false
   /** Why the network connection has ended, while what came before is still to be handled. */
   private endedBy: string | null = null
   /** The broker reads it no faster for now, whatever the guard decides meanwhile. */
@@ -174,6 +181,12 @@ export class Connection implements Due {
       this.chunks.push(chunk)
       return
     }
+    // Whoever speaks something else sends no packet that could be waited for.
+    const isFirst = this.state === ConnectionState.NEW && this.decoder.pendingBytes === 0
+    if (isFirst && !beginsConnect(chunk)) {
+      this.owner.strange(this, chunk)
+      return
+    }
     this.decoder.push(chunk)
     this.run()
   }
@@ -225,6 +238,16 @@ export class Connection implements Due {
     this.goOn()
   }
 
+  /** What came is not handled yet, or not answered: a hook is asked, or it rests. */
+  get isBehind(): boolean {
+    return this.isHeldUp && this.state === ConnectionState.OPEN
+  }
+
+  /** Something came behind what it waits for. */
+  get hasRest(): boolean {
+    return this.decoder.unreadBytes > 0 || (this.chunks !== null && this.chunks.length > 0)
+  }
+
   private get isHeldUp(): boolean {
     return this.waitingFor !== 0 || this.resting
   }
@@ -249,7 +272,7 @@ export class Connection implements Due {
   }
 
   resumeReading(): void {
-    if (!this.readingPaused || this.throttled || this.isHeldUp) return
+    if (!this.readingPaused || this.throttled || this.leaving || this.isHeldUp) return
     if (this.state >= ConnectionState.ENDING) return
     this.readingPaused = false
     // What was not read could not be late, and comes only after what is due now.
@@ -264,10 +287,12 @@ export class Connection implements Due {
 
   /**
    * The network connection has ended, for whatever cause. Called once. What came before counts:
-   * messages, and the DISCONNECT that takes the will back [MQTT-3.14.4-3].
+   * messages, and the DISCONNECT that takes the will back [MQTT-3.14.4-3]. Clients need not wait for
+   * CONNACK, section 3.1.4; of one that has sent no more than CONNECT nothing is left to do.
    */
   closed(cause: string): void {
-    if (this.isHeldUp && this.state === ConnectionState.OPEN) this.endedBy = cause
+    const isComing = this.state === ConnectionState.AUTHENTICATING && this.hasRest
+    if (this.isBehind || (this.isHeldUp && isComing)) this.endedBy = cause
     else this.owner.connectionClosed(this, cause)
   }
 

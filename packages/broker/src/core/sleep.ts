@@ -5,6 +5,7 @@
 import { parseSharedFilter } from '@godwit/packet'
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
+import { giveWay } from './handlers/connect.ts'
 import { Inflight } from './inflight.ts'
 import { storedMessage } from './keep.ts'
 import { SLEEPERS_LOOKED_INTO_MAX } from './limits.ts'
@@ -27,6 +28,8 @@ interface Waking {
   ticket: number
   /** The one that has come for it; null when only its will was due, or when it has gone again. */
   connection: Connection | null
+  /** Those that came after one that has sent more than CONNECT, which is handled first. */
+  followers: Connection[] | null
   /** When it came. What would have been due later than that is not, whenever the store answers. */
   cameMs: number
   /** It is not to be continued: it ends, its will goes out. */
@@ -161,6 +164,11 @@ export class Sleep {
     const ends = cleanStart || this.isOver(slot)
     const waking = this.wakings.get(slot)
     if (waking !== undefined) {
+      if (isWaiting(waking.connection) && waking.connection.hasRest) {
+        waking.followers ??= []
+        waking.followers.push(connection)
+        return true
+      }
       if (!isWaiting(waking.connection)) waking.cameMs = this.nowMs
       this.supersede(waking.connection, connection)
       waking.connection = connection
@@ -292,7 +300,7 @@ export class Sleep {
 
   private wake(slot: number, connection: Connection | null, ends: boolean): void {
     const ticket = this.ask(page => this.woken(slot, page))
-    this.wakings.set(slot, { ticket, connection, cameMs: this.nowMs, ends })
+    this.wakings.set(slot, { ticket, connection, followers: null, cameMs: this.nowMs, ends })
     const storedId = this.sleepers.storedId.get(slot)
     const { ports, paging } = this.broker
     ports.store.fetch(ticket, storedId, 0, paging.firstPage, FIRST_PAGE_BYTES)
@@ -303,7 +311,8 @@ export class Sleep {
     this.wakings.delete(slot)
     if (waking === undefined || !this.sleepers.has(slot)) return
     const willAtMs = this.sleepers.willAtMs.get(slot)
-    const { connection } = waking
+    const all = [waking.connection, ...(waking.followers ?? [])]
+    const [connection = null, ...others] = all.filter(isWaiting)
     const atMs = isWaiting(connection) ? waking.cameMs : this.nowMs
     const isOver = waking.ends || this.isOver(slot, atMs)
     // [MQTT-3.1.3-9]
@@ -312,6 +321,7 @@ export class Sleep {
     if (!isWaiting(connection)) return
     if (!isOver) this.rise(slot, page)
     this.broker.decided(connection.waitingFor, null)
+    for (const { waitingFor } of others) this.broker.decided(waitingFor, null)
   }
 
   private publishWill(slot: number, will: StoredWill | null): void {
@@ -389,11 +399,7 @@ export class Sleep {
   /** Two connections of one client wait: the first one makes way [MQTT-3.1.4-3]. */
   private supersede(first: Connection | null, second: Connection): void {
     if (first === null || first === second || first.waitingFor === 0) return
-    this.broker.counters.takeovers++
-    this.broker.endConnection(first)
-    const { clientId, username } = first
-    const text = `taken over; the other one came from ${second.wire.origin.remoteAddress}`
-    this.broker.ports.trace.refused(first.wire.origin, clientId, username, 0, text)
+    giveWay(this.broker, first, second)
   }
 
   private get nowMs(): number {

@@ -2,37 +2,22 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodePacket, PacketType } from '@godwit/packet'
+import { PacketType } from '@godwit/packet'
 import { texts } from '../testing/bytes.ts'
+import { bush, DEEP, messagesOf } from '../testing/dear.ts'
 import { connectPacket, type TestClient, World } from '../testing/harness.ts'
-import { publishPacket, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
-
-const DEPTH = 12
-
-/** Every filter of DEPTH levels of "a" and "+" before an "x": each topic of "a" walks them all. */
-function bush(client: TestClient): void {
-  const filters = Array.from({ length: 2 ** DEPTH }, (_, bits) => {
-    const levels = Array.from({ length: DEPTH }, (_, level) => ((bits >> level) & 1 ? '+' : 'a'))
-    return `${levels.join('/')}/x`
-  })
-  client.send(subscribePacket(1, filters)).take()
-}
+import { typesOf, watch, willOf } from '../testing/v5.ts'
 
 function chunkOf(topics: readonly string[], qos: 0 | 1): Uint8Array {
-  const packets = topics.map((topic, i) => {
-    const packet = { ...publishPacket(topic, `${i}`), qos, packetId: qos === 0 ? 0 : i + 1 }
-    return encodePacket(packet, 5)
-  })
-  return Buffer.concat([...packets, Uint8Array.of(0xc0, 0)])
+  return Buffer.concat([messagesOf(topics, qos), Uint8Array.of(0xc0, 0)])
 }
 
 test('a chunk of messages that are dear to match is handled over several turns, in order', () => {
   const world = new World()
   bush(world.connect({ clientId: 'bush' }))
-  const deep = 'a/'.repeat(DEPTH)
-  const watcher = watch(world, `${deep}#`)
+  const watcher = watch(world, `${DEEP}#`)
   const publisher = world.connect({ clientId: 'p' })
-  const topics = Array.from({ length: 60 }, (_, i) => `${deep}y${i}`)
+  const topics = Array.from({ length: 60 }, (_, i) => `${DEEP}y${i}`)
   const before = world.broker.counters.publishReceived
   publisher.connection.bytes(chunkOf(topics, 1))
   const handled = world.broker.counters.publishReceived - before
@@ -71,12 +56,11 @@ test('a chunk of messages for many receivers is handled over several turns', () 
 test('publishers that rest take turns, and one that goes meanwhile leaves nothing', () => {
   const world = new World()
   bush(world.connect({ clientId: 'bush' }))
-  const deep = 'a/'.repeat(DEPTH)
   const publishers = ['p', 'q', 'r'].map(clientId => world.connect({ clientId }))
   for (const [at, { connection }] of publishers.entries()) {
     connection.bytes(
       chunkOf(
-        Array.from({ length: 60 }, (_, i) => `${deep}${at}${i}`),
+        Array.from({ length: 60 }, (_, i) => `${DEEP}${at}${i}`),
         0,
       ),
     )
@@ -94,7 +78,7 @@ test('publishers that rest take turns, and one that goes meanwhile leaves nothin
 function leaving(world: World, last: Uint8Array): TestClient {
   bush(world.connect({ clientId: 'bush' }))
   const publisher = world.connect(connectPacket({ clientId: 'p', will: willOf('w', 'gone') }))
-  const topics = Array.from({ length: 60 }, (_, i) => `${'a/'.repeat(DEPTH)}y${i}`)
+  const topics = Array.from({ length: 60 }, (_, i) => `${DEEP}y${i}`)
   publisher.connection.bytes(Buffer.concat([chunkOf(topics, 0), last]))
   assert.equal(world.broker.workload.waits, true)
   return publisher
@@ -130,7 +114,7 @@ test('a publisher that rested is not late for what could not be read [MQTT-3.1.2
   const world = new World()
   bush(world.connect({ clientId: 'bush' }))
   const publisher = world.connect({ clientId: 'p', keepAliveSeconds: 1 })
-  const topics = Array.from({ length: 60 }, (_, i) => `${'a/'.repeat(DEPTH)}y${i}`)
+  const topics = Array.from({ length: 60 }, (_, i) => `${DEEP}y${i}`)
   publisher.connection.bytes(chunkOf(topics, 0))
   for (let i = 0; i < 14; i++) {
     world.monotonicMs += 100

@@ -96,9 +96,19 @@ export function watchHandshakes(
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     // Of a certificate that is refused Node's error says only that the connection is gone.
     const cause: unknown = socket.authorizationError ?? error.code ?? error.message
-    const text = `the TLS handshake failed: ${String(cause)}`
+    const text = `the TLS handshake failed: ${String(cause)}${guessOf(error.code)}`
     host.refused(originOf(socket, 'tls', name, null), text)
     socket.destroy()
   })
   return sockets
+}
+
+/** OpenSSL tells by the first bytes what is no TLS at all; an old version has a code of its own. */
+function guessOf(code: string | undefined): string {
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
+    return ': what came is not TLS, maybe plain MQTT; this listener speaks TLS only'
+  }
+  if (code === 'ERR_SSL_HTTP_REQUEST')
+    return ': this looks like HTTP; this listener speaks TLS only'
+  return ''
 }

@@ -5,6 +5,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
+import { PacketType } from '@godwit/packet'
 import type { WebSocket } from 'ws'
 import type { Origin, Wire } from '../core/ports.ts'
 import { type CertificateOptions, readSecureContext, tlsServerOptions } from './certificates.ts'
@@ -54,6 +55,7 @@ export async function listenWebSocket(
   await serveUpgrades(http, host, options, socket =>
     originOfUpgrade(socket, transport, name, proxy),
   )
+  answerUnreadable(http, host, socket => originOfUpgrade(socket, transport, name, proxy))
   const front = proxy === null ? http : frontOf(http, proxy)
   watch(front, name, host, options)
   await startListening(front, options)
@@ -129,6 +131,27 @@ function answerPlainRequest(_request: IncomingMessage, response: ServerResponse)
   const headers = { 'content-type': 'text/plain', connection: 'close', upgrade: 'websocket' }
   response.writeHead(426, headers)
   response.end('This is an MQTT broker: connect with a WebSocket and the subprotocol "mqtt".\n')
+}
+
+/** What is no HTTP gets what Node would answer, and a line in the log where it was something else. */
+function answerUnreadable(
+  server: Server | SecureServer,
+  host: ListenerHost,
+  originOf: (socket: Socket) => Origin,
+): void {
+  server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, stream) => {
+    const socket = stream as Socket
+    const first = error.rawPacket?.[0]
+    if (first !== undefined) {
+      const guess =
+        first >> 4 === PacketType.CONNECT ? ', it looks like MQTT without WebSocket' : ''
+      host.refused(originOf(socket), `what came is not HTTP${guess}: ${String(error.code)}`)
+    }
+    const status =
+      error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'
+    if (socket.writable) socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+    socket.destroy()
+  })
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -35,6 +35,7 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
   connection.protocolLevel = packet.protocolLevel
   connection.level5 = packet.protocolLevel === 5
   connection.state = ConnectionState.AUTHENTICATING
+  connection.arrival = broker.newTicket()
   connection.problemInformation = packet.properties.requestProblemInformation !== 0
   connection.sendBytesMax = packet.properties.maximumPacketSize ?? UNLIMITED_BYTES
   const clientId = packet.clientId === '' ? freeClientId(broker) : packet.clientId
@@ -213,14 +214,37 @@ function accept(
     refuseConnect(broker, connection, ReasonCode.PACKET_TOO_LARGE, text) // [MQTT-3.1.2-24]
     return
   }
-  const slot = broker.sleep.sleepers.find(clientId)
-  const isStored = slot >= 0
-  const terms = { will, expirySeconds, connack, isStored }
-  if (!isStored || !broker.sleep.holdsUp(connection, slot, packet.cleanStart)) {
+  enter(broker, connection, packet, { will, expirySeconds, connack, isStored: false })
+}
+
+/**
+ * Waits for what comes first: that an earlier connection's packets are handled, that the session is
+ * awake. After each wait all may be otherwise.
+ */
+function enter(broker: Broker, connection: Connection, packet: ConnectPacket, terms: Terms): void {
+  if (connection.state !== ConnectionState.AUTHENTICATING) return
+  const { sessions, sleep, takeovers } = broker
+  const { clientId } = connection
+  const other = sessions.byClientId.get(clientId)?.connection ?? null
+  if (other !== null && other.arrival > connection.arrival) {
+    giveWay(broker, connection, other)
+    return
+  }
+  if (other !== null && takeovers.holdsUp(other, connection)) {
+    waitOnceMore(broker, connection)
+    broker.waitFor(connection, broker.newTicket(), () => {
+      watchSilence(broker, connection)
+      enter(broker, connection, packet, terms)
+    })
+    return
+  }
+  const slot = sleep.sleepers.find(clientId)
+  if (slot >= 0) terms.isStored = true
+  if (slot < 0 || !sleep.holdsUp(connection, slot, packet.cleanStart)) {
     admit(broker, connection, packet, terms)
     return
   }
-  broker.waitFor(connection, broker.newTicket(), () => admit(broker, connection, packet, terms))
+  broker.waitFor(connection, broker.newTicket(), () => enter(broker, connection, packet, terms))
 }
 
 /** A session that ends with its connection ends now if there is one: it is taken over. */
@@ -236,7 +260,7 @@ interface Terms {
   /** As if no session were present; whether there is one is known later. */
   readonly connack: Uint8Array
   /** CONNACK tells of a session that was in the store: that must be true after a crash as well. */
-  readonly isStored: boolean
+  isStored: boolean
 }
 
 /** The session of the client is awake, or there is none: the connection takes it. */
@@ -309,6 +333,15 @@ function takeOver(broker: Broker, session: Session, other: Connection): void {
   broker.close(other, ReasonCode.SESSION_TAKEN_OVER, `taken over; this one came from ${from}`)
 }
 
+/** Of two connections of one client the one whose CONNECT came first makes way, always. */
+export function giveWay(broker: Broker, first: Connection, second: Connection): void {
+  broker.counters.takeovers++
+  broker.endConnection(first)
+  const text = `taken over; the other one came from ${second.wire.origin.remoteAddress}`
+  const { clientId, username } = first
+  broker.ports.trace.refused(first.wire.origin, clientId, username, 0, text)
+}
+
 function hasRoomForSession(broker: Broker): boolean {
   return broker.sessions.count < broker.limits.sessionsMax
 }
@@ -348,6 +381,11 @@ function negotiate(broker: Broker, connection: Connection, packet: ConnectPacket
   connection.keepAliveMs = connection.keepAliveSeconds * KEEP_ALIVE_FACTOR * 1000
   const { keepAliveMs } = connection
   connection.unwatched = keepAliveMs === 0 || keepAliveMs > LONG_SILENCE_MS
+  watchSilence(broker, connection)
+}
+
+function watchSilence(broker: Broker, connection: Connection): void {
+  const { keepAliveMs } = connection
   broker.wheel.set(
     connection.timer,
     broker.nowMs + (connection.unwatched ? WATCH_AFTER_MS : keepAliveMs),

@@ -50,18 +50,12 @@ export function handleFrame(broker: Broker, connection: Connection): void {
     }
     // It is not read: its faults would be answered as those of a first one.
     if (type === PacketType.CONNECT) protocolError('a second CONNECT came') // [MQTT-3.1.0-2]
-  } else checkOrder(connection, type)
+  } else if (connection.state === ConnectionState.AUTHENTICATING) checkOrder(type)
   handlePacket(broker, connection)
 }
 
-/** What may come before the connection is open. */
-function checkOrder(connection: Connection, type: number): void {
-  if (connection.state === ConnectionState.NEW) {
-    if (type !== PacketType.CONNECT) {
-      protocolError(`the first packet has type ${type}, expected CONNECT`) // [MQTT-3.1.0-1]
-    }
-    return
-  }
+/** What may come before CONNACK; that CONNECT is the first is seen by its first byte. */
+function checkOrder(type: number): void {
   if (type !== PacketType.AUTH && type !== PacketType.DISCONNECT) {
     protocolError(`a packet of type ${type} came before CONNACK, expected AUTH`) // [MQTT-3.1.2-30]
   }
