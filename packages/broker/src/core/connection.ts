@@ -287,8 +287,8 @@ export class Connection implements Due {
 
   /**
    * The network connection has ended, for whatever cause. Called once. What came before counts:
-   * messages, and the DISCONNECT that takes the will back [MQTT-3.14.4-3]. Clients need not wait for
-   * CONNACK, section 3.1.4; of one that has sent no more than CONNECT nothing is left to do.
+   * messages, and the DISCONNECT that takes the will back [MQTT-3.14.4-3]. Clients need not wait
+   * for CONNACK, section 3.1.4; of one that has sent no more than CONNECT nothing is left to do.
    */
   closed(cause: string): void {
     const isComing = this.state === ConnectionState.AUTHENTICATING && this.hasRest

@@ -38,7 +38,8 @@ function guessOf(chunk: Uint8Array, transport: Origin['transport']): string {
     return ': this looks like HTTP; this listener speaks MQTT, not WebSocket or HTTP'
   }
   if (isTls(chunk)) {
-    return `: this looks like TLS; this listener is ${transport === 'tls' ? 'TLS already' : 'plain'}`
+    const kind = transport === 'tls' ? 'TLS already' : 'plain'
+    return `: this looks like TLS; this listener is ${kind}`
   }
   if (PROXY_HEADER.test(begin)) {
     return ': this looks like a PROXY header; this listener expects none'

@@ -78,7 +78,7 @@ test('QoS 2 that is taken over half way is delivered once when it comes again', 
   assert.deepEqual(texts(watcher.take()), NUMBERS)
 })
 
-test('a hook is answered before its publisher is taken over, and the chunk behind it handled', () => {
+test('a hook is answered before its publisher is taken over, what is behind handled', () => {
   const guard = new SlowGuard()
   const world = new World({ guard })
   const watcher = watch(world, '#')
@@ -104,7 +104,7 @@ test('who is taken over is not read again meanwhile', () => {
   assert.equal(old.ended, true)
 })
 
-test('a DISCONNECT among what came before a takeover counts, whatever becomes of the session', () => {
+test('a DISCONNECT among what came before a takeover counts, asleep or awake', () => {
   for (const pages of [false, true]) {
     const guard = new SlowGuard()
     const world = new World({ guard })

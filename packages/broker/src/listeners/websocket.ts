@@ -133,7 +133,7 @@ function answerPlainRequest(_request: IncomingMessage, response: ServerResponse)
   response.end('This is an MQTT broker: connect with a WebSocket and the subprotocol "mqtt".\n')
 }
 
-/** What is no HTTP gets what Node would answer, and a line in the log where it was something else. */
+/** What is no HTTP gets what Node would answer, and a line in the log. */
 function answerUnreadable(
   server: Server | SecureServer,
   host: ListenerHost,
