@@ -42,6 +42,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
     console.log(`${flags.config ?? 'the configuration'} is valid`)
     return 0
   }
+  if (flags.config !== undefined && typeof config.broker.store !== 'object') await dropThread()
   const log = await openLog(config.log.level, config.log.format)
   const files = openFiles(config, log)
   const broker = createBroker({
@@ -126,6 +127,12 @@ function hooksOf({ passwords, acl }: AccessFiles): Hooks {
 function tellStarted(): void {
   const listeners: NodeJS.EventEmitter = process
   listeners.emit('godwit:started')
+}
+
+/** start.ts has started it before it could be known that there is no store. */
+async function dropThread(): Promise<void> {
+  const { dropAhead } = await import('@godwit/broker/store/worker-thread')
+  await dropAhead()
 }
 
 async function load(path: string): Promise<LoadedConfig> {

@@ -31,10 +31,10 @@ async function main(): Promise<number> {
   }
 }
 
-/** A configuration may say that there is none, a start that ends at once needs none. */
+/** As far as can be told without a parser: a configuration may say later that there is none. */
 function needsStore(words: readonly string[]): boolean {
-  const none = ['none', '--data=none', '--help', '-h', '--check', '--config']
-  return words.every(word => !none.includes(word) && !word.startsWith('--config='))
+  const none = ['none', '--data=none', '--help', '-h', '--check']
+  return words.every(word => !none.includes(word))
 }
 
 /** `help pub` is `pub --help`: commander does not know the options of all. */

@@ -52,6 +52,11 @@ for (const [words, code, expected] of [
   ['completion zsh', 0, ['start.js', 'program.js']],
   ['serve --port x', 2, ['start.js', 'program.js', 'serve.js', 'store-thread.js']],
   ['serve --port x --data none', 2, ['start.js', 'program.js', 'serve.js']],
+  [
+    'serve --config godwit.yaml --port x',
+    2,
+    ['start.js', 'program.js', 'serve.js', 'config.js', 'store-thread.js'],
+  ],
   ['serve --check', 0, ['start.js', 'program.js', 'serve.js']],
   ['serve --check --config godwit.yaml', 0, ['start.js', 'program.js', 'serve.js', 'config.js']],
   ['bench load --help', 0, ['start.js', 'bench.js']],

@@ -29,7 +29,7 @@ function printed(program: string): string {
       }
     }
     syncBuiltinESMExports()
-    const { startAhead } = await import('${HERE}worker-thread.js')
+    const { dropAhead, startAhead } = await import('${HERE}worker-thread.js')
     const { openDiskStore } = await import('${HERE}disk.js')
     const owner = { durable() {}, fetched() {}, failed(cause) { throw cause } }
     const log = { info() {}, warn() {}, error() {} }
@@ -56,6 +56,18 @@ test('a thread that was started ahead is that of the next store, and of no other
     await one.close()
     await two.close()`)
   assert.equal(seen, '1 1 2')
+})
+
+test('a thread that was dropped is not that of the next store', () => {
+  const seen = printed(`
+    startAhead()
+    await dropAhead()
+    await dropAhead()
+    const dropped = count
+    const store = await open('four')
+    console.log(dropped, count)
+    await store.close()`)
+  assert.equal(seen, '1 2')
 })
 
 test('a thread that nobody takes keeps no process alive', () => {

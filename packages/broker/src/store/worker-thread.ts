@@ -44,6 +44,13 @@ export function startAhead(): void {
   ahead = started
 }
 
+/** There will be no store. */
+export async function dropAhead(): Promise<void> {
+  const started = takeAhead()
+  await started?.worker.terminate()
+  started?.chunks.close()
+}
+
 export class WorkerThread implements CheckpointThread {
   private readonly started: Started
   private chunkCount = 0
