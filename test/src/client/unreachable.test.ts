@@ -1,15 +1,16 @@
 // What a newcomer reads who dials the wrong port, the wrong scheme or the wrong path: what was
 // expected, what came and what to try, in one line.
 import assert from 'node:assert/strict'
+import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createHttp } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { createBroker, type ListenOptions } from '@godwit/broker'
 import { type ConnectOptions, connect, MqttError } from '@godwit/client'
-import { makeCertificates } from '../support/certificates.ts'
+import { Authority, makeCertificates } from '../support/certificates.ts'
 
-const { ca, server } = await makeCertificates()
+const { ca, server, client } = await makeCertificates()
 const WithTls: ConnectOptions = { tls: { ca, serverName: 'localhost' } }
 
 type Opens = (context: TestContext) => Promise<number>
@@ -150,6 +151,95 @@ test('a server that wants a certificate of the client says so', async context =>
   const port = await broker({ tls: { ...server, ca } })(context)
   const { message } = await failureOf(`mqtts://127.0.0.1:${port}`, WithTls)
   assert.match(message, /refused the TLS handshake \(.*\): it may want tls: \{ cert, key \}$/)
+})
+
+const Stranger = await (await Authority.create('Another CA')).issue({ commonName: 'client-1' })
+
+for (const scheme of ['mqtts', 'wss'] as const) {
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    test(`${scheme}: a certificate that is not taken is named, ${maxVersion}`, async context => {
+      const port = await broker({ tls: { ...server, ca }, ws: scheme === 'wss' })(context)
+      const tls = { ...WithTls.tls, ...Stranger, maxVersion }
+      const { code, message } = await failureOf(`${scheme}://127.0.0.1:${port}/mqtt`, { tls })
+      assert.equal(code, 'connect-failed')
+      assert.match(message, /does the server trust the certificate in tls: \{ cert \}\?/)
+    })
+  }
+}
+
+test('a server that says what is wrong with the certificate of the client', async context => {
+  const expired = Uint8Array.of(0x15, 3, 3, 0, 2, 2, 45)
+  const unknown = Uint8Array.of(0x15, 3, 3, 0, 2, 2, 48)
+  const options = { tls: { ...WithTls.tls, ...client } }
+  const old = await failureOf(`mqtts://127.0.0.1:${await speaks(expired)(context)}`, options)
+  assert.match(
+    old.message,
+    /refused .* \(.*expired\): it does not take the certificate in tls: \{ cert/,
+  )
+  const port = await speaks(unknown)(context)
+  const { message } = await failureOf(`mqtts://127.0.0.1:${port}`, options)
+  assert.match(
+    message,
+    /refused .* \(.*unknown ca\): it does not take the certificate in tls: \{ cert/,
+  )
+})
+
+test('a certificate whose time is over, or for another address', async context => {
+  const authority = await Authority.create('Test CA')
+  const own = { tls: { ca: authority.cert } }
+  const expired = await authority.issue({ commonName: 'localhost', expired: true })
+  const port = await broker({ tls: expired })(context)
+  const { message } = await failureOf(`mqtts://127.0.0.1:${port}`, own)
+  assert.equal(
+    message,
+    "cannot connect: the server's certificate has expired, by the clock of this machine",
+  )
+  const other = await authority.issue({ commonName: 'other', names: ['other.example'] })
+  const otherPort = await broker({ tls: other })(context)
+  const named = await failureOf(`mqtts://127.0.0.1:${otherPort}`, own)
+  assert.match(named.message, /127\.0\.0\.1 is not in the cert's list: give the name/)
+})
+
+const { cert, key } = client
+const Locked = createPrivateKey(key)
+  .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'right' })
+  .toString()
+const PEM = 'expected PEM, with -----BEGIN in it: a path is not read'
+
+/** TLS options that no server could do anything with, and what is said of them. */
+const WrongTls: readonly (readonly [string, ConnectOptions['tls'] & object, string])[] = [
+  ['a path as ca', { ca: '/etc/ssl/ca.pem' }, `ca: ${PEM}`],
+  ['DER among the ca', { ca: [ca, Uint8Array.of(0x30, 0x82)] }, `ca: ${PEM}`],
+  ['a path as cert', { cert: 'client.crt', key }, `cert: ${PEM}`],
+  ['a path as key', { cert, key: 'client.key' }, `key: ${PEM}`],
+  ['cert without key', { cert }, 'cert needs key'],
+  ['key without cert', { key }, 'key needs cert'],
+  ["another certificate's key", { cert, key: Stranger.key }, 'key is not the one of cert'],
+  ['no passphrase', { cert, key: Locked }, 'key: the passphrase is missing or wrong'],
+  [
+    'a wrong passphrase',
+    { cert, key: Locked, passphrase: 'wrong' },
+    'key: the passphrase is missing or wrong',
+  ],
+]
+
+for (const [name, tls, text] of WrongTls) {
+  test(`TLS options: ${name}: ${text}`, async () => {
+    for (const scheme of ['mqtts', 'wss']) {
+      // It is not tried again: nothing would change.
+      const options = { tls, reconnect: { first: true, attemptsMax: 2 } }
+      const { code, message } = await failureOf(`${scheme}://127.0.0.1:1`, options)
+      assert.equal(message, `tls: ${text}`)
+      assert.equal(code, 'invalid-argument')
+    }
+  })
+}
+
+test('a key with its passphrase is taken', async context => {
+  const port = await broker({ tls: { ...server, ca } })(context)
+  const tls = { ...WithTls.tls, cert, key: Locked, passphrase: 'right' }
+  const connected = await connect(`mqtts://127.0.0.1:${port}`, { tls })
+  await connected.close()
 })
 
 test('a port that nobody listens to, a host and a socket that are not there', async context => {

@@ -8,6 +8,7 @@ export type Scheme = 'mqtt' | 'mqtts' | 'ws' | 'wss'
 const SHOWN_BYTES = 24
 const TLS_ALERT = 0x15
 const TLS_MAJOR = 3
+const CLOCK = 'by the clock of this machine'
 
 const Plain: Readonly<Record<Scheme, string>> = {
   mqtt: 'mqtt:',
@@ -25,23 +26,31 @@ const Expected: Readonly<Record<Scheme, string>> = {
 /** The certificate of the server, by the codes of Node. */
 const Untrusted: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'CERT_SIGNATURE_FAILURE',
   'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ])
 
-/** An error of Node about a connection, as one line. */
-export function explain(error: Error, scheme: Scheme): Error {
+const Trusts = 'does the server trust the certificate in tls: { cert }?'
+
+/**
+ * An error of Node about a connection, as one line.
+ * @param certified whether the client has shown a certificate of its own
+ */
+export function explain(error: Error, scheme: Scheme, certified = false): Error {
   const cause = firstOf(error)
-  const text = textOf(cause, scheme)
+  const text = textOf(cause, scheme, certified)
   return text === null ? cause : new Error(text, { cause })
 }
 
-/** The server closed before it sent anything. */
-export function nothingCame(scheme: Scheme): Error {
+/** The server closed before it sent anything. @param certified as above */
+export function nothingCame(scheme: Scheme, certified = false): Error {
   const others = scheme === 'mqtt' ? 'TLS (mqtts:) or for WebSockets (ws:)' : 'WebSockets (wss:)'
-  return new Error(`${Expected[scheme]}, nothing came: is this a port for ${others}?`)
+  // Many servers say nothing of a certificate that they do not take.
+  const first = certified ? `${Trusts} Or ` : ''
+  return new Error(`${Expected[scheme]}, nothing came: ${first}is this a port for ${others}?`)
 }
 
 /** @returns what answered instead of an MQTT server, null when it may be one */
@@ -70,41 +79,49 @@ export function noWebSocket(status: number, path: string, location: string | und
   return new Error(`${came}: is its path another one than ${path}? Often it is /mqtt`)
 }
 
-function textOf(error: Error, scheme: Scheme): string | null {
+function textOf(error: Error, scheme: Scheme, certified: boolean): string | null {
   const { code, syscall, address, port, path, hostname } = factsOf(error)
   const where = address === '' ? path : port === '' ? address : `${address}:${port}`
   const expected = Expected[scheme]
   const plain = Plain[scheme]
+  const first = certified ? `${Trusts} Or ` : ''
   if (code === 'ECONNREFUSED') return `nothing listens on ${where} (${code})`
   if (code === 'ENOENT' && syscall === 'connect') return `there is no socket ${where} (${code})`
   if (code === 'ENOTFOUND') return `there is no host ${hostname} (${code})`
   if (code === 'ECONNRESET' && /socket hang up/.test(error.message)) {
     const others = scheme === 'ws' ? 'MQTT (mqtt:) or for TLS (wss:)' : 'MQTT (mqtts:)'
-    return `${expected}, the server closed without an answer: is this a port for ${others}?`
+    return `${expected}, the server closed without an answer: ${first}is this a port for ${others}?`
   }
   if (code === 'ECONNRESET' && /before secure TLS/.test(error.message)) {
-    return `${expected}, the server closed in the handshake: is this a port without TLS (${plain})?`
+    const rest = `${first}is this a port without TLS (${plain})?`
+    return `${expected}, the server closed in the handshake: ${rest}`
   }
   if (code.startsWith('HPE_') && code !== 'HPE_HEADER_OVERFLOW') return foreignHttp(error, scheme)
   if (Untrusted.has(code)) {
     return `the server's certificate is not trusted, ${error.message}: give its CA as tls: { ca }`
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return `${oneLine(error.message)}: give the name that it is for as tls: { serverName }`
+    const text = oneLine(error.message).replace(/:$/, '')
+    return `${text}: give the name that it is for as tls: { serverName }`
   }
-  return openSslText(error.message, scheme)
+  if (code === 'CERT_HAS_EXPIRED') return `the server's certificate has expired, ${CLOCK}`
+  if (code === 'CERT_NOT_YET_VALID') return `the server's certificate is not valid yet, ${CLOCK}`
+  return openSslText(error.message, scheme, certified)
 }
 
 /** @returns null when it is no text of OpenSSL */
-function openSslText(message: string, scheme: Scheme): string | null {
+function openSslText(message: string, scheme: Scheme, certified: boolean): string | null {
   const reason = /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1]
   if (reason === undefined) return message.includes('\n') ? oneLine(message) : null
   if (/wrong version number|packet length too long|record layer failure/.test(reason)) {
     const use = `is this a port without TLS (${Plain[scheme]})?`
     return `${Expected[scheme]}, got what is no TLS (${reason}): ${use}`
   }
-  if (/certificate required|handshake failure|bad certificate|unknown ca/.test(reason)) {
-    return `the server refused the TLS handshake (${reason}): it may want tls: { cert, key }`
+  if (/alert .*certificate|handshake failure|unknown ca/.test(reason)) {
+    const why = certified
+      ? 'it does not take the certificate in tls: { cert }'
+      : 'it may want tls: { cert, key }'
+    return `the server refused the TLS handshake (${reason}): ${why}`
   }
   return `TLS failed: ${reason}`
 }

@@ -5,6 +5,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { DialOptions, TlsOptions, Transport, TransportHandler } from '../transport.ts'
 import { explain, foreignAnswer, nothingCame } from './explain.ts'
 import { StreamTransport } from './stream.ts'
+import { secureContextOf } from './tls-context.ts'
 
 const READ_BYTES = 65_536
 
@@ -135,6 +136,7 @@ export function openTls(
     ...tlsOptions(host, options.tls),
   })
   socket.setNoDelay(true)
+  const certified = options.tls.cert !== undefined
   let began = false
   const watched: TransportHandler = {
     opened: () => handler.opened(),
@@ -147,32 +149,24 @@ export function openTls(
     drained: () => handler.drained(),
     closed: failure => {
       const isSilent = failure === null && !began
-      handler.closed(isSilent ? nothingCame('mqtts') : failure)
+      handler.closed(isSilent ? nothingCame('mqtts', certified) : failure)
     },
   }
   socket.once('secureConnect', () => watched.opened())
-  return new StreamTransport(socket, watched, whyTlsEnded)
+  return new StreamTransport(socket, watched, failure => {
+    return failure === null ? null : explain(failure, 'mqtts', certified)
+  })
 }
 
-function whyTlsEnded(failure: Error | null): Error | null {
-  return failure === null ? null : explain(failure, 'mqtts')
-}
-
-/** TLS options as `node:tls` and `node:https` take them. */
+/** TLS options as `node:tls` and `node:https` take them. @throws MqttError `invalid-argument` */
 export function tlsOptions(host: string, tls: TlsOptions): Record<string, unknown> {
-  const { ca, cert, key, passphrase, alpn, serverName, ciphers, minVersion, maxVersion } = tls
+  const { alpn, serverName } = tls
   // An IP address is no name to be told in the handshake.
   const name = serverName ?? (isIP(host) === 0 ? host : undefined)
   return {
     rejectUnauthorized: tls.verify !== false,
     ...(name !== undefined && { servername: name }),
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(passphrase !== undefined && { passphrase }),
+    secureContext: secureContextOf(tls),
     ...(alpn !== undefined && { ALPNProtocols: alpn }),
-    ...(ciphers !== undefined && { ciphers }),
-    ...(minVersion !== undefined && { minVersion }),
-    ...(maxVersion !== undefined && { maxVersion }),
   }
 }

@@ -67,7 +67,8 @@ class NodeWebSocket implements Transport {
       this.finish(noWebSocket(statusCode, url.pathname, headers.location))
     })
     const scheme = url.protocol === 'wss:' ? 'wss' : 'ws'
-    this.request.on('error', error => this.finish(explain(error, scheme)))
+    const certified = scheme === 'wss' && options.tls.cert !== undefined
+    this.request.on('error', error => this.finish(explain(error, scheme, certified)))
     this.request.end()
   }
 
