@@ -1,9 +1,10 @@
-// Checks argon2id in a thread of its own: WebAssembly would hold the event loop for a tenth of a
-// second each, and whoever tries passwords would stop the broker. The thread ends when it has had
-// nothing to do for a while, and then gives back the memory that a hash takes.
+// Checks argon2id in threads of its own: WebAssembly would hold the event loop for a tenth of a
+// second each, and whoever tries passwords would stop the broker. A thread is started when all have
+// something to do and ends when it has had nothing for a while; so memory is given back.
 
 import { Worker } from 'node:worker_threads'
 import { plainArguments } from '../plain-arguments.ts'
+import { CHECKS_AT_ONCE } from './check-line.ts'
 
 /** Sent to the thread. */
 export interface ArgonQuestion {
@@ -31,6 +32,10 @@ class ArgonThread {
   private readonly waiting = new Map<number, Waiting>()
   private nextId = 1
   private idle: NodeJS.Timeout | null = null
+
+  get isIdle(): boolean {
+    return this.waiting.size === 0
+  }
 
   check(password: Uint8Array, hash: string): Promise<boolean> {
     // A view on a larger buffer would be copied with all of it.
@@ -83,9 +88,13 @@ class ArgonThread {
   }
 }
 
-const thread = new ArgonThread()
+const threads = Array.from({ length: CHECKS_AT_ONCE }, () => new ArgonThread())
+/** Of those who all have something to do the next one. */
+let turn = 0
 
 /** Whether the hash is of this password. @throws Error when it cannot be checked */
 export function checkArgon(password: Uint8Array, hash: string): Promise<boolean> {
+  const busy = threads[turn++ % threads.length] as ArgonThread
+  const thread = threads.find(({ isIdle }) => isIdle) ?? busy
   return thread.check(password, hash)
 }

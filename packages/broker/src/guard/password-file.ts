@@ -4,6 +4,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { ReasonCode } from '@godwit/packet'
+import { CHECKS_AT_ONCE, CheckLine } from './check-line.ts'
 import { type PasswordHash, PasswordHashError, parsePasswordHash } from './password-hash.ts'
 
 export interface PasswordFileOptions {
@@ -25,6 +26,8 @@ interface User {
 
 /** Passwords that are checked or wait for it: each may cost a hash that is slow on purpose. */
 const CHECKS_MAX = 100
+/** A hash that takes more is checked alone. */
+const SHARED_MEMORY_BYTES = 64 * 1024 * 1024
 /** Of a file without users. */
 const NOBODY = `$7$101$${'A'.repeat(16)}$${'A'.repeat(86)}==`
 
@@ -39,7 +42,9 @@ export class PasswordFile {
   private nobody = parsePasswordHash(NOBODY)
   private users = new Map<string, User>()
   private checking = 0
-  private last: Promise<unknown> = Promise.resolve()
+  private readonly line = new CheckLine()
+  /** Passwords whose hash had to be made. */
+  hashesMade = 0
 
   /** @throws Error of the file system */
   constructor(path: string, options: PasswordFileOptions = {}) {
@@ -90,24 +95,35 @@ export class PasswordFile {
     const digest = createHmac('sha256', this.key)
       .update(password ?? '')
       .digest()
-    if (user?.lastRight && timingSafeEqual(user.lastRight, digest)) return 0
+    if (wasRight(user, digest)) return 0
     if (this.checking >= CHECKS_MAX) return ReasonCode.SERVER_BUSY
     const hash = user?.hash ?? this.nobody
-    const right = await this.check(hash, password ?? new Uint8Array(0))
-    if (!right || user === undefined) return ReasonCode.NOT_AUTHORIZED
-    user.lastRight = digest
-    return 0
-  }
-
-  /** One after the other: argon2id takes the processor for itself. */
-  private async check(hash: PasswordHash, password: Uint8Array): Promise<boolean> {
+    const check = async (): Promise<boolean> => {
+      // One of the same user before it may have been right.
+      if (wasRight(user, digest)) return true
+      this.hashesMade++
+      const isRight = await hash.verify(password ?? new Uint8Array(0))
+      if (isRight && user !== undefined) user.lastRight = digest
+      return isRight && user !== undefined
+    }
     this.checking++
-    const check = this.last.then(() => hash.verify(password))
-    this.last = check.catch(() => false)
     try {
-      return await check
+      const isRight = await this.line.run(username ?? '', weightOf(hash), check)
+      return isRight ? 0 : ReasonCode.NOT_AUTHORIZED
     } finally {
       this.checking--
     }
   }
+}
+
+function wasRight(user: User | undefined, digest: Uint8Array): boolean {
+  return user?.lastRight != null && timingSafeEqual(user.lastRight, digest)
+}
+
+/**
+ * PBKDF2 is made in the threads that write the store's log as well: half of these stay free for it.
+ */
+function weightOf({ kind, memoryBytes }: PasswordHash): number {
+  if (memoryBytes > SHARED_MEMORY_BYTES) return CHECKS_AT_ONCE
+  return kind === 'sha512-pbkdf2' ? Math.ceil(CHECKS_AT_ONCE / 2) : 1
 }

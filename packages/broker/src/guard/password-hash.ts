@@ -27,6 +27,8 @@ export interface PasswordHashOptions {
 /** A hash that was read: it can say whether a password is its. */
 export interface PasswordHash {
   readonly kind: PasswordHashKind
+  /** What a check takes, beside a processor. */
+  readonly memoryBytes: number
   verify(password: Uint8Array): Promise<boolean>
 }
 
@@ -97,7 +99,7 @@ function parseSha512(fields: readonly string[]): PasswordHash {
   checkLength(expected)
   const verify = (password: Uint8Array): boolean =>
     timingSafeEqual(sha512(password, saltBytes), expected)
-  return { kind: 'sha512', verify: async password => verify(password) }
+  return { kind: 'sha512', memoryBytes: 0, verify: async password => verify(password) }
 }
 
 function parsePbkdf2(fields: readonly string[]): PasswordHash {
@@ -112,6 +114,7 @@ function parsePbkdf2(fields: readonly string[]): PasswordHash {
   checkLength(expected)
   return {
     kind: 'sha512-pbkdf2',
+    memoryBytes: 0,
     verify: async password => {
       const key = await deriveKey(password, saltBytes, iterations, HASH_BYTES, 'sha512')
       return timingSafeEqual(key, expected)
@@ -129,6 +132,7 @@ function parseArgon2(text: string): PasswordHash {
   }
   return {
     kind: 'argon2id',
+    memoryBytes: Number(memory) * 1024,
     verify: async password => {
       if (password.length === 0) return false
       return checkArgon(password, text)

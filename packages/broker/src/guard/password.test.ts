@@ -152,6 +152,21 @@ test('of 101 passwords at once 100 are checked and one is told to come later', a
   })
 })
 
+test('of logins of one user at once with one password only the first one makes a hash', async () => {
+  await withFile(`joe:${OF_MOSQUITTO}\njane:${OF_MOSQUITTO}\n`, async path => {
+    const file = new PasswordFile(path)
+    const ask = (username: string, password: string): Promise<number> =>
+      file.authenticate({ username, password: encodeUtf8(password) })
+    const right = Array.from({ length: 50 }, () => ask('joe', 'secret'))
+    assert.deepEqual(new Set(await Promise.all(right)), new Set([0]))
+    assert.equal(file.hashesMade, 1)
+    // What is wrong is checked each time, and no other user's password is taken for right.
+    const codes = await Promise.all([ask('joe', 'x'), ask('joe', 'x'), ask('jane', 'secret')])
+    assert.deepEqual(codes, [ReasonCode.NOT_AUTHORIZED, ReasonCode.NOT_AUTHORIZED, 0])
+    assert.equal(file.hashesMade, 4)
+  })
+})
+
 test('argon2id is checked beside the event loop, not in it', async () => {
   const hash = parsePasswordHash(await hashPassword(Buffer.from('right'), 'argon2id'))
   // The thread is there.
