@@ -152,7 +152,7 @@ test('of 101 passwords at once 100 are checked and one is told to come later', a
   })
 })
 
-test('of logins of one user at once with one password only the first one makes a hash', async () => {
+test('of logins of one user at once with one password one makes a hash', async () => {
   await withFile(`joe:${OF_MOSQUITTO}\njane:${OF_MOSQUITTO}\n`, async path => {
     const file = new PasswordFile(path)
     const ask = (username: string, password: string): Promise<number> =>
