@@ -26,6 +26,26 @@ test('the guide of the client says when each code of an error comes', () => {
   }
 })
 
+test('the guide of the client names each option', () => {
+  const code = guide.match(/```[\s\S]*?```|`[^`]+`/g)?.join('\n') ?? ''
+  for (const [file, type] of [
+    ['options.ts', 'ConnectOptions'],
+    ['options.ts', 'ReconnectOptions'],
+    ['options.ts', 'OfflineOptions'],
+    ['options.ts', 'WillOptions'],
+    ['options.ts', 'MessageProperties'],
+    ['publisher.ts', 'PublishOptions'],
+    ['subscriptions.ts', 'SubscribeOptions'],
+    ['subscription.ts', 'BufferOptions'],
+  ] as const) {
+    const source = readFileSync(join(ROOT, 'packages/client/src', file), 'utf8')
+    const [, body = ''] = source.split(new RegExp(`interface ${type}\\b[^{]*{\n`))
+    const names = [...(body.split('\n}')[0] ?? '').matchAll(/^ {2}readonly (\w+)/gm)]
+    assert.ok(names.length > 0, type)
+    for (const [, name] of names) assert.match(code, new RegExp(`\\b${name}\\b`), name)
+  }
+})
+
 test('the guide of the client names each event', () => {
   const types = textsOf('events.ts', /type ClientEvent =[\s\S]*?\n\n/)
   assert.ok(types.length > 6)
