@@ -7,6 +7,8 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { AclFile, DEFAULT_LIMITS } from '@godwit/broker'
+import { transform } from 'esbuild'
+import { run } from './support/run.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const DOCS = join(ROOT, 'docs')
@@ -60,14 +62,77 @@ test('the guide of the broker leads to each of its examples', () => {
   }
 })
 
-for (const name of readdirSync(DOCS).filter(file => file.endsWith('.md'))) {
-  test(`every relative link of docs/${name} leads somewhere`, () => {
-    const path = join(DOCS, name)
-    for (const [, target = ''] of readFileSync(path, 'utf8').matchAll(
-      /\]\(([^)#\s]+)(?:#[^)]*)?\)/g,
-    )) {
+for (const [name, said] of [
+  ['README.md', /^north 21\.5\n$/],
+  ['packages/broker/README.md', /^listening on mqtt:\/\/127\.0\.0\.1:\d+\n$/],
+  ['packages/packet/README.md', /topic: 'site\/1\/temperature'/],
+] as const) {
+  test(`the program of ${name} runs as it stands, and ends`, async () => {
+    const text = readFileSync(join(ROOT, name), 'utf8')
+    const [, program = ''] = /^```[jt]s\n([\s\S]*?)^```/m.exec(text) ?? []
+    const { code: script } = await transform(program, { loader: 'ts', target: 'node20' })
+    const args = ['--input-type=module', '--eval', script]
+    const { code, output, errors } = await run(process.execPath, args, { cwd: ROOT })
+    assert.equal(code, 0, errors)
+    assert.match(output, said)
+  })
+}
+
+/** Every text that people read, from the root. */
+const TEXTS: readonly string[] = [
+  ...readdirSync(ROOT).filter(name => name.endsWith('.md')),
+  ...readdirSync(DOCS).flatMap(name => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+  'docs/benchmarks/README.md',
+  ...readdirSync(join(ROOT, 'packages')).map(name => `packages/${name}/README.md`),
+]
+
+/** As GitHub makes them of headings. */
+function anchorsOf(text: string): string[] {
+  const plain = text.replaceAll(/^```[\s\S]*?^```/gm, '')
+  return [...plain.matchAll(/^#{1,6} (.*)$/gm)].map(([, heading = '']) => anchorOf(heading))
+}
+
+function anchorOf(heading: string): string {
+  const words = heading
+    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .trim()
+    .toLowerCase()
+  return words.replaceAll(/[^\p{L}\p{N}_\- ]/gu, '').replaceAll(' ', '-')
+}
+
+for (const name of TEXTS) {
+  test(`every relative link of ${name} leads somewhere, its anchor too`, () => {
+    const path = join(ROOT, name)
+    const text = readFileSync(path, 'utf8')
+    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target)) continue
-      assert.ok(existsSync(join(dirname(path), target)), target)
+      const [file = '', anchor] = target.split('#')
+      const there = file === '' ? path : join(dirname(path), file)
+      assert.ok(existsSync(there), target)
+      if (anchor === undefined) continue
+      assert.ok(anchorsOf(readFileSync(there, 'utf8')).includes(anchor), target)
     }
   })
 }
+
+test('a guide of six parts or more begins with a list of them', () => {
+  const long = readdirSync(DOCS).filter(name => {
+    if (!name.endsWith('.md')) return false
+    const text = readFileSync(join(DOCS, name), 'utf8')
+    const parts = [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/^## (.*)$/gm)]
+    if (parts.length < 6) return false
+    const [beginning = ''] = text.split('\n## ')
+    for (const [, heading = ''] of parts) {
+      assert.ok(beginning.includes(`](#${anchorOf(heading)})`), `${name}: ${heading}`)
+    }
+    return true
+  })
+  assert.ok(long.length >= 5, `${long}`)
+})
+
+test('an anchor is what GitHub makes of a heading', () => {
+  assert.deepEqual(anchorsOf('# A `b` c?\n```\n# no\n```\n## From [x](y), to_z\n'), [
+    'a-b-c',
+    'from-x-to_z',
+  ])
+})

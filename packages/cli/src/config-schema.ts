@@ -89,6 +89,9 @@ const Config = z.strictObject({
   aclFile: z.string().min(1).optional(),
 })
 
+/** The names at the top of the file. */
+export const CONFIG_FIELDS: readonly string[] = Object.keys(Config.shape)
+
 export interface Problem {
   /** Where the field is; the empty path is the whole file. */
   readonly path: readonly (string | number)[]

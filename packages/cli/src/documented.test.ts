@@ -9,6 +9,8 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type BenchCommand, parseFlags } from './bench/flags.ts'
 import { loadSettings, manySettings, pingSettings } from './bench/options.ts'
+import { parseConfig } from './config-file.ts'
+import { CONFIG_FIELDS } from './config-schema.ts'
 import { parseClientWords } from './options/parse.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -121,6 +123,19 @@ test('the command lines of the guides are taken as they are written', () => {
   assert.ok((counts.get('docs/cli.md') ?? 0) >= 12, `${counts.get('docs/cli.md')}`)
   assert.ok((counts.get('docs/benchmarking.md') ?? 0) >= 8, `${counts.get('docs/benchmarking.md')}`)
   assert.ok((counts.get('packages/cli/README.md') ?? 0) >= 5)
+})
+
+test('configurations of the guides are taken as they are written, one has every field', () => {
+  let whole = ''
+  for (const path of guides) {
+    const text = readFileSync(join(ROOT, path), 'utf8')
+    for (const [, block = ''] of text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)) {
+      parseConfig(block, path)
+      if (path === 'docs/broker.md') whole += block
+    }
+  }
+  const missing = CONFIG_FIELDS.filter(name => !new RegExp(`^${name}:`, 'm').test(whole))
+  assert.deepEqual(missing, [])
 })
 
 test('the examples of every help text are taken as they are written', () => {

@@ -227,5 +227,6 @@ export function helpOf(command: BenchCommand, first: string, examples: string): 
       lines.push(`${option.padEnd(OPTION_WIDTH + 6)} ${about}`)
     }
   }
-  return [...lines, '', 'Examples:', ...examples.trimEnd().split('\n').slice(1)].join('\n')
+  lines.push('', 'Examples:', ...examples.trimEnd().split('\n').slice(1))
+  return [...lines, '', 'The exit codes are in godwit bench --help.'].join('\n')
 }
