@@ -67,10 +67,28 @@ test('the page of a run draws its charts, without errors or the network', async 
     { charts, drawn, errors, requests },
     { charts: 4, drawn: 4, errors: [], requests: [] },
   )
-  assert.match(text, /bench load .*open loop/)
+  assert.match(text, /^bench load\s+all well\s+mqtt:.* · open loop 500\/s constant · /)
   assert.match(text, /Messages per second/)
   assert.match(text, /Distribution of latency/)
   assert.match(text, /all well/)
+})
+
+test('the page of a search shows its rates and what spoils its figures', async context => {
+  if (skipWithout(context, existsSync(CHROMIUM) ? undefined : 'chromium')) return
+  const html = join(folder, 'capacity.html')
+  await withBroker({}, async broker => {
+    const { port } = await broker.listen({ port: 0 })
+    const where = ['-p', String(port), '-h', '127.0.0.1', '--publishers', '2', '--size', '14']
+    const search = ['--find-capacity', 'rate.received < 150', '--rate', '200/s', '--step', '500ms']
+    const { output } = await godwit('bench', 'load', ...where, ...search, '--html', html)
+    assert.match(output, /rate +received +rate\.received < 150/)
+  })
+  const { errors, requests, text } = await look(html)
+  assert.deepEqual({ errors, requests }, { errors: [], requests: [] })
+  assert.match(text, /Capacity: (?:at least )?[\d.]+\/s messages within rate\.received < 150/)
+  assert.match(text, /200\/s\s+\d+\/s\s+[\d.]+\s+failed\s+rate\.received < 150 is missed/)
+  assert.match(text, /the highest rate with rate\.received < 150/)
+  assert.match(text, /payloads below 20 bytes have no times: no latency was measured/)
 })
 
 test('the page of a comparison draws both sides', async context => {

@@ -90,6 +90,26 @@ test('colours are for terminals, and for those who want them', async context => 
   assert.ok(!(await run(['pub', '--help'])).stdout.includes(ESCAPE))
 })
 
+test('a tester has a live line and colours at a terminal, and neither in a pipe', async context => {
+  if (skipWithout(context, existsSync(SCRIPT) ? undefined : 'script of bsdutils')) return
+  const { port } = await serve(context)
+  const goals = ['--slo', 'delivery.lost == 0', '--slo', 'delivery.received == 1']
+  const args = ['bench', 'load', '-p', String(port), '--conns', '2', '--messages', '5', ...goals]
+  const { shown, ended } = atTerminal(args)
+  assert.equal(await ended, 4)
+  assert.match(shown(), /\[[#-]{22}\] \d+ %/)
+  assert.ok(shown().includes(`${ESCAPE}32mPASS`), 'what is good is green')
+  assert.ok(shown().includes(`${ESCAPE}31mFAIL`), 'what is bad is red')
+  const plain = atTerminal(args, { NO_COLOR: '1' })
+  assert.equal(await plain.ended, 4)
+  assert.match(plain.shown(), /PASS/)
+  assert.ok(!plain.shown().includes(`${ESCAPE}3`))
+  const { code, stdout, stderr } = await run(args)
+  assert.equal(code, 4)
+  assert.match(stdout, /PASS\n.*FAIL\n/)
+  assert.ok(!`${stdout}${stderr}`.includes(ESCAPE))
+})
+
 test('sub --watch keeps a line for each topic and restores the terminal', async context => {
   if (skipWithout(context, existsSync(SCRIPT) ? undefined : 'script of bsdutils')) return
   const { broker, port } = await serve(context)

@@ -79,6 +79,7 @@ test('a broker without a limit ends the search too', async () => {
   const { capacity } = await search(() => ({ p99Us: 100 }))
   assert.ok(capacity.found >= 10e6)
   assert.equal(capacity.limit, 'the highest rate that is tried')
+  assert.equal(capacity.isLowerBound, true)
 })
 
 const Reasons: readonly (readonly [name: string, behaviour: Partial<Behaviour>, says: RegExp])[] = [
@@ -95,6 +96,8 @@ for (const [name, behaviour, says] of Reasons) {
     const { capacity } = await search(beyond)
     assert.ok(capacity.found <= 5000 && capacity.found > 4700, `${capacity.found}`)
     assert.match(capacity.limit, says)
+    // It was the tester's limit, and the broker may carry more.
+    assert.equal(capacity.isLowerBound, name === 'the tester is saturated')
   })
 }
 
@@ -127,22 +130,21 @@ test('an interrupted search says what it has found so far', async () => {
   assert.equal(capacity.limit, 'interrupted: there may be more')
 })
 
-for (const perSecond of [600, 2500]) {
-  test(`a real broker that serves ${perSecond} messages per second is found`, async () => {
-    const broker = await FaultyBroker.open({ perSecond })
-    // Half of the messages, and not the tester's own verdict: tests share their machine.
-    const goal = { slo: parseSlo('--find-capacity', 'response.p50 < 25ms'), stepMs: 600 }
-    const options = '--publishers 2 --qos 1'
-    const run = async (step: LoadSettings): Promise<TrialResult> => {
-      const trial = await runTrial(step, SILENT, noSignal())
-      return { ...trial, tester: { ...trial.tester, isSaturated: false } }
-    }
-    const settings = loadOf(broker.port, options)
-    const { capacity, trials } = await findCapacity(settings, goal, run, noSignal())
-    await broker.close()
-    const steps = JSON.stringify(capacity.steps)
-    assert.ok(capacity.found > perSecond * 0.85 && capacity.found < perSecond * 1.15, steps)
-    assert.equal(trials.length, 1)
-    assert.match(capacity.limit, /response\.p50 < 25ms is missed/)
-  })
-}
+test('a real broker that serves so many messages per second is found', async () => {
+  const perSecond = 1500
+  const broker = await FaultyBroker.open({ perSecond })
+  // Half of the messages, and not the tester's own verdict: tests share their machine.
+  const goal = { slo: parseSlo('--find-capacity', 'response.p50 < 50ms'), stepMs: 1000 }
+  const run = async (step: LoadSettings): Promise<TrialResult> => {
+    const trial = await runTrial(step, SILENT, noSignal())
+    return { ...trial, tester: { ...trial.tester, isSaturated: false } }
+  }
+  const settings = loadOf(broker.port, '--publishers 2 --qos 1')
+  const { capacity, trials } = await findCapacity(settings, goal, run, noSignal())
+  await broker.close()
+  const steps = JSON.stringify(capacity.steps)
+  assert.ok(capacity.found > perSecond * 0.8 && capacity.found < perSecond * 1.2, steps)
+  assert.equal(trials.length, 1)
+  assert.match(capacity.limit, /response\.p50 < 50ms is missed/)
+  assert.equal(capacity.isLowerBound, false)
+})

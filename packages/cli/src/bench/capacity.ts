@@ -14,12 +14,14 @@ const PRECISION = 0.05
 const STEPS_MAX = 45
 /** A broker that takes less than this of what is offered is beyond its capacity. */
 const SENT_SHARE_MIN = 0.95
+const TESTER_FAULT = 'the tester was saturated'
 
 export async function findCapacity(
   settings: LoadSettings,
   goal: CapacityGoal,
   run: (settings: LoadSettings) => Promise<TrialResult>,
   signal: AbortSignal,
+  onStep: (step: CapacityStep) => void = () => undefined,
 ): Promise<{ capacity: CapacityResult; trials: TrialResult[] }> {
   const first = settings.arrivals?.kind === 'burst' ? FIRST_RATE : settings.arrivals?.perSecond
   const steps: CapacityStep[] = []
@@ -29,12 +31,14 @@ export async function findCapacity(
   let rate = first ?? FIRST_RATE
   let isSecondTry = false
   let limit = 'the highest rate that is tried'
+  let isLowerBound = true
   while (steps.length < STEPS_MAX && rate <= RATE_MAX && !signal.aborted) {
     const trial = await run(stepSettings(settings, goal, rate))
     // A part of a step says nothing about its rate.
     if (trial.wasInterrupted) break
     const step = judgeStep(trial, goal, rate)
     steps.push(step)
+    onStep(step)
     if (step.passed) {
       low = rate
       passed.push(trial)
@@ -44,16 +48,18 @@ export async function findCapacity(
     } else {
       high = rate
       limit = `at ${Math.round(rate)}/s: ${step.why}`
+      isLowerBound = step.why.startsWith(TESTER_FAULT)
     }
     isSecondTry = false
     if (high / Math.max(low, 1) < 1 + PRECISION || (low === 0 && rate < 2)) break
     rate = high === Number.POSITIVE_INFINITY ? rate * 2 : low === 0 ? rate / 4 : (low + high) / 2
   }
   const wasInterrupted = signal.aborted
+  if (wasInterrupted) isLowerBound = true
   if (wasInterrupted) limit = 'interrupted: there may be more'
   const best = passed.at(-1)
   return {
-    capacity: { slo: goal.slo.text, steps, found: low, limit, wasInterrupted },
+    capacity: { slo: goal.slo.text, steps, found: low, limit, isLowerBound, wasInterrupted },
     trials: best === undefined ? [] : [best],
   }
 }
@@ -87,5 +93,5 @@ function faultOf({ delivery, verdict, counts, tester }: TrialResult): string {
   if (delivery.lost > 0) return `${delivery.lost} messages were lost`
   if (!verdict.contractMet) return verdict.text
   if (counts.brokenConnections > 0) return `${counts.brokenConnections} connections broke`
-  return tester.isSaturated ? `the tester was saturated: ${tester.reasons.join(', ')}` : ''
+  return tester.isSaturated ? `${TESTER_FAULT}: ${tester.reasons.join(', ')}` : ''
 }

@@ -185,8 +185,9 @@ async function deliver(
   output: OutputSettings,
 ): Promise<number> {
   const { writeOutputs } = await import('./output-files.ts')
+  const { painted } = await import('./painted.ts')
   // Whatever becomes of the files.
-  console.log(output.printJson ? JSON.stringify(result, null, 2) : lines.join('\n'))
+  console.log(output.printJson ? JSON.stringify(result, null, 2) : painted(lines))
   const written = await writeOutputs(result, output)
   if (written.length > 0 && !output.quiet) console.error(`wrote ${written.join(' ')}`)
   return result.exitCode

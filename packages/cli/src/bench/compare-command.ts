@@ -12,9 +12,10 @@ import {
 import { isSet, type ParsedFlags, text, texts } from './flags.ts'
 import { outputSettings } from './options.ts'
 import { readResult, writeFiles } from './output-files.ts'
+import { painted } from './painted.ts'
 import { parseShare } from './quantities.ts'
 import { type ChartData, chartBox, escaped, page } from './report-html.ts'
-import { metricOf } from './result.ts'
+import { metricOf, type RunResult } from './result.ts'
 
 const SLO_MISSED = 4
 
@@ -33,8 +34,8 @@ export async function compareCommand({ values, words }: ParsedFlags): Promise<nu
     const { metrics, differences } = comparison
     console.log(JSON.stringify({ threshold, metrics, differences, failures }, null, 2))
   } else {
-    console.log(comparisonLines(comparison).join('\n'))
-    for (const failure of failures) console.log(`FAIL        ${failure}`)
+    const failed = failures.map(failure => `FAIL        ${failure}`)
+    console.log(painted([...comparisonLines(comparison), ...failed]))
   }
   // Whatever becomes of the file.
   await writeFiles([[html, () => comparisonPage(comparison)]])
@@ -44,26 +45,31 @@ export async function compareCommand({ values, words }: ParsedFlags): Promise<nu
 const Classes: Readonly<Record<string, string>> = { better: 'best', WORSE: 'bad' }
 
 function comparisonPage(comparison: Comparison): string {
-  const { before, after } = comparison
+  const { before, after, differences } = comparison
   const head = ['metric', 'before', 'after', 'change', '95 % confidence', 'verdict']
   const rows = comparisonRows(comparison).map(cells => {
     const state = Classes[cells.at(-1) ?? ''] ?? ''
     const marked = (i: number): string => (i === cells.length - 1 ? ` class="${state}"` : '')
     return `<tr>${cells.map((cell, i) => `<td${marked(i)}>${escaped(cell)}</td>`).join('')}</tr>`
   })
+  const notSame = differences.map(text => `<li>not the same: ${escaped(text)}</li>`)
   const charts = [chartOf(comparison, 'rate.received'), chartOf(comparison, 'response.p99')]
   const body = `
 <header><h1>Before and after</h1>
 <p>${escaped(comparisonLines(comparison).at(-1) ?? '')}</p></header>
-<section><dl><dt>Before</dt><dd>${escaped(before.title)}, ${escaped(before.startedAt)}</dd>
-<dt>After</dt><dd>${escaped(after.title)}, ${escaped(after.startedAt)}</dd></dl>
+<section><dl><dt>Before</dt><dd>${about(before)}</dd><dt>After</dt><dd>${about(after)}</dd></dl>
+${differences.length === 0 ? '' : `<ul class="notes">${notSame.join('')}</ul>`}
 <div class="charts">${charts.map(({ id }) => chartBox(id)).join('')}</div>
 <div class="scroll"><table><thead><tr>${head.map(cell => `<th>${cell}</th>`).join('')}</tr></thead>
 <tbody>${rows.join('')}</tbody></table></div></section>`
   return page('godwit bench compare', body, charts)
 }
 
-/** Each trial is a bar: the eye sees the spread. */
+function about({ title, startedAt }: RunResult): string {
+  return escaped([...title.split(/\s{2,}/), startedAt].join(' \u00b7 '))
+}
+
+/** Each trial is a point: the eye sees the spread. */
 function chartOf({ before, after }: Comparison, name: string): ChartData {
   const count = Math.max(before.trials.length, after.trials.length)
   const valuesOf = (result: typeof before): (number | null)[] =>
@@ -75,7 +81,7 @@ function chartOf({ before, after }: Comparison, name: string): ChartData {
   return {
     id: name.replaceAll('.', '-'),
     title: isRate ? 'Messages received per second, by trial' : 'Response p99, by trial',
-    kind: 'time',
+    kind: 'trials',
     unit: isRate ? 'rate' : 'us',
     x: Array.from({ length: count }, (_, i) => i + 1),
     series: [

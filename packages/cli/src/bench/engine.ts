@@ -227,7 +227,7 @@ export class Engine implements ClientHost {
       response: this.response.takeInterval(),
       service: this.service.takeInterval(),
       ack: this.ack.takeInterval(),
-      loopDelayMs: this.health.loopDelayMs,
+      loopDelayMs: this.health.takeLoopDelayMs(),
       isWarmup: !this.isMeasuring,
     }
   }

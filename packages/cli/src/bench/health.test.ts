@@ -40,6 +40,27 @@ test('a tester that was late without being busy blames the machine', () => {
   assert.match(saturationOf([late], null).join(), /busy 10 %: others took the processor/)
 })
 
+test('the delay of the event loop is told since the last time, and at the end of all', async () => {
+  const health = new Health()
+  health.start()
+  const turns = async () => {
+    const endMs = performance.now() + 30
+    while (performance.now() < endMs) await new Promise(resolve => setImmediate(resolve))
+  }
+  await turns()
+  const untilMs = performance.now() + 300
+  while (performance.now() < untilMs);
+  await turns()
+  const during = health.takeLoopDelayMs()
+  await turns()
+  const after = health.takeLoopDelayMs()
+  const { loopDelayP99Ms } = health.report()
+  health.stop()
+  assert.ok(during >= 250, `${during}`)
+  assert.ok(after < during, `${after} and ${during}`)
+  assert.ok(loopDelayP99Ms >= 250, `${loopDelayP99Ms}`)
+})
+
 test('time that was spent polling is not work', () => {
   const health = new Health()
   health.start()

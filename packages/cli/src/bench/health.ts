@@ -1,7 +1,12 @@
 // What the tester knows of itself: how busy it was, how late its event loop and its schedule were,
 // and whether figures taken then are those of the broker or its own.
 
-import { monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks'
+import {
+  type IntervalHistogram,
+  monitorEventLoopDelay,
+  PerformanceObserver,
+  performance,
+} from 'node:perf_hooks'
 
 const DELAY_RESOLUTION_MS = 5
 export const BUSY_MAX = 0.9
@@ -21,16 +26,18 @@ export interface HealthReport {
 /** Watches its own process from `start` on. */
 export class Health {
   private readonly delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
+  /** The same since somebody last asked. */
+  private readonly recentDelay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   private observer: PerformanceObserver | null = null
   private gcMs = 0
   private cpu = process.cpuUsage()
   private startMs = performance.now()
   /** Time that the process spent polling for work that was not there. */
   private polledMs = 0
-  private lastDelayMs = 0
 
   start(): void {
     this.delay.enable()
+    this.recentDelay.enable()
     this.observer ??= new PerformanceObserver(list => {
       for (const entry of list.getEntries()) this.gcMs += entry.duration
     })
@@ -51,11 +58,11 @@ export class Health {
     this.polledMs += ms
   }
 
-  /** The delay of the event loop now, milliseconds, for a live display. */
-  get loopDelayMs(): number {
-    const worst = this.delay.count === 0 ? 0 : this.delay.percentile(99) / 1e6
-    this.lastDelayMs = Math.max(0, worst - DELAY_RESOLUTION_MS)
-    return this.lastDelayMs
+  /** The delay of the event loop since the last call (p99), milliseconds. */
+  takeLoopDelayMs(): number {
+    const delayMs = p99Of(this.recentDelay)
+    this.recentDelay.reset()
+    return delayMs
   }
 
   report(): HealthReport {
@@ -65,7 +72,7 @@ export class Health {
     return {
       busy: busyShare(cpuMs, this.polledMs, wallMs),
       cpuSeconds: cpuMs / 1e3,
-      loopDelayP99Ms: this.loopDelayMs,
+      loopDelayP99Ms: p99Of(this.delay),
       gcShare: this.gcMs / wallMs,
       memoryBytes: process.memoryUsage.rss(),
     }
@@ -73,9 +80,14 @@ export class Health {
 
   stop(): void {
     this.delay.disable()
+    this.recentDelay.disable()
     this.observer?.disconnect()
     this.observer = null
   }
+}
+
+function p99Of(delay: IntervalHistogram): number {
+  return delay.count === 0 ? 0 : Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS)
 }
 
 /**

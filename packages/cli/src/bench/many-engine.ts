@@ -193,7 +193,7 @@ export class ManyEngine implements LinkOwner {
       open: this.answers.open,
       received: this.received,
       ack: this.answers.latencies.takeInterval(),
-      loopDelayMs: this.health.loopDelayMs,
+      loopDelayMs: this.health.takeLoopDelayMs(),
       memoryBytes: process.memoryUsage.rss(),
     }
   }

@@ -3,16 +3,19 @@
 
 export const PAGE_STYLE = `
 :root{--bg:#f7f8fa;--card:#fff;--text:#1b2430;--dim:#667385;--line:#e1e6ec;--good:#0b7a4b;
---bad:#b3261e;--accent:#2962c4}
+--bad:#b3261e;--accent:#2962c4;--warn:#c8641b}
 @media(prefers-color-scheme:dark){:root{--bg:#12161c;--card:#1a2029;--text:#e4e9f0;--dim:#93a1b3;
---line:#2b3440;--good:#4cc38a;--bad:#ff8a80;--accent:#7fa8f5}}
+--line:#2b3440;--good:#4cc38a;--bad:#ff8a80;--accent:#7fa8f5;--warn:#f2a65a}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:24px;max-width:1180px;background:var(--bg);color:var(--text);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 header{border-bottom:1px solid var(--line);margin-bottom:20px}
 h1{font-size:19px;line-height:1.4;margin:0 0 4px;font-weight:650}
 h2{font-size:16px;margin:28px 0 12px}
-header p{margin:0 0 14px}
+header p{margin:0 0 14px}header p.how{color:var(--dim)}
+.how span{white-space:nowrap}
+.notes{margin:14px 0;padding:10px 14px 10px 32px;border:1px solid var(--line);border-left:4px solid
+var(--warn);border-radius:8px;background:var(--card)}
 .good b,p.good{color:var(--good);font-weight:600}.bad b,p.bad{color:var(--bad);font-weight:600}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(165px,1fr));gap:12px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;
@@ -26,6 +29,10 @@ padding:12px 12px 8px;min-width:0;overflow:hidden}
 .chart h3{font-size:14px;margin:0 0 6px 4px;font-weight:600}
 .uplot,.u-legend{font-family:inherit;color:var(--text)}
 .u-legend{font-size:12.5px;color:var(--dim)}
+.u-inline.u-live .u-series:has(.u-value:empty) th::after{content:""}
+.u-inline .u-series:first-child:has(.u-value:empty){display:none}
+th small{display:block;color:var(--dim);font-weight:400;white-space:normal;min-width:150px}
+td.text{text-align:left;white-space:normal;min-width:260px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;background:var(--card);border:1px solid var(--line);
 border-radius:10px;font-variant-numeric:tabular-nums;font-size:13.5px}
@@ -55,7 +62,7 @@ const formats = {
   rate: n => n >= 1e6 ? short(n / 1e6, 3) + 'M' : n >= 1e3 ? short(n / 1e3, 3) + 'k' : short(n, 3),
   count: n => short(n, 4),
   us: n => n >= 1e6 ? short(n / 1e6, 3) + ' s' : n >= 1e3 ? short(n / 1e3, 3) + ' ms'
-    : short(n, 3) + ' \\u00b5s',
+    : short(n, 3) + ' us',
   ms: n => short(n, 3) + ' ms',
 }
 const nines = n => {
@@ -71,8 +78,10 @@ function draw(chart) {
   const format = formats[chart.unit]
   const isPercentile = chart.kind === 'percentile'
   const isBars = chart.kind === 'bars'
+  const isTrials = chart.kind === 'trials'
   const x = isBars ? chart.x.map((_, i) => i) : chart.x
-  const xText = isBars ? i => chart.x[i] ?? '' : isPercentile ? nines : n => short(n, 4) + ' s'
+  const xText = isBars ? i => chart.x[i] ?? '' : isPercentile ? nines
+    : isTrials ? n => n % 1 ? '' : 'trial ' + n : n => short(n, 4) + ' s'
   const values = chart.series.flatMap(series => series.y).filter(n => n > 0)
   const wide = values.length > 0 && Math.max(...values) / Math.min(...values) > 200
   const isLog = chart.unit === 'us' && wide && !isBars
@@ -85,17 +94,27 @@ function draw(chart) {
     plot.ctx.fillStyle = dark ? 'rgba(255,255,255,.10)' : 'rgba(20,40,80,.10)'
     plot.ctx.fillRect(plot.bbox.left, plot.bbox.top, left - plot.bbox.left, plot.bbox.height)
   }
+  const name = plot => {
+    if (chart.measuredFrom === undefined) return
+    plot.ctx.fillStyle = css('--dim')
+    plot.ctx.font = 11 * devicePixelRatio + 'px system-ui, sans-serif'
+    plot.ctx.textAlign = 'left'
+    plot.ctx.textBaseline = 'bottom'
+    const inset = 4 * devicePixelRatio
+    plot.ctx.fillText('warm-up', plot.bbox.left + inset, plot.bbox.top + plot.bbox.height - inset)
+  }
   const options = {
     width: box.clientWidth - 24,
     height: 250,
     scales: {
-      x: { time: false, range: isBars ? [-0.6, x.length - 0.4] : undefined },
+      x: { time: false, range: isBars ? [-0.6, x.length - 0.4] : isTrials ? [0.5, x.length + 0.5]
+        : chart.kind === 'time' ? [0, x[x.length - 1]] : undefined },
       y: isLog ? { distr: 3 } : { range: (_, low, high) => [0, Math.max(high, 1e-9) * 1.08] },
     },
-    hooks: { drawClear: [mark] },
+    hooks: { drawClear: [mark], draw: [name] },
     axes: [
       { ...axis, values: (_, ticks) => ticks.map(n => isBars && n % 1 ? '' : xText(n)),
-        ...(isBars ? { splits: () => x, grid: { show: false } } : {}),
+        ...(isBars || isTrials ? { splits: () => x, grid: { show: false } } : {}),
         ...(isPercentile ? { splits: (_, i, low, high) => {
           const all = []
           for (let n = Math.ceil(low); n <= high; n++) all.push(n)
@@ -104,16 +123,19 @@ function draw(chart) {
       { ...axis, size: 66, values: (_, ticks) => ticks.map(n => n === null ? '' : format(n)) },
     ],
     series: [
-      { label: isBars ? 'which' : isPercentile ? 'percentile' : 'time',
-        value: (_, n) => n === null ? '-' : xText(n) },
+      { label: isBars ? 'which' : isPercentile ? 'percentile' : isTrials ? '' : 'time',
+        value: (_, n) => n === null ? '' : xText(n) },
       ...chart.series.map((series, i) => ({
         label: series.label,
         stroke: colours[i % colours.length],
-        width: 2,
+        width: isTrials ? 0 : 2,
+        // One that lies on another lets it be seen.
+        ...(!isBars && i > 0 ? { dash: i === 1 ? [8, 4] : [2, 4] } : {}),
         ...(isBars ? { paths: bars, fill: colours[i % colours.length] + '66' } : {}),
-        points: { show: !isPercentile && !isBars && x.length < 40, size: 5 },
+        points: isTrials ? { show: true, size: 10, fill: colours[i % colours.length] }
+          : { show: !isPercentile && !isBars && x.length < 40, size: 5 },
         spanGaps: true,
-        value: (_, n) => n === null || n === undefined ? '-' : format(n),
+        value: (_, n) => n === null || n === undefined ? '' : format(n),
       })),
     ],
   }

@@ -7,14 +7,17 @@ import { spectrumOf } from './histogram.ts'
 import { answersText } from './many-text.ts'
 import { formatBytes, formatCount, formatPercent, formatRate, formatUs } from './numbers.ts'
 import { PAGE_SCRIPT, PAGE_STYLE } from './page-assets.ts'
-import type { RunResult, TrialResult } from './result.ts'
+import { capacityText, goalValue, LatencyTexts } from './report-text.ts'
+import type { CapacityResult, Interval, RunResult, TrialResult } from './result.ts'
 import { linesOf } from './run.ts'
+
+const INTERVAL_SECONDS_MIN = 0.5
 
 /** A chart for the script of the page: a list for x, one for each series. */
 export interface ChartData {
   readonly id: string
   readonly title: string
-  readonly kind: 'time' | 'percentile' | 'bars'
+  readonly kind: 'time' | 'percentile' | 'bars' | 'trials'
   readonly unit: 'rate' | 'us' | 'ms' | 'count'
   readonly x: readonly (number | string)[]
   readonly series: readonly { readonly label: string; readonly y: readonly (number | null)[] }[]
@@ -23,7 +26,7 @@ export interface ChartData {
 }
 
 export function resultPage(result: RunResult): string {
-  const charts = result.trials.flatMap((trial, i) => chartsOf(trial, i + 1))
+  const charts = result.trials.flatMap((trial, i) => chartsOf(result, trial, i + 1))
   const sections = result.trials.map((trial, i) => trialSection(result, trial, i + 1))
   const { host, broker } = result
   const facts = [
@@ -37,8 +40,8 @@ export function resultPage(result: RunResult): string {
     ['Command', `godwit bench ${result.commandLine}`],
   ] as const
   const body = `
-<header><h1>${escaped(result.title)}</h1><p class="${result.exitCode === 0 ? 'good' : 'bad'}">
-${exitText(result.exitCode)}</p></header>
+${headerOf(result)}
+${result.capacity === null ? '' : capacitySection(result.capacity)}
 ${sections.join('\n')}
 <section><h2>Conditions</h2><dl>${facts.map(fact).join('')}</dl>
 <details><summary>Report as text</summary>
@@ -79,11 +82,50 @@ export function escaped(text: string): string {
     .replaceAll('"', '&quot;')
 }
 
+/** The title is made of parts: what was run, against what, how. */
+function headerOf({ title, exitCode }: RunResult): string {
+  const [what = title, ...how] = title.split(/\s{2,}/)
+  const parts = how.map(part => `<span>${escaped(part)}</span>`)
+  return `<header><h1>${escaped(what)}</h1><p class="${exitCode === 0 ? 'good' : 'bad'}">
+${exitText(exitCode)}</p><p class="how">${parts.join(' \u00b7 ')}</p>
+</header>`
+}
+
+function capacitySection(capacity: CapacityResult): string {
+  const rows = capacity.steps.map(({ rate, achieved, value, passed, why }) => {
+    const verdict = `<td class="${passed ? 'best' : 'bad'}">${passed ? 'passed' : 'failed'}</td>`
+    const cells = [
+      `${formatRate(rate)}/s`,
+      `${formatRate(achieved)}/s`,
+      goalValue(capacity.slo, value),
+    ]
+    const texts = cells.map(cell => `<td>${cell}</td>`).join('')
+    return `<tr>${texts}${verdict}<td class="text">${escaped(why)}</td></tr>`
+  })
+  const head = ['rate', 'received', escaped(capacity.slo), '', '']
+  const found = capacity.found === 0 ? `no rate within ${capacity.slo}` : capacityText(capacity)
+  return `<section><h2>Capacity: ${escaped(found)}</h2><p>${escaped(capacity.limit)}</p>
+<div class="scroll"><table><thead><tr>${head.map(cell => `<th>${cell}</th>`).join('')}</tr></thead>
+<tbody>${rows.join('')}</tbody></table></div>
+${capacity.found === 0 ? '' : '<h2>At this rate</h2>'}</section>`
+}
+
+/** What somebody must know who reads the figures. */
+function notesOf({ notes, tester, wasInterrupted }: TrialResult): string {
+  const all = [
+    ...(tester.isSaturated ? [`The tester was saturated: ${tester.reasons.join(', ')}`] : []),
+    ...(wasInterrupted ? ['Interrupted: the figures are up to then'] : []),
+    ...notes,
+  ]
+  if (all.length === 0) return ''
+  return `<ul class="notes">${all.map(note => `<li>${escaped(note)}</li>`).join('')}</ul>`
+}
+
 function trialSection(result: RunResult, trial: TrialResult, number: number): string {
   const title = result.trials.length > 1 ? `<h2>Trial ${number}</h2>` : ''
   return `<section>${title}
 <div class="cards">${cardsOf(result, trial).map(card).join('')}</div>
-<div class="charts">${chartsOf(trial, number)
+${notesOf(trial)}<div class="charts">${chartsOf(result, trial, number)
     .map(chart => chartBox(chart.id))
     .join('')}</div>
 ${latencyTable(trial)}</section>`
@@ -170,20 +212,22 @@ function latencyTable(trial: TrialResult): string {
       const value = summary[column as keyof typeof summary]
       return `<td>${column === 'count' ? formatCount(value) : formatUs(value)}</td>`
     })
-    return [`<tr><th>${name}</th>${cells.join('')}</tr>`]
+    const text = `<small>${LatencyTexts[name]}</small>`
+    return [`<tr><th>${name}${text}</th>${cells.join('')}</tr>`]
   })
   const head = columns.map(column => `<th>${column}</th>`).join('')
   return `<div class="scroll"><table><thead><tr><th>latency</th>${head}</tr></thead>
 <tbody>${rows.join('')}</tbody></table></div>`
 }
 
-function chartsOf(trial: TrialResult, number: number): ChartData[] {
+function chartsOf(result: RunResult, trial: TrialResult, number: number): ChartData[] {
   const charts: ChartData[] = []
-  const { intervals } = trial
+  const intervals = wholeIntervals(trial)
   const x = intervals.map(one => one.toSeconds)
   const isAnswers = trial.sessions !== undefined
-  const warmup = intervals.filter(one => one.isWarmup).at(-1)
-  const measured = warmup === undefined ? {} : { measuredFrom: warmup.toSeconds }
+  const warmupMs = result.config['warmupMs']
+  const hasWarmup = typeof warmupMs === 'number' && warmupMs > 0
+  const measured = hasWarmup ? { measuredFrom: warmupMs / 1e3 } : {}
   const perSecond = (name: 'sent' | 'acked' | 'received'): number[] =>
     intervals.map(one => one[name] / Math.max(1e-3, one.toSeconds - one.fromSeconds))
   if (x.length > 1) {
@@ -225,6 +269,13 @@ function chartsOf(trial: TrialResult, number: number): ChartData[] {
   const spectrum = spectrumChart(trial, number)
   if (spectrum !== null) charts.push(spectrum)
   return charts
+}
+
+/** What is left of a second at the end would be drawn as if it were one. */
+function wholeIntervals({ intervals }: TrialResult): readonly Interval[] {
+  const last = intervals.at(-1)
+  const isPart = last !== undefined && last.toSeconds - last.fromSeconds < INTERVAL_SECONDS_MIN
+  return isPart ? intervals.slice(0, -1) : intervals
 }
 
 /** All curves over one x, the number of nines: 1 is 90 %, 2 is 99 %. */

@@ -12,6 +12,7 @@ import {
 } from './numbers.ts'
 import type {
   CapacityResult,
+  CapacityStep,
   ConnectResult,
   LatencyName,
   RunResult,
@@ -21,7 +22,7 @@ import { isTime } from './slo.ts'
 
 const LABEL_WIDTH = 12
 
-const LatencyTexts: Readonly<Record<LatencyName, string>> = {
+export const LatencyTexts: Readonly<Record<LatencyName, string>> = {
   response: 'from the intended time of sending to arrival',
   service: 'from the actual time of sending to arrival',
   ack: 'from publish to its acknowledgement',
@@ -170,9 +171,13 @@ export function testerLines(trial: TrialResult): string[] {
 }
 
 export function sloText({ text, value, met }: TrialResult['slos'][number]): string {
-  const [metric = ''] = text.split(/\s*[<>=!]/)
-  const shown = value === null ? 'not measured' : isTime(metric) ? formatUs(value) : plain(value)
-  return `${text}   ${shown}   ${met ? 'PASS' : 'FAIL'}`
+  return `${text}   ${goalValue(text, value)}   ${met ? 'PASS' : 'FAIL'}`
+}
+
+/** What was measured, in the unit of the goal. */
+export function goalValue(goal: string, value: number | null): string {
+  const [metric = ''] = goal.split(/\s*[<>=!]/)
+  return value === null ? 'not measured' : isTime(metric) ? formatUs(value) : plain(value)
 }
 
 function plain(value: number): string {
@@ -183,7 +188,7 @@ export function capacityLines(capacity: CapacityResult): string[] {
   const rows = capacity.steps.map(({ rate, achieved, value, passed }) => [
     `  ${formatRate(rate)}/s`,
     `${formatRate(achieved)}/s`,
-    value === null ? '-' : formatUs(value),
+    value === null ? '-' : goalValue(capacity.slo, value),
     passed ? 'PASS' : 'FAIL',
   ])
   const [head = '', ...lines] = table([['rate', 'received', capacity.slo, ''], ...rows])
@@ -192,9 +197,20 @@ export function capacityLines(capacity: CapacityResult): string[] {
     ...lines.map((row, i) => `${row}   ${capacity.steps[i]?.why ?? ''}`.trimEnd()),
     capacity.found === 0
       ? line('capacity', `no rate was found within ${capacity.slo}`)
-      : line('capacity', `${formatRate(capacity.found)}/s messages within ${capacity.slo}`),
+      : line('capacity', capacityText(capacity)),
     line('', capacity.limit),
   ]
+}
+
+/** What came of one rate, while the search goes on. */
+export function stepLine({ rate, achieved, passed, why }: CapacityStep): string {
+  const verdict = passed ? 'PASS' : `FAIL   ${why}`
+  return line('rate', `${formatRate(rate)}/s   received ${formatRate(achieved)}/s   ${verdict}`)
+}
+
+export function capacityText({ found, slo, isLowerBound }: CapacityResult): string {
+  const least = isLowerBound ? 'at least ' : ''
+  return `${least}${formatRate(found)}/s messages within ${slo}`
 }
 
 /** A label and what belongs to it. */

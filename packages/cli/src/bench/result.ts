@@ -171,6 +171,8 @@ export interface CapacityResult {
   readonly found: number
   /** Why not more. */
   readonly limit: string
+  /** What ended the search was not the broker: it may carry more. */
+  readonly isLowerBound: boolean
   /** It was ended before the limit was found: there may be more. */
   readonly wasInterrupted: boolean
 }

@@ -11,7 +11,7 @@ import { manyLines } from './many-text.ts'
 import { formatBytes, formatRate } from './numbers.ts'
 import { rateOf } from './pacing.ts'
 import { intervalText, type Progress } from './progress.ts'
-import { capacityLines, connectLine, line, trialLines } from './report-text.ts'
+import { capacityLines, connectLine, line, stepLine, trialLines } from './report-text.ts'
 import {
   type CapacityResult,
   type HostFacts,
@@ -54,12 +54,12 @@ export async function runLoad(
   signal: AbortSignal,
 ): Promise<RunOutcome> {
   const startedAt = new Date().toISOString()
-  const title = titleOf(settings)
+  const title = titleOf(settings, goal)
   progress.say(title)
   await checkHosts(settings.connection)
   const version = await askVersion(settings.connection)
   let connack: Properties = {}
-  const watcher = watcherOf(settings, version, progress, properties => {
+  const watcher = watcherOf(settings, version, goal !== null, progress, properties => {
     connack = properties
   })
   const trials: TrialResult[] = []
@@ -70,11 +70,16 @@ export async function runLoad(
       goal,
       step => runTrial(step, watcher, signal),
       signal,
+      step => {
+        progress.end()
+        progress.say(stepLine(step))
+      },
     )
     capacity = found.capacity
     trials.push(...found.trials)
   } else {
     for (let i = 0; i < settings.trials && !signal.aborted; i++) {
+      if (settings.trials > 1) progress.say(line(`trial ${i + 1}/${settings.trials}`, ''))
       const trial = await runTrial(settings, watcher, signal)
       // Ctrl-C between two trials leaves nothing of the second.
       const isEmpty = trial.wasInterrupted && trial.counts.sent === 0
@@ -157,21 +162,25 @@ export function hostFacts(): HostFacts {
 function watcherOf(
   settings: LoadSettings,
   version: string | null,
+  isSearch: boolean,
   progress: Progress,
   onConnack: (connack: Properties) => void,
 ): TrialWatcher {
-  const isTimed = settings.durationMs > 0
+  let now = settings
+  let isTimed = false
   let isFirst = true
   return {
-    connecting: () => undefined,
+    // Each rate of a search has settings of its own.
+    connecting: of => {
+      now = of
+      isTimed = of.durationMs > 0
+    },
     connected: (connect, connack) => {
       onConnack(connack)
       if (isFirst) progress.say(brokerLine(version, connack))
+      if (isFirst || !isSearch) progress.say(connectLine(connect, null))
       isFirst = false
-      progress.say(connectLine(connect, null))
-      const total = isTimed
-        ? (settings.durationMs + settings.warmupMs) / 1e3
-        : settings.messages * settings.publishers
+      const total = isTimed ? (now.durationMs + now.warmupMs) / 1e3 : now.messages * now.publishers
       progress.begin(total, isTimed ? 'seconds' : 'messages')
     },
     interval: (interval, total) => {
@@ -196,7 +205,7 @@ function brokerLine(version: string | null, connack: Properties): string {
 
 const LevelNames = { 3: 'MQTT 3.1', 4: 'MQTT 3.1.1', 5: 'MQTT 5' } as const
 
-function titleOf(settings: LoadSettings): string {
+function titleOf(settings: LoadSettings, goal: CapacityGoal | null): string {
   const { kind, publishers, subscribers, shape, qos, payload, arrivals, seed } = settings
   const who =
     kind === 'ping'
@@ -209,15 +218,19 @@ function titleOf(settings: LoadSettings): string {
         : `${payload.bytesMin}-${payload.bytesMax} B`
       : payload.kind
   const loop =
-    settings.retainedMessages > 0
-      ? `${settings.retainedMessages} retained messages`
-      : arrivals === null
-        ? 'closed loop'
-        : `open loop ${formatRate(rateOf(arrivals))}/s ${arrivals.kind}`
+    goal !== null
+      ? `the highest rate with ${goal.slo.text}`
+      : settings.retainedMessages > 0
+        ? `${settings.retainedMessages} retained messages`
+        : arrivals === null
+          ? 'closed loop'
+          : `open loop ${formatRate(rateOf(arrivals))}/s ${arrivals.kind}`
   const times =
-    settings.durationMs > 0
-      ? `${settings.durationMs / 1e3} s after ${settings.warmupMs / 1e3} s warm-up`
-      : `${settings.messages} messages each`
+    goal !== null
+      ? `${goal.stepMs / 1e3} s per rate`
+      : settings.durationMs > 0
+        ? `${settings.durationMs / 1e3} s after ${settings.warmupMs / 1e3} s warm-up`
+        : `${settings.messages} messages each`
   const target = settings.connection.targets.map(urlOf).join(' ')
   const level = LevelNames[settings.connection.level]
   const parts = [target, level, `QoS ${qos}`, who, size, loop, times, `seed ${seed}`]
