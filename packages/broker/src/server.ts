@@ -383,7 +383,9 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
       core.drain(ReasonCode.SERVER_SHUTTING_DOWN, serverReference)
       // The turn ends first: whoever is told anything is told before it is cut off.
       await nextTurn()
-      await until(() => core.counters.connectionsNow === 0, beginMs + drainMs)
+      const isOver = (): boolean =>
+        core.counters.connectionsNow === 0 && core.wills.askedCount === 0
+      await until(isOver, beginMs + drainMs)
     }
     this.linger.destroyAll()
     for (const listener of this.openListeners) listener.destroy()

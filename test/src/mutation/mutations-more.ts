@@ -10,9 +10,9 @@ const STORE_TESTS = 'packages/broker/dist/store'
 export const MORE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a will goes out twice at once',
-    file: `${CORE}/broker.ts`,
-    find: '    this.forwarder.toRoute(route, from) // [MQTT-3.8.3-3]\n',
-    replace: '    this.forwarder.toRoute(route, from)\n    this.forwarder.toRoute(route, from)\n',
+    file: `${CORE}/wills.ts`,
+    find: '    broker.forwarder.toRoute(route, from) // [MQTT-3.8.3-3]\n',
+    replace: '    broker.forwarder.toRoute(route, from)\n    broker.forwarder.toRoute(route, from)\n',
   },
   {
     name: 'a filter that is twice in one SUBSCRIBE is served once, at the later QoS',

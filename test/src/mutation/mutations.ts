@@ -144,8 +144,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a will is published twice',
     file: `${CORE}/sessions.ts`,
-    find: '    this.dropWill(session) // [MQTT-3.1.2-10]\n    this.broker.publishWill(will)',
-    replace: '    this.broker.publishWill(will)\n    this.broker.publishWill(will)',
+    find: '    this.dropWill(session) // [MQTT-3.1.2-10]\n    this.broker.wills.publish(will)',
+    replace: '    this.broker.wills.publish(will)\n    this.broker.wills.publish(will)',
   },
   {
     name: 'a will is published though the client said goodbye',

@@ -15,7 +15,7 @@ import { Groups } from './groups.ts'
 import { refuseConnect, refuseUnreadable } from './handlers/connect.ts'
 import { handleFrame } from './handlers/frame.ts'
 import { admits } from './handlers/publish.ts'
-import { expiryOf, ownMessage } from './keep.ts'
+import { ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
 import { DEFAULT_PAGING, HELD_ANSWERS_MAX, type Limits, type Paging } from './limits.ts'
 import type { Message } from './message.ts'
@@ -30,7 +30,7 @@ import { Sessions } from './sessions.ts'
 import { Sleep } from './sleep.ts'
 import { SysTopics } from './sys-topics.ts'
 import { Takeovers } from './takeovers.ts'
-import type { PendingWill } from './wills.ts'
+import { Wills } from './wills.ts'
 import { Workload } from './workload.ts'
 
 export interface CoreOptions {
@@ -77,6 +77,7 @@ export class Broker implements ConnectionOwner {
   readonly connacks: Connacks
   readonly workload: Workload
   readonly takeovers: Takeovers
+  readonly wills: Wills
   readonly view: PublishView = new PublishView()
   /** Monotonic, as of the last tick. */
   nowMs: number
@@ -127,6 +128,7 @@ export class Broker implements ConnectionOwner {
     this.retainer = new Retainer(this)
     this.workload = new Workload(this)
     this.takeovers = new Takeovers(this)
+    this.wills = new Wills(this)
     this.flapping = new Flapping(limits)
     this.connacks = new Connacks(limits, options.responseTopicPrefix)
     this.system = new SysTopics(this)
@@ -231,7 +233,10 @@ export class Broker implements ConnectionOwner {
   /** A guard's late answer: an AuthenticationVerdict, a reason code, or a replacement. */
   decided(ticket: number, verdict: unknown): void {
     const connection = this.tickets.get(ticket)
-    if (connection === undefined) return
+    if (connection === undefined) {
+      this.wills.decided(ticket, verdict)
+      return
+    }
     this.tickets.delete(ticket)
     if (connection.waitingFor !== ticket) return
     connection.decide(verdict)
@@ -450,7 +455,7 @@ export class Broker implements ConnectionOwner {
 
   /** Questions that are not answered. */
   get openTickets(): number {
-    return this.tickets.size
+    return this.tickets.size + this.wills.askedCount
   }
 
   /** For a question; most are answered at once and need no more than the number. */
@@ -462,22 +467,6 @@ export class Broker implements ConnectionOwner {
   waitFor(connection: Connection, ticket: number, resume: (verdict: unknown) => void): void {
     this.tickets.set(ticket, connection)
     connection.wait(ticket, resume)
-  }
-
-  publishWill(will: PendingWill): void {
-    const message = will.message
-    message.expiresAtMs = expiryOf(will.expirySeconds, this.ports.clock.wallMs())
-    this.counters.willsPublished++
-    const route = this.router.findTopic(message.topic, false)
-    this.forwarder.begin(message)
-    // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
-    if (message.retain && !this.retainer.retain(message.topic, message)) {
-      const why = this.ports.store.full ? 'storage-full' : 'retained-full'
-      this.lose(why, message.publisher, message.topic, message.byteLength)
-    }
-    const from = this.sessions.byClientId.get(message.publisher) ?? null
-    this.forwarder.toRoute(route, from) // [MQTT-3.8.3-3]
-    this.sender.requestTurn()
   }
 
   /** Whether the client may have messages of the topic; one that is away is asked about later. */

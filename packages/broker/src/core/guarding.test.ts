@@ -70,6 +70,81 @@ test('a will that may be published late lets the client in late', () => {
   assert.equal(only(other.take(), PacketType.CONNACK).reasonCode, ReasonCode.NOT_AUTHORIZED)
 })
 
+/** Clients with a will, whose permission is withdrawn before it goes out. */
+for (const [when, delaySeconds, expirySeconds, pages] of [
+  ['with the connection', 0, 0, false],
+  ['with the connection of a session that is kept', 0, 3600, true],
+  ['after its delay', 5, 3600, false],
+  ['after its delay, where sessions sleep', 5, 3600, true],
+  ['with the session', 60, 5, true],
+] as const) {
+  test(`a will that would go out ${when} goes out only if that is still allowed`, () => {
+    for (const [verdict, expected] of [
+      [0, ['gone']],
+      [ReasonCode.NOT_AUTHORIZED, []],
+    ] as const) {
+      const guard = new AskedGuard()
+      const world = new World({ guard })
+      world.store.pages = pages
+      const watcher = watch(world, 'will')
+      const will = willOf('will', 'gone', { properties: { willDelayInterval: delaySeconds } })
+      const client = connectKept(
+        world,
+        'c',
+        { sessionExpiryInterval: expirySeconds },
+        { username: 'u', will },
+      )
+      guard.publish = verdict
+      guard.questions.length = 0
+      client.cut()
+      world.advance(10_000)
+      assert.deepEqual(guard.questions, [['publish', 'c', 'will', 0, false]])
+      assert.deepEqual(texts(watcher.take()), expected)
+      assert.equal(world.broker.counters.willsPublished, expected.length)
+      assert.equal(world.broker.ledger.total, 1 - expected.length)
+      const dropped = world.trace.events.filter(([name]) => name === 'dropped')
+      const loss = ['dropped', 'not-authorized', 'c', 'will']
+      assert.deepEqual(dropped, expected.length === 0 ? [loss] : [])
+      // Then its session sleeps like any other.
+      const awake = !pages && expirySeconds === 3600 ? 2 : 1
+      assert.equal(world.broker.sessions.byClientId.size, awake)
+    }
+  })
+}
+
+test('a will that is asked about late goes out when the answer is there, or is lost', () => {
+  for (const verdict of [0, ReasonCode.NOT_AUTHORIZED]) {
+    const guard = new AskedGuard()
+    const world = new World({ guard })
+    const watcher = watch(world, 'will')
+    const client = connectKept(world, 'c', {}, { will: willOf('will', 'gone') })
+    guard.publish = LATER
+    client.cut()
+    assert.deepEqual(watcher.take(), [])
+    assert.equal(world.broker.openTickets, 1)
+    // Its client is back meanwhile, with another will.
+    guard.publish = 0
+    const { ticket } = guard
+    connectKept(world, 'c', {}, { will: willOf('will', 'gone again') })
+    world.broker.decided(ticket, verdict)
+    assert.deepEqual(texts(watcher.take()), verdict === 0 ? ['gone'] : [])
+    assert.equal(world.broker.ledger.total, verdict === 0 ? 0 : 1)
+    assert.equal(world.broker.openTickets, 0)
+  }
+})
+
+test('a will of an earlier process goes out as CONNECT was told', () => {
+  const guard = new AskedGuard()
+  const before = new World({ guard })
+  before.store.pages = true
+  const will = willOf('will', 'gone', { properties: { willDelayInterval: 5 } })
+  connectKept(before, 'c', {}, { will }).cut()
+  const world = new World({ guard, kept: before.store.kept })
+  const watcher = watch(world, 'will')
+  world.advance(10_000)
+  assert.deepEqual(texts(watcher.take()), ['gone'])
+})
+
 test('what was allowed without RETAIN is asked again with it', () => {
   const guard = new AskedGuard()
   const world = new World({ guard })

@@ -90,7 +90,7 @@ test('topics of the broker itself and of wills from before have no limits', () =
     )
     const session = world.broker.sessions.byClientId.get('s')
     assert.ok(session)
-    session.will = { message, delaySeconds: 0, expirySeconds: -1, timer: null }
+    session.will = { message, delaySeconds: 0, expirySeconds: -1, identity: null, timer: null }
     client.cut()
     assert.equal(watcher.takePublishes().length, 1)
   }

@@ -61,8 +61,12 @@ export class Sessions implements SessionOwner {
       const atMs = this.broker.ports.clock.monotonicMs() + session.expirySeconds * 1000
       this.broker.wheel.set(session.setTimer(), atMs)
     }
+    this.fallIfIdle(session)
+  }
+
+  private fallIfIdle(session: Session): void {
     const { sleep } = this.broker
-    if (sleep.canFall(session)) sleep.fall(session)
+    if (session.connection === null && sleep.canFall(session)) sleep.fall(session)
   }
 
   /** A connection takes the session over: expiry and will delay stop. */
@@ -92,7 +96,7 @@ export class Sessions implements SessionOwner {
       this.removedIn = this.broker.ports.store.openBatch
       this.broker.sender.requestTurn()
     }
-    if (will !== null) this.broker.publishWill(will)
+    if (will !== null) this.broker.wills.publish(will)
   }
 
   /** Removes one subscription from wherever it is known. */
@@ -117,7 +121,8 @@ export class Sessions implements SessionOwner {
     const will = session.will
     if (will === null) return
     this.dropWill(session) // [MQTT-3.1.2-10]
-    this.broker.publishWill(will)
+    this.broker.wills.publish(will)
+    this.fallIfIdle(session)
   }
 
   /** Keeps the will with the session [MQTT-3.1.2-7]. */
@@ -131,7 +136,7 @@ export class Sessions implements SessionOwner {
   private startWill(session: Session, will: PendingWill): void {
     if (will.delaySeconds === 0) {
       this.dropWill(session)
-      this.broker.publishWill(will) // [MQTT-3.1.2-8]
+      this.broker.wills.publish(will) // [MQTT-3.1.2-8]
       return
     }
     will.timer = new Timer(session)

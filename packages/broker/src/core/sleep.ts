@@ -94,8 +94,10 @@ export class Sleep {
 
   /** Whether the session can live in the store while nobody is connected. */
   canFall(session: Session): boolean {
+    const mustAsk = session.will !== null && session.will.identity !== null
     return (
       this.broker.ports.store.pages &&
+      !mustAsk &&
       session.persistent &&
       session.retainedJobs === null &&
       !session.takenOver
@@ -333,7 +335,8 @@ export class Sleep {
     const message = storedMessage(will.message)
     // The record of the will was its only one.
     message.id = 0
-    broker.publishWill({ message, delaySeconds, expirySeconds, timer: null })
+    // Whose it is was known to another process only: with permissions, who has a will stays awake.
+    broker.wills.publish({ message, delaySeconds, expirySeconds, identity: null, timer: null })
   }
 
   /** Makes a session again, for a connection that takes it over at once. */

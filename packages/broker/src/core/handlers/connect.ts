@@ -363,7 +363,9 @@ function willOf(broker: Broker, connection: Connection, packet: ConnectPacket): 
   broker.router.findTopic(topic)
   const message = ownMessage({ topic, payload, qos, retain, properties }, publisher, 0)
   const delaySeconds = Math.min(willDelayInterval ?? 0, broker.limits.willDelaySecondsMax)
-  return { message, delaySeconds, expirySeconds: messageExpiryInterval ?? -1, timer: null }
+  const expirySeconds = messageExpiryInterval ?? -1
+  const identity = broker.ports.guard.checksPermissions ? connection.identity : null
+  return { message, delaySeconds, expirySeconds, identity, timer: null }
 }
 
 function negotiate(broker: Broker, connection: Connection, packet: ConnectPacket): void {
