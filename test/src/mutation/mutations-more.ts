@@ -11,8 +11,8 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a will goes out twice at once',
     file: `${CORE}/wills.ts`,
-    find: '    broker.forwarder.toRoute(route, from) // [MQTT-3.8.3-3]\n',
-    replace: '    broker.forwarder.toRoute(route, from)\n    broker.forwarder.toRoute(route, from)\n',
+    find: 'toRoute(route, from) // [MQTT-3.8.3-3]',
+    replace: 'toRoute(route, from); broker.forwarder.toRoute(route, from)',
   },
   {
     name: 'a filter that is twice in one SUBSCRIBE is served once, at the later QoS',
