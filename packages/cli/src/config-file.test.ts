@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OptionError } from '@godwit/broker'
+import { DEFAULT_LIMITS, OptionError } from '@godwit/broker'
 import { limitErrors, located } from './config.ts'
 import { loadConfig, parseConfig } from './config-file.ts'
+import { CONFIG_FIELDS } from './config-schema.ts'
 import { CommandFailure } from './failure.ts'
+import { MosquittoOptions } from './mosquitto-conf.ts'
 
 function failure(text: string): string {
   try {
@@ -155,6 +157,74 @@ test('all that is wrong is named, not only the first', () => {
   const message = failure('dump: 3\nlimits:\n  packetBytesMax: x\nlisteners:\n  - prot: 1\n')
   const places = message.split('\n').map(line => line.split(': ')[0])
   assert.deepEqual(places.sort(), ['godwit.yaml:1:1', 'godwit.yaml:3:3', 'godwit.yaml:5:5'])
+})
+
+const DEBIAN = `# Place your local configuration in /etc/mosquitto/conf.d/
+pid_file /run/mosquitto/mosquitto.pid
+persistence_location /var/lib/mosquitto/
+
+log_dest file /var/log/mosquitto/mosquitto.log
+listener 1883
+listener 8883
+include_dir /etc/mosquitto/conf.d
+`
+const MOSQUITTO = [
+  DEBIAN,
+  'allow_anonymous true',
+  "tls_version 'a\nlistener 1883\n",
+  'a: b: c\nport 1',
+]
+
+for (const text of MOSQUITTO) {
+  test(`a mosquitto.conf is called one: ${JSON.stringify(text.slice(0, 24))}`, () => {
+    assert.throws(() => parseConfig(text, 'm.conf'), {
+      name: 'CommandFailure',
+      message: /^m\.conf:\d+:1: expected YAML, got the configuration of Mosquitto.*moving\.md/s,
+    })
+  })
+}
+
+test('each option of a mosquitto.conf is told once, with its name here', () => {
+  assert.throws(
+    () => parseConfig(DEBIAN, 'm.conf'),
+    (error: Error) => {
+      const rows = error.message.split('\n').filter(row => row.startsWith('  '))
+      assert.deepEqual(
+        rows.map(row => row.trim().split(/\s{2,}/)),
+        [
+          ['pid_file', "nothing: the service manager's"],
+          ['persistence_location', 'data'],
+          ['log_dest', 'log: { level, format }, on standard output'],
+          ['listener', 'listeners: [{ port, host }]'],
+          ['include_dir', 'not there'],
+        ],
+      )
+      return true
+    },
+  )
+})
+
+test('YAML with a fault is not taken for a mosquitto.conf', () => {
+  for (const text of ['port: 1883', 'listeners: 1', '- listener', 'data ./here', 'log: [']) {
+    assert.throws(
+      () => parseConfig(text, 'g.yaml'),
+      (error: Error) => {
+        assert.doesNotMatch(error.message, /Mosquitto/)
+        return true
+      },
+    )
+  }
+})
+
+test('each field that is named for an option of Mosquitto is a field', () => {
+  for (const [option, here] of Object.entries(MosquittoOptions)) {
+    const [, limits = ''] = /^limits: \{ (.*) \}$/.exec(here) ?? []
+    for (const limit of limits === '' ? [] : limits.split(', ')) {
+      assert.ok(limit in DEFAULT_LIMITS, `${option}: ${limit}`)
+    }
+    const [field = ''] = here.split(/[:, ]/)
+    assert.ok(['nothing', 'not', 'a', ...CONFIG_FIELDS].includes(field), `${option}: ${field}`)
+  }
 })
 
 test('a file that cannot be read is said', () => {

@@ -6,6 +6,7 @@ import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
 import { type ConfigSource, type LoadedConfig, limitErrors, toConfig } from './config.ts'
 import { readFields } from './config-schema.ts'
 import { CommandFailure, USAGE } from './failure.ts'
+import { mosquittoText } from './mosquitto-conf.ts'
 
 /** @throws CommandFailure that names every wrong field with its line */
 export function loadConfig(path: string): LoadedConfig {
@@ -23,6 +24,7 @@ export function parseConfig(text: string, path: string): LoadedConfig {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   if (document.errors.length > 0) {
+    refuseMosquitto(text, path)
     const errors = document.errors.map(({ pos, message }) => {
       return `${place(path, lines, pos[0])}: ${message}`
     })
@@ -32,12 +34,19 @@ export function parseConfig(text: string, path: string): LoadedConfig {
   const raw = plainOf(document, path)
   const { fields, problems } = readFields(raw)
   if (fields !== null) return { config: toConfig(fields), source }
+  if (!isMap(document.contents)) refuseMosquitto(text, path)
   const errors = problems.map(({ path: at, text: what }) => {
     const where = source.locate(at) ?? source.locate(at.slice(0, -1)) ?? path
     return `${where}: ${fieldName(at)}: ${what}`
   })
   errors.push(...limitErrors((raw as { limits?: unknown } | null)?.limits, source))
   throw new CommandFailure(errors.join('\n'), USAGE)
+}
+
+/** @throws CommandFailure for a mosquitto.conf, that says what its options are called here */
+function refuseMosquitto(text: string, path: string): void {
+  const about = mosquittoText(text, path)
+  if (about !== null) throw new CommandFailure(about, USAGE)
 }
 
 /** @throws CommandFailure for an alias that stands for nothing, or for far too much */

@@ -11,6 +11,7 @@ import { type BenchCommand, parseFlags } from './bench/flags.ts'
 import { loadSettings, manySettings, pingSettings } from './bench/options.ts'
 import { parseConfig } from './config-file.ts'
 import { CONFIG_FIELDS } from './config-schema.ts'
+import { MosquittoOptions } from './mosquitto-conf.ts'
 import { parseClientWords } from './options/parse.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -26,6 +27,14 @@ before(() => process.chdir(folder))
 after(() => {
   process.chdir(ROOT)
   rmSync(folder, { recursive: true, force: true })
+})
+
+test('the guide of moving has each option of mosquitto.conf', () => {
+  const guide = readFileSync(join(ROOT, 'docs/moving.md'), 'utf8')
+  const names = Object.keys(MosquittoOptions)
+  assert.ok(names.length > 60)
+  const missing = names.filter(name => !new RegExp(`\\b${name}\\b`).test(guide))
+  assert.deepEqual(missing, [])
 })
 
 /** What a shell makes of the words behind `godwit`, up to the next command. */
