@@ -1,4 +1,5 @@
-// Options that do not exist are named, wherever they are given; in Node with a guess.
+// Options that do not exist are named, wherever they are given; in Node with a guess, and with what
+// their values may be.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client } from './client.ts'
@@ -25,6 +26,30 @@ const ConnectCases: readonly (readonly [Record<string, unknown>, string])[] = [
   [{ will: { topic: 'a', reatin: true } }, 'will: there is no option reatin, did you mean retain?'],
   [{ will: { topic: 'a', when: 1 } }, 'will: there is no option when; there are '],
   [{ oneMore: undefined }, 'connect: there is no option oneMore; there are '],
+  [{ cleanStart: 'false' }, 'connect: cleanStart: expected true or false, got "false"'],
+  [{ will: null }, 'connect: will: expected an object, got null'],
+  [{ onEvent: {} }, 'connect: onEvent: expected a function, got an object'],
+  [{ credentials: 5 }, 'connect: credentials: expected a function, got 5'],
+  [{ signal: {} }, 'connect: signal: expected an AbortSignal, got an object'],
+  [
+    { store: './session' },
+    'connect: store: expected a store like fileStore(path), got "./session"',
+  ],
+  [{ reconnect: 'no' }, 'connect: reconnect: expected true, false or an object, got "no"'],
+  [{ localAddress: 1 }, 'connect: localAddress: expected a string, got 1'],
+  [
+    { reconnect: { maxDelayMs: Number.NaN } },
+    'reconnect: maxDelayMs: expected a number from 0, got NaN',
+  ],
+  [
+    { reconnect: { initialDelayMs: -1 } },
+    'reconnect: initialDelayMs: expected a number from 0, got -1',
+  ],
+  [{ offline: { qos0: 'keep' } }, "offline: qos0: expected 'drop' or 'queue', got \"keep\""],
+  [
+    { offline: { whenFull: 'block' } },
+    "offline: whenFull: expected 'wait', 'reject' or 'drop-oldest', got \"block\"",
+  ],
 ]
 
 for (const [options, text] of ConnectCases) {
@@ -73,6 +98,26 @@ const Calls: readonly (readonly [string, (client: Client) => unknown])[] = [
   [
     'buffer: there is no option messages, did you mean messagesMax?',
     client => client.subscribe('a', wrong({ buffer: { messages: 1 } })),
+  ],
+  [
+    "subscribe: ack: expected 'processed', 'received' or 'manual', got \"recieved\"",
+    client => client.subscribe('a', wrong({ ack: 'recieved' })),
+  ],
+  [
+    "subscribe: retainHandling: expected 'always', 'new' or 'never', got 1",
+    client => client.subscribe('a', wrong({ retainHandling: 1 })),
+  ],
+  [
+    "buffer: whenFull: expected 'drop-oldest', 'drop-newest', 'latest-per-topic', 'pause' or ",
+    client => client.subscribe('a', wrong({ buffer: { whenFull: 'drop' } })),
+  ],
+  [
+    'buffer: messagesMax: expected a number from 0, got NaN',
+    client => client.subscribe('a', { buffer: { messagesMax: Number.NaN } }),
+  ],
+  [
+    'concurrency: expected 1 or more, got 0',
+    client => client.subscribe('a').forEach(String, { concurrency: 0 }),
   ],
   [
     'request: there is no option timeout, did you mean timeoutMs?',

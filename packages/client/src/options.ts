@@ -10,7 +10,7 @@ import {
 import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import { Limits } from './limits.ts'
-import { checkNames, type OptionNames } from './option-names.ts'
+import { checkOptions, type OptionNames } from './option-names.ts'
 import { isWellFormed } from './publish-writer.ts'
 import { sharing } from './same.ts'
 import type { SessionStore } from './store.ts'
@@ -160,7 +160,7 @@ export function readOptions(options: ConnectOptions): {
   readonly reconnect: Required<Omit<ReconnectOptions, 'delayMs'>> & ReconnectOptions
   readonly offline: Required<OfflineOptions>
 } {
-  checkNames('connect', options, ConnectNames)
+  checkOptions('connect', options, ConnectNames)
   const own: Record<string, unknown> = {}
   for (const [name, fallback] of Object.entries(Defaults)) {
     const value = (options as Record<string, unknown>)[name] ?? fallback
@@ -169,8 +169,8 @@ export function readOptions(options: ConnectOptions): {
     own[name] = value
   }
   const reconnect = typeof options.reconnect === 'object' ? options.reconnect : {}
-  checkNames<ReconnectOptions>('reconnect', reconnect, { ...ReconnectDefaults, delayMs: 1 })
-  checkNames<OfflineOptions>('offline', options.offline ?? {}, OfflineDefaults)
+  checkOptions<ReconnectOptions>('reconnect', reconnect, { ...ReconnectDefaults, delayMs: 1 })
+  checkOptions<OfflineOptions>('offline', options.offline ?? {}, OfflineDefaults)
   checkWill(options.will)
   const cleanStart = options.cleanStart ?? options.store === undefined
   if (!(cleanStart || options.clientId)) {
@@ -299,7 +299,7 @@ function checkRange(name: string, value: unknown, low: number, high: number): vo
 
 function checkWill(will: WillOptions | undefined): void {
   if (will === undefined) return
-  checkNames('will', will, WillNames)
+  checkOptions('will', will, WillNames)
   if (typeof will.topic !== 'string' || !isTopicName(will.topic)) {
     throw invalidArgument("the will's topic is not a topic name")
   }

@@ -5,7 +5,7 @@
 import type { QoS } from '@godwit/packet'
 import { type AbortOptions, orAborted } from './abort.ts'
 import { Deferred, ignore } from './deferred.ts'
-import { listenerError, MqttError } from './errors.ts'
+import { invalidArgument, listenerError, MqttError } from './errors.ts'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
 import { Message } from './message.ts'
@@ -198,6 +198,8 @@ export class Subscription<P = Readonly<Record<string, string>>>
     options: ForEachOptions = {},
   ): Promise<void> {
     const { concurrency = 1, order = 'none' } = options
+    if (!(concurrency >= 1))
+      throw invalidArgument(`concurrency: expected 1 or more, got ${concurrency}`)
     const topics = new Map<string, Promise<void>>()
     const failure: { error: unknown; some: boolean } = { error: null, some: false }
     let freed: (() => void) | null = null

@@ -15,7 +15,7 @@ import { invalidArgument, type MqttError } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import { Limits } from './limits.ts'
 import type { Message } from './message.ts'
-import { checkNames, type OptionNames } from './option-names.ts'
+import { checkOptions, type OptionNames } from './option-names.ts'
 import { readQoS } from './options.ts'
 import { isWellFormed } from './publish-writer.ts'
 import {
@@ -119,7 +119,7 @@ export class Subscriptions implements SubscriptionHost {
     filters: readonly string[],
     options: SubscribeOptions<Readonly<Record<string, string>>>,
   ): AnySubscription {
-    checkNames('subscribe', options, SubscribeNames)
+    checkOptions('subscribe', options, SubscribeNames)
     const { share, signal } = options
     const { engine } = this.port
     if (!Array.isArray(filters) || filters.length === 0) {
@@ -423,7 +423,7 @@ function readFilter(text: string, share: string | undefined): TopicTemplate {
 }
 
 function readBuffer(buffer: Partial<BufferOptions>): BufferOptions {
-  checkNames('buffer', buffer, BufferNames)
+  checkOptions('buffer', buffer, BufferNames)
   return {
     messagesMax: buffer.messagesMax ?? Limits.bufferMessages,
     bytesMax: buffer.bytesMax ?? Limits.bufferBytes,

@@ -18,8 +18,8 @@ export interface Claimant {
 export class Unclaimed implements Taker {
   readonly templates: readonly TopicTemplate[] = []
   readonly wanted: readonly Wanted[] = []
-  /** When it is released. */
-  dueMs: number = Number.POSITIVE_INFINITY
+  /** When it is released; set by who makes it. */
+  dueMs = 0
   dropped = 0
   private held: Message[] = []
 

@@ -9,7 +9,8 @@ import { type Client, openClient } from '../client.ts'
 import { invalidArgument } from '../errors.ts'
 import { decodeWith } from '../message.ts'
 import { nearestName } from '../nearest.ts'
-import { checkNames, guessWith, type OptionNames } from '../option-names.ts'
+import { checkNames, checkWith, type OptionNames } from '../option-names.ts'
+import { checkValues } from '../option-values.ts'
 import type { ConnectOptions } from '../options.ts'
 import { AllParts } from '../parts.ts'
 import type { ConnectTarget } from '../target.ts'
@@ -34,7 +35,7 @@ const TlsNames: OptionNames<TlsOptions> = {
   verify: 1,
 }
 
-guessWith(nearestName)
+checkWith(nearestName, checkValues)
 // A page or a service ends a hundred subscriptions with one signal: that is no leak.
 shareSignalsWith(signal => {
   if (signal instanceof AbortSignal) setMaxListeners(0, signal)
