@@ -275,7 +275,7 @@ function chartsOf(result: RunResult, trial: TrialResult, number: number): ChartD
 function wholeIntervals({ intervals }: TrialResult): readonly Interval[] {
   const last = intervals.at(-1)
   const isPart = last !== undefined && last.toSeconds - last.fromSeconds < INTERVAL_SECONDS_MIN
-  return isPart ? intervals.slice(0, -1) : intervals
+  return isPart && intervals.length > 2 ? intervals.slice(0, -1) : intervals
 }
 
 /** All curves over one x, the number of nines: 1 is 90 %, 2 is 99 %. */
