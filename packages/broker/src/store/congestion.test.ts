@@ -14,7 +14,7 @@ class Rig {
   readonly machine = new SimulatedMachine(1, null)
   durableBatch = 0
 
-  async open(limits: Partial<StoreLimits>): Promise<DiskStore> {
+  async open(limits: Partial<StoreLimits>, sizes = SIZES): Promise<DiskStore> {
     const ignore = (): void => undefined
     const owner = {
       durable: (batch: number) => {
@@ -24,7 +24,7 @@ class Rig {
       failed: (cause: Error) => assert.fail(cause),
     }
     const log = { info: ignore, warn: ignore, error: ignore }
-    const options = { directory: MACHINE_DIRECTORY, ...SIZES }
+    const options = { directory: MACHINE_DIRECTORY, ...sizes }
     const all = { ...DEFAULT_STORE_LIMITS, ...limits }
     let store: DiskStore | null = null
     const opening = openDiskStore(options, owner, log, this.machine.start(), all)
@@ -91,5 +91,23 @@ test('on a full disk the space for bad times lets the database take over once mo
   assert.equal(store.full, true, 'nothing that grows is taken')
   rig.machine.fill(false)
   await rig.until(() => !store.full)
+  rig.machine.dispose()
+})
+
+test('on a full disk the database takes over at once, and segments are used again', async () => {
+  const rig = new Rig()
+  const { disk } = rig.machine
+  // Neither the size of the log nor the time is a reason.
+  const sizes = { segmentBytes: 16_384, checkpointBytes: 1_000_000, checkpointMs: 100_000_000 }
+  const store = await rig.open({}, sizes)
+  await rig.until(() => store.report().segments.ready === 3)
+  disk.capacityBytes = disk.usedBytes() + sizes.segmentBytes + 1000
+  for (let id = 1; !store.full; id++) {
+    write(store, id, 6000)
+    store.commit()
+    await rig.until(() => rig.durableBatch === id || store.full)
+  }
+  await rig.until(() => !store.full)
+  assert.equal(store.report().checkpointSeconds.count, 1)
   rig.machine.dispose()
 })

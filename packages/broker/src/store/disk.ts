@@ -465,6 +465,8 @@ export class DiskStore extends RecordWriter implements Store {
   private shortage(short: boolean): void {
     this.short = short
     this.tellOfSpace(short)
+    // What the database has taken over need not stay in the log: those segments are room.
+    if (short && this.cancelTimer !== null && this.uncheckedBytes > 0) this.flush()
   }
 
   private tellOfSpace(short: boolean): void {
