@@ -100,13 +100,16 @@ export class ClientSet {
   private countedDelivery(sent: SentTable, received: number): Delivery {
     let expected = 0
     let damaged = 0
+    let otherQoS = 0
     for (const { plan, checks } of this.judged()) {
       damaged += checks?.damaged ?? 0
+      otherQoS += checks?.otherQoS ?? 0
       for (let i = 0; i < plan.receivesCount; i++) expected += sent[plan.receivesFrom + i] ?? 0
     }
     const lost = Math.max(0, expected - received)
     const duplicated = Math.max(0, received - expected)
-    return { ...NO_DELIVERY, expected, received: received - duplicated, lost, duplicated, damaged }
+    const counts = { expected, received: received - duplicated, lost, duplicated }
+    return { ...NO_DELIVERY, ...counts, damaged, otherQoS }
   }
 
   /** Receivers; of a shared subscription only one, since its members share their checks. */

@@ -76,6 +76,8 @@ export interface ClientHost {
   unverified(client: Client): void
   /** The payload of the message that comes with the next call is not what was sent. */
   damaged(client: Client): void
+  /** The same message came at another QoS than it was sent and subscribed with. */
+  otherQoS(client: Client): void
   /** There may be room for another message. */
   credit(client: Client): void
   acknowledged(client: Client, sentUs: number, nowUs: number): void
@@ -400,8 +402,11 @@ export class Client implements TransportOwner {
     const at = view.payloadStart
     const size = view.end - at
     const check = settings.payloadCheck
+    // What is published and subscribed at one QoS is delivered at it. [MQTT-3.8.4-8]
+    const isOtherQoS = view.qos !== settings.qos
     if (size < SEQUENCE_BYTES || !isOfRun(bytes, at, settings.run)) {
       if (check.plain && check.isDamaged(bytes, at, size)) host.damaged(this)
+      if (check.plain && isOtherQoS) host.otherQoS(this)
       host.unverified(this)
       return
     }
@@ -410,6 +415,7 @@ export class Client implements TransportOwner {
     const sentUs = timed ? sentOf(bytes, at) : 0
     const sequence = sequenceOf(bytes, at)
     if (check.isDamaged(bytes, at, size, sequence)) host.damaged(this)
+    if (isOtherQoS) host.otherQoS(this)
     host.message(this, streamOf(bytes, at), sequence, intendedUs, sentUs, nowUs)
   }
 

@@ -327,6 +327,10 @@ export class Engine implements ClientHost {
     this.set.byIndex[client.index]?.checks?.noteDamaged()
   }
 
+  otherQoS(client: Client): void {
+    this.set.byIndex[client.index]?.checks?.noteOtherQoS()
+  }
+
   credit(client: Client): void {
     if (client.isMarked || client.backlog === 0) return
     this.mark(client)

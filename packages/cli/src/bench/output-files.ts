@@ -112,10 +112,12 @@ export function readResult(path: string): RunResult {
   return restored(result as RunResult)
 }
 
-/** JSON has no NaN: what was not measured is null. Older results compared no payloads. */
+/** JSON has no NaN: what was not measured is null. Older results have fewer. */
 function restored(result: RunResult): RunResult {
   for (const trial of result.trials) {
-    if (trial.delivery.damaged === undefined) Reflect.set(trial.delivery, 'damaged', 0)
+    for (const name of ['damaged', 'otherQoS'] as const) {
+      if (trial.delivery[name] === undefined) Reflect.set(trial.delivery, name, 0)
+    }
     if (trial.counts.compared === undefined) Reflect.set(trial.counts, 'compared', 0)
     for (const latency of Object.values(trial.latencies)) {
       for (const [name, value] of Object.entries(latency.summary)) {

@@ -173,11 +173,12 @@ function sessionCards(trial: TrialResult): Card[] {
 function messageCards(trial: TrialResult): Card[] {
   const { rates, delivery, verdict, counts } = trial
   const response = trial.latencies.response?.summary
-  const { duplicated, reordered, damaged } = delivery
+  const { duplicated, reordered, damaged, otherQoS } = delivery
   const others = [
     `${formatCount(duplicated)} duplicated`,
     `${formatCount(reordered)} reordered`,
     ...(damaged > 0 ? [`${formatCount(damaged)} damaged`] : []),
+    ...(otherQoS > 0 ? [`${formatCount(otherQoS)} at another QoS`] : []),
   ]
   return [
     ['received', `${formatRate(rates.received)}/s`, `${formatCount(counts.received)} messages`, ''],

@@ -122,7 +122,7 @@ function rateLines(trial: TrialResult): string[] {
 /** What arrived, and what the QoS makes of it. */
 export function deliveryLines(trial: TrialResult): string[] {
   const { delivery, verdict, counts } = trial
-  const { expected, received, lost, duplicated, reordered, foreign, damaged } = delivery
+  const { expected, received, lost, duplicated, reordered, foreign, damaged, otherQoS } = delivery
   const numbers = [
     `expected ${formatCount(expected)}`,
     `lost ${formatCount(lost)}`,
@@ -130,6 +130,7 @@ export function deliveryLines(trial: TrialResult): string[] {
     `reordered ${formatCount(reordered)}`,
     ...(foreign > 0 ? [`foreign ${formatCount(foreign)}`] : []),
     ...(damaged > 0 ? [`damaged ${formatCount(damaged)}`] : []),
+    ...(otherQoS > 0 ? [`at another QoS ${formatCount(otherQoS)}`] : []),
   ]
   const lines = [line('delivery', `${numbers.join('  ')}   ${verdict.text}`)]
   if (counts.compared > 0) {

@@ -18,7 +18,7 @@ export interface Slo {
 const STATISTICS = 'count|min|mean|stddev|max|p50|p90|p99|p99\\.9|p99\\.99'
 const METRICS = [
   `(?:response|service|ack|connect|slip)\\.(?:${STATISTICS})`,
-  'delivery\\.(?:expected|received|lost|duplicated|reordered|foreign|damaged)',
+  'delivery\\.(?:expected|received|lost|duplicated|reordered|foreign|damaged|otherQoS)',
   'rate\\.(?:offered|sent|acked|received)',
   'connections\\.(?:wanted|connected|failed|seconds|perSecond)',
   'count\\.(?:offered|sent|acked|received|unverified|refused|missed|unacknowledged)',

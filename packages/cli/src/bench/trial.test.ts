@@ -200,6 +200,24 @@ for (const qos of [1, 2]) {
   })
 }
 
+for (const [qos, at] of [
+  [2, 1],
+  [1, 0],
+  [0, 1],
+] as const) {
+  test(`QoS ${qos}: a message that is delivered at QoS ${at} breaks the contract`, async () => {
+    const deliverAt = (number: number) => (number % 10 === 2 ? at : qos)
+    const options = `--publishers 2 --messages 50 --qos ${qos} ${FAST}`
+    const { trial, settings } = await against({ deliverAt }, port => loadOf(port, options))
+    assert.equal(trial.delivery.otherQoS, 10)
+    assert.equal(trial.delivery.lost, 0)
+    assert.match(trial.verdict.text, /BROKEN \(at another QoS 10\)/)
+    assert.equal(exitCodeOf([trial], settings, null), 1)
+    const plain = await against({ deliverAt }, port => loadOf(port, `${options} --plain`))
+    assert.equal(plain.trial.delivery.otherQoS, 10)
+  })
+}
+
 test('a subscription that is granted less than it asked for is no subscription', async () => {
   const faults = { grant: () => 0 }
   await assert.rejects(

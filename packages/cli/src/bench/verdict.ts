@@ -17,6 +17,8 @@ export interface Delivery {
   readonly foreign: number
   /** Arrivals with a payload that is not what was sent, of those that were compared. */
   readonly damaged: number
+  /** Arrivals at another QoS than that of message and subscription. */
+  readonly otherQoS: number
 }
 
 export const NO_DELIVERY: Delivery = Object.freeze({
@@ -27,6 +29,7 @@ export const NO_DELIVERY: Delivery = Object.freeze({
   reordered: 0,
   foreign: 0,
   damaged: 0,
+  otherQoS: 0,
 })
 
 export interface Verdict {
@@ -50,6 +53,7 @@ export class StreamChecks {
   reordered = 0
   foreign = 0
   damaged = 0
+  otherQoS = 0
   received = 0
   /** Gaps that did not fit: from then on a late message may be taken for a duplicate. */
   forgottenGaps = 0
@@ -86,11 +90,16 @@ export class StreamChecks {
     this.damaged++
   }
 
+  /** An arrival has another QoS than was asked for and granted. */
+  noteOtherQoS(): void {
+    this.otherQoS++
+  }
+
   /** @param sentByStream how many were sent, by the number of the stream in the whole run */
   delivery(sentByStream: Uint32Array): Delivery {
     let expected = 0
     for (let i = 0; i < this.next.length; i++) expected += sentByStream[this.from + i] ?? 0
-    const { received, duplicated, reordered, foreign, damaged } = this
+    const { received, duplicated, reordered, foreign, damaged, otherQoS } = this
     return {
       expected,
       received,
@@ -99,6 +108,7 @@ export class StreamChecks {
       reordered,
       foreign,
       damaged,
+      otherQoS,
     }
   }
 
@@ -172,6 +182,7 @@ export function sumOf(deliveries: readonly Delivery[]): Delivery {
     sum.reordered += one.reordered
     sum.foreign += one.foreign
     sum.damaged += one.damaged
+    sum.otherQoS += one.otherQoS
   }
   return sum
 }
@@ -182,7 +193,7 @@ export function sumOf(deliveries: readonly Delivery[]): Delivery {
  * Among the members of a shared subscription there is no order to keep.
  */
 export function judge(delivery: Delivery, qos: 0 | 1 | 2, unacknowledged = 0): Verdict {
-  const { lost, duplicated, reordered, foreign, damaged } = delivery
+  const { lost, duplicated, reordered, foreign, damaged, otherQoS } = delivery
   const wrong: string[] = []
   if (unacknowledged > 0) wrong.push(`unacknowledged ${unacknowledged}`)
   if (lost > 0 && qos > 0) wrong.push(`lost ${lost}`)
@@ -190,6 +201,7 @@ export function judge(delivery: Delivery, qos: 0 | 1 | 2, unacknowledged = 0): V
   if (reordered > 0) wrong.push(`reordered ${reordered}`)
   if (foreign > 0) wrong.push(`foreign ${foreign}`)
   if (damaged > 0) wrong.push(`damaged ${damaged}`)
+  if (otherQoS > 0) wrong.push(`at another QoS ${otherQoS}`)
   const contractMet = wrong.length === 0
   const perfect = contractMet && lost === 0 && duplicated === 0
   const allowed = lost > 0 ? `, but ${lost} lost` : duplicated > 0 ? `, ${duplicated} twice` : ''

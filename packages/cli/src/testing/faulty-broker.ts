@@ -40,6 +40,8 @@ export interface Faults {
   readonly acks?: number
   /** What is delivered instead of a payload. */
   readonly payload?: (number: number, payload: Uint8Array) => Uint8Array
+  /** At which QoS a message is delivered; as it came, without this. */
+  readonly deliverAt?: (number: number, qos: QoS) => QoS
   /** What is granted for the QoS that a SUBSCRIBE asks for. */
   readonly grant?: (qos: QoS) => number
   /** Packets of this type get no answer; see `unanswered`. */
@@ -138,7 +140,11 @@ export class FaultyBroker {
     if (reasonCode >= 0x80) return reasonCode
     if (number === this.faults.stall?.after) this.stall(this.faults.stall.ms)
     const bytes = packet.payload.slice()
-    const kept = { ...packet, payload: this.faults.payload?.(number, bytes) ?? bytes }
+    const kept = {
+      ...packet,
+      payload: this.faults.payload?.(number, bytes) ?? bytes,
+      qos: this.faults.deliverAt?.(number, packet.qos) ?? packet.qos,
+    }
     const fate = this.faults.fate?.(number) ?? 'pass'
     if (fate === 'hold' && this.held === null) {
       this.held = kept
