@@ -27,6 +27,9 @@ for (const [options, said] of [
   [{ hooks: { authorise: 1 } }, 'hooks.authorise: there is no such option; was auth'],
   [{ store: { dir: 'x' } }, 'store.dir: there is no such option'],
   [{ colour: 'red' }, 'colour: there is no such option'],
+  [{ authenticate: () => true }, 'authenticate: there is no such option; was hooks.authenticate'],
+  [{ maxConnections: 1 }, 'maxConnections: there is no such option; was limits.connectionsMax'],
+  [{ limits: { max_connections: 1 } }, 'limits.max_connections: there is no such option; was conn'],
 ] as const) {
   test(`createBroker refuses ${JSON.stringify(options)}`, () => {
     const message = refusal(() => createBroker(options as object))

@@ -4,10 +4,13 @@ const DISTANCE_MAX = 2
 const BEGINNING_MIN = 4
 
 /**
- * The name with the fewest letters to add, to take away or to change, else one that begins alike.
+ * The name with the same words, else with the fewest letters to add, take away or change, else
+ * one that begins alike.
  * @returns null when none is near enough to be meant
  */
 export function nearestName(text: string, names: readonly string[]): string | null {
+  const alike = sameWords(text, names)
+  if (alike !== null) return alike
   let best: string | null = null
   let least = Math.min(DISTANCE_MAX, text.length - 1) + 1
   for (const name of names) {
@@ -19,6 +22,22 @@ export function nearestName(text: string, names: readonly string[]): string | nu
   const beginning = text.toLowerCase().slice(0, BEGINNING_MIN)
   if (best !== null || beginning.length < BEGINNING_MIN) return best
   return names.find(name => name.toLowerCase().startsWith(beginning)) ?? null
+}
+
+/** The name with the same words, in whatever order. */
+export function sameWords(text: string, names: readonly string[]): string | null {
+  const words = wordsOf(text)
+  return words === '' ? null : (names.find(name => wordsOf(name) === words) ?? null)
+}
+
+/** Its words in the order of the alphabet: `max_connections` is as good as `connectionsMax`. */
+function wordsOf(name: string): string {
+  return name
+    .split(/(?=[A-Z])|[_-]/)
+    .map(word => word.toLowerCase())
+    .sort()
+    .join(' ')
+    .trim()
 }
 
 function editDistance(a: string, b: string): number {

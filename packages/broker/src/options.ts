@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS, type Limits } from './core/limits.ts'
 import type { Store, StoredPage } from './core/ports.ts'
 import type { ScramOptions } from './guard/scram-users.ts'
 import type { Hooks } from './hooks.ts'
-import { nearestName } from './nearest-name.ts'
+import { nearestName, sameWords } from './nearest-name.ts'
 import type { DiskStoreOptions } from './store/disk.ts'
 import { SEGMENT_BYTES_MIN } from './store/segments.ts'
 import { shareOf } from './store/space.ts'
@@ -252,11 +252,18 @@ export function within(option: string, value: unknown, low: number, high: number
 export function checkNames(option: string, value: object, known: readonly string[]): void {
   for (const name of Object.keys(value)) {
     if (known.includes(name)) continue
-    const meant = nearestName(name, known)
+    const meant = (option === 'options' ? placeOf(name) : null) ?? nearestName(name, known)
     const hint = meant === null ? '' : `; was ${meant} meant?`
     const full = option === 'options' ? name : `${option}.${name}`
     throw new OptionError(full, `there is no such option${hint}`)
   }
+}
+
+/** Where an option is that stands too far up. */
+function placeOf(name: string): string | null {
+  if (HOOK_NAMES.some(hook => hook === name)) return `hooks.${name}`
+  const limit = sameWords(name, Object.keys(DEFAULT_LIMITS))
+  return limit === null ? null : `limits.${limit}`
 }
 
 /** @throws OptionError when it is not of that type */

@@ -5,10 +5,14 @@ const DISTANCE_MAX = 2
 const BEGINNING_MIN = 4
 
 /**
- * The name with the fewest letters to add, to take away or to change, else one that begins with it.
+ * The name with the same words, else with the fewest letters to add, take away or change, else
+ * one that begins with it.
  * @returns null when none is near enough to be meant
  */
 export function nearest(text: string, names: readonly string[]): string | null {
+  const words = wordsOf(text)
+  const alike = words === '' ? undefined : names.find(name => wordsOf(name) === words)
+  if (alike !== undefined) return alike
   let best: string | null = null
   let least = Math.min(DISTANCE_MAX, text.replace(/^-+/, '').length - 1) + 1
   for (const name of names) {
@@ -19,6 +23,16 @@ export function nearest(text: string, names: readonly string[]): string | null {
   }
   if (best !== null || text.length < BEGINNING_MIN) return best
   return names.find(name => name.toLowerCase().startsWith(text.toLowerCase())) ?? null
+}
+
+/** Its words in the order of the alphabet: `max_connections` is as good as `connectionsMax`. */
+function wordsOf(name: string): string {
+  return name
+    .split(/(?=[A-Z])|[_-]/)
+    .map(word => word.toLowerCase())
+    .sort()
+    .join(' ')
+    .trim()
 }
 
 function editDistance(a: string, b: string): number {
