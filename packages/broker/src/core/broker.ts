@@ -520,6 +520,7 @@ export class Broker implements ConnectionOwner {
 
   private letGo(connection: Connection): void {
     this.wheel.cancel(connection.timer)
+    this.takeovers.forget(connection)
     if (this.takeovers.wait) this.sender.requestTurn()
     connection.decoder.release()
     connection.chunks = null

@@ -139,3 +139,29 @@ test('a CONNECT whose login took longer than that of a later one ends nothing [M
   assert.deepEqual(watcher.take(), [])
   assert.equal(world.broker.counters.connectionsNow, 2)
 })
+
+test('it brings no messages of a session that has gone on, also when the later one is gone', () => {
+  const guard = new SlowLogin()
+  const world = new World({ guard })
+  const watcher = watch(world, 't')
+  const message = encodePacket({ ...publishPacket('t', 'once'), qos: 2, packetId: 1 }, 5)
+  const properties = { sessionExpiryInterval: 3600 }
+  const connect = connectPacket({ clientId: 'slow', cleanStart: false, properties })
+  const packets = Buffer.concat([encodePacket(connect, 5), message])
+  const first = world.open().send(packets)
+  const second = world.open().send(packets)
+  const [ofFirst = 0, ofSecond = 0] = guard.tickets
+  world.broker.decided(ofSecond, { reasonCode: 0 })
+  second.send(Uint8Array.of(0x62, 2, 0, 1))
+  assert.deepEqual(typesOf(second.take()), [
+    PacketType.CONNACK,
+    PacketType.PUBREC,
+    PacketType.PUBCOMP,
+  ])
+  second.cut()
+  world.broker.decided(ofFirst, { reasonCode: 0 })
+  world.settle()
+  assert.equal(first.ended, true)
+  assert.deepEqual(texts(watcher.take()), ['once'])
+  assert.equal(world.broker.openTickets, 0)
+})

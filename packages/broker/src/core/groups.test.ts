@@ -49,6 +49,30 @@ test('in a group in which nobody has room, whoever makes some gets what waits', 
   assert.equal(world.broker.ledger.total, 0)
 })
 
+test('a message that is too large for a member goes to another one that has room', () => {
+  for (const qos of [0, 1, 2] as const) {
+    const world = new World()
+    const small = world.connect({ clientId: 'a', properties: { maximumPacketSize: 60 } })
+    small.subscribe(FILTER, qos)
+    const large = world.connect({ clientId: 'b' })
+    large.subscribe(FILTER, qos)
+    const publisher = world.connect({ clientId: 'p' })
+    const long = (i: number): string => `${i}`.padEnd(100, '.')
+    const payloads = [long(0), long(1), '2', long(3), '4', long(5)]
+    for (const [i, payload] of payloads.entries()) {
+      publisher.publish('t', payload, { qos, packetId: qos === 0 ? 0 : i + 1 }).take()
+    }
+    const got = [texts(small.take()), texts(large.take())]
+    assert.deepEqual(got.flat().sort(), payloads)
+    assert.ok(got.every(list => list.length > 0))
+    assert.equal(world.broker.ledger.total, 0)
+    // Where nobody takes it that is a loss as ever.
+    world.connect({ clientId: 'c', properties: { maximumPacketSize: 60 } }).subscribe('$share/h/u')
+    publisher.publish('u', long(6)).take()
+    assert.equal(world.broker.ledger.totalOf('packet-too-large'), 1)
+  }
+})
+
 test('a group in which nobody has room is not gone through for every message', () => {
   const world = new World()
   const count = 50

@@ -10,6 +10,9 @@ import { Delivery, type Session } from './session.ts'
 import { Group } from './shared.ts'
 import type { Subscription } from './subscriptions.ts'
 
+/** For what a frame gets on its way: expiry, subscription identifier, a packet identifier. */
+const FRAME_ROOM_BYTES = 16
+
 type IsReady = (member: Subscription) => boolean
 
 export class Groups {
@@ -94,7 +97,8 @@ export class Groups {
   take(group: Group, message: Message): void {
     const broker = this.broker
     if (message.qos === 0) {
-      const member = group.next(this.admitting(isOnline, message.topic))
+      const first = group.next(this.admitting(isOnline, message.topic))
+      const member = first === null ? null : this.fitting(group, first, message, isOnline)
       const retain = message.retain && (member?.retainAsPublished ?? false)
       const identifiers = identifiersOf(member)
       if (member === null) this.lose(group, 'no-member-online', message)
@@ -274,8 +278,9 @@ export class Groups {
       const member = this.permitted(group, first, next.message.topic)
       group.queue.shift()
       // Those that have room may not have it: nobody waits behind it.
-      if (member !== null) this.giveFirst(group, member, next)
-      else if (this.hasUse(group, next.message.topic)) group.held.push(next)
+      if (member !== null) {
+        this.giveFirst(group, this.fitting(group, member, next.message, ready), next)
+      } else if (this.hasUse(group, next.message.topic)) group.held.push(next)
       else this.drop(group, next, 'not-authorized')
     }
   }
@@ -306,7 +311,7 @@ export class Groups {
       if (member === null && this.hasUse(group, topic)) return
       held.shift(topic)
       if (member === null) this.drop(group, next, 'not-authorized')
-      else this.giveFirst(group, member, next)
+      else this.giveFirst(group, this.fitting(group, member, next.message, ready), next)
     }
   }
 
@@ -319,6 +324,25 @@ export class Groups {
   private permitted(group: Group, member: Subscription, topic: string): Subscription | null {
     if (this.broker.mayReceive(member.session, topic)) return member
     return group.next(this.admitting(ready => this.isReady(ready), topic))
+  }
+
+  /**
+   * The member, or another one that is ready if the message is too large for it. Nobody waits for
+   * one that is not: a large message would hold up all others of its topic. Section 3.1.2.11.4.
+   */
+  private fitting(
+    group: Group,
+    member: Subscription,
+    message: Message,
+    ready: IsReady,
+  ): Subscription {
+    const fits = ({ session }: Subscription): boolean => {
+      const most = session.connection?.sendBytesMax ?? 0
+      return message.byteLength + FRAME_ROOM_BYTES <= most
+    }
+    if (fits(member)) return member
+    const admitted = this.admitting(ready, message.topic)
+    return group.next(other => fits(other) && admitted(other)) ?? member
   }
 
   /** Members for which `ready` holds and that may have messages of the topic. */

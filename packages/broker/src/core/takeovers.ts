@@ -1,15 +1,18 @@
-// Connections that take over a session whose old connection is behind: it rests for its share of
-// the turn, or a hook is asked about what it sent. What had come before the takeover is handled
-// first, then the old connection ends and the new one has its CONNACK.
+// Of several connections of one client the last one stays. Its old connection may be behind: it
+// rests for its share of the turn, or a hook is asked about what it sent. What had come before the
+// takeover is handled first, then the old connection ends and the new one has its CONNACK.
 
 import { ReasonCode } from '@godwit/packet'
 import type { Broker } from './broker.ts'
 import { type Connection, ConnectionState } from './connection.ts'
+import { giveWay } from './handlers/connect.ts'
 
 export class Takeovers {
   private readonly broker: Broker
   /** Of an old connection those that came for its session, in their order. */
   private readonly newcomers = new Map<Connection, Connection[]>()
+  /** By client id those whose CONNECT has come and is not answered. */
+  private readonly undecided = new Map<string, Connection[]>()
 
   constructor(broker: Broker) {
     this.broker = broker
@@ -18,6 +21,37 @@ export class Takeovers {
   /** Connections wait. */
   get wait(): boolean {
     return this.newcomers.size > 0
+  }
+
+  /** The answer to its CONNECT will take a while. */
+  asked(connection: Connection): void {
+    const { clientId } = connection
+    const others = this.undecided.get(clientId)
+    if (others === undefined) this.undecided.set(clientId, [connection])
+    else others.push(connection)
+  }
+
+  /**
+   * It is let in: whose CONNECT came before and is still not answered comes too late. If it came in
+   * after all it would bring messages of a session that has gone on since.
+   */
+  admitted(connection: Connection): void {
+    if (this.undecided.size === 0) return
+    this.forget(connection)
+    for (const other of [...(this.undecided.get(connection.clientId) ?? [])]) {
+      if (other.arrival < connection.arrival) giveWay(this.broker, other, connection)
+    }
+  }
+
+  /** It is decided about, or gone. */
+  forget(connection: Connection): void {
+    if (this.undecided.size === 0) return
+    const { clientId } = connection
+    const others = this.undecided.get(clientId)
+    const at = others?.indexOf(connection) ?? -1
+    if (others === undefined || at < 0) return
+    others.splice(at, 1)
+    if (others.length === 0) this.undecided.delete(clientId)
   }
 
   /** @returns false when nothing of `other` is left to be handled */

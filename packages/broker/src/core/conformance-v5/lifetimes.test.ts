@@ -94,6 +94,20 @@ test('a session is kept for its expiry interval and no longer \
   assert.equal(connectKept(world, 'c').connack?.sessionPresent, false)
 })
 
+test('a server that keeps no sessions takes any expiry interval in DISCONNECT', () => {
+  const world = new World({ limits: { sessionExpirySecondsMax: 0 } })
+  const watcher = watch(world, 'w')
+  const client = connectKept(world, 'c', {}, { will: willOf('w', 'gone') })
+  client.send({
+    type: PacketType.DISCONNECT,
+    reasonCode: 0,
+    properties: { sessionExpiryInterval: 60 },
+  })
+  assert.deepEqual(client.take(), [])
+  assert.deepEqual(watcher.take(), [])
+  assert.equal(world.broker.sessions.count, 1)
+})
+
 test('an expiry interval of 0xFFFFFFFF is never', () => {
   const world = new World()
   connectKept(world, 'c', { sessionExpiryInterval: 0xffff_ffff }).cut()

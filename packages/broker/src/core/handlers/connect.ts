@@ -45,6 +45,14 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
     refuseConnect(broker, connection, refusal.reasonCode, refusal.text)
     return
   }
+  authenticate(broker, connection, packet)
+  // The compiler does not see that this may have changed it.
+  const state: number = connection.state
+  if (state === ConnectionState.AUTHENTICATING) broker.takeovers.asked(connection)
+}
+
+function authenticate(broker: Broker, connection: Connection, packet: ConnectPacket): void {
+  const { clientId } = connection
   const { guard } = broker.ports
   if (!guard.authenticates) {
     settleConnect(broker, connection, packet, WELCOME)
@@ -65,13 +73,11 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
     will,
     properties,
   })
-  if (verdict !== null) {
-    settleConnect(broker, connection, packet, verdict)
-    return
-  }
-  broker.waitFor(connection, ticket, final => {
-    settleConnect(broker, connection, packet, final as AuthenticationVerdict)
-  })
+  if (verdict === null) {
+    broker.waitFor(connection, ticket, final => {
+      settleConnect(broker, connection, packet, final as AuthenticationVerdict)
+    })
+  } else settleConnect(broker, connection, packet, verdict)
 }
 
 /** An id that nobody has [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]. */
@@ -226,10 +232,6 @@ function enter(broker: Broker, connection: Connection, packet: ConnectPacket, te
   const { sessions, sleep, takeovers } = broker
   const { clientId } = connection
   const other = sessions.byClientId.get(clientId)?.connection ?? null
-  if (other !== null && other.arrival > connection.arrival) {
-    giveWay(broker, connection, other)
-    return
-  }
   if (other !== null && takeovers.holdsUp(other, connection)) {
     waitOnceMore(broker, connection)
     broker.waitFor(connection, broker.newTicket(), () => {
@@ -268,6 +270,7 @@ function admit(broker: Broker, connection: Connection, packet: ConnectPacket, te
   const { will, expirySeconds } = terms
   const { sessions, counters, ports } = broker
   const clientId = connection.clientId
+  broker.takeovers.admitted(connection)
   const sessionPresent = isContinued(broker, packet, clientId) // [MQTT-3.2.2-2]
   const connack = sessionPresent ? withSessionPresent(terms.connack, connection) : terms.connack
   let session = sessions.byClientId.get(clientId) ?? null

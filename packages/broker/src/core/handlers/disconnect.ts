@@ -13,7 +13,9 @@ export function handleDisconnect(
   const wasOpen = connection.state === ConnectionState.OPEN
   const expiry = packet.properties.sessionExpiryInterval
   if (expiry !== undefined && session !== null) {
-    if (session.expirySeconds === 0 && expiry > 0) {
+    // Where the server keeps none CONNECT may have had another one, and nothing comes of it.
+    const keepsNone = broker.limits.sessionExpirySecondsMax === 0
+    if (session.expirySeconds === 0 && expiry > 0 && !keepsNone) {
       const text = 'DISCONNECT sets a session expiry interval, CONNECT had 0'
       throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text)
     }
