@@ -2,6 +2,7 @@
 // enhanced authentication.
 
 import type { Authentication } from './authentication.ts'
+import { invalidArgument } from './errors.ts'
 import type { Attempt, ConnectOptions, Credentials } from './options.ts'
 import type { Dial } from './transport.ts'
 
@@ -33,6 +34,8 @@ export async function prepareAttempt(
   let credentials: Credentials = own ?? {}
   if (asked !== undefined) credentials = await asked(attempt)
   else if (username !== undefined || password !== undefined) credentials = { username, password }
+  // Who is nobody by mistake must not connect without a name.
+  if (credentials == null) throw invalidArgument('no credentials')
   const authenticationData = await authentication?.start()
   return { dial, credentials, authenticationData }
 }

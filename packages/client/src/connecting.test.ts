@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ConnectPacket, NO_PROPERTIES, PacketType } from '@godwit/packet'
 import { ConnectionRefusedError, MqttError } from './errors.ts'
-import type { Attempt } from './options.ts'
+import type { Attempt, Credentials } from './options.ts'
 import { kind, test } from './testing/kind.ts'
 import { World } from './testing/world.ts'
 
@@ -325,6 +325,16 @@ test('a user name in the URL is used unless the options have one', async () => {
   assert.deepEqual([other.username, other.password], ['other', null])
 })
 
+test('a user name in the URL is used unless it cannot be decoded, and never shown', async () => {
+  for (const url of ['test://us%zz:secret@server', 'test://user:secret@server:99999']) {
+    const world = new World()
+    const error = await failure(kind.open(world, url, {}))
+    assert.equal(error.code, 'invalid-argument')
+    assert.match(error.message, /^not a URL like wss:\/\/host\/mqtt: server/)
+    assert.equal(world.peers.length, 0)
+  }
+})
+
 const Failures: readonly (readonly [string, (world: World) => Promise<unknown>, RegExp])[] = [
   [
     'a URL that cannot be had',
@@ -567,4 +577,14 @@ test('a password without a user name cannot be written before MQTT 5.0 [MQTT-3.1
   const client = world.begin({ protocolVersion: 4, password: 'x' })
   await world.settle()
   assert.equal((await failure(client)).code, 'invalid-argument')
+})
+
+test('credentials() that gives nothing is an error, and no connection without a name', async () => {
+  for (const nothing of [undefined, null, Promise.resolve()]) {
+    const world = new World()
+    const credentials = (): Credentials => nothing as unknown as Credentials
+    const begun = world.begin({ credentials, username: 'other', reconnect: { first: true } })
+    await assert.rejects(begun, { code: 'invalid-argument' })
+    assert.equal(world.peers.length, 0)
+  }
 })

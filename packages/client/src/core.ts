@@ -68,6 +68,8 @@ export class ClientCore implements EngineOwner, PublisherPort {
   readonly whenFull: 'wait' | 'reject' | 'drop-oldest'
   refuses: MqttError | null = null
   isDraining = false
+  /** The application is being told of an error. */
+  private isErring = false
   private opening: Opening | null
   private readers: EventReader[] | null = null
   private drained: (() => void) | null = null
@@ -236,7 +238,11 @@ export class ClientCore implements EngineOwner, PublisherPort {
   }
 
   reportError(error: MqttError): void {
+    // What a listener does wrong when it is told of an error had no end otherwise.
+    if (this.isErring) return
+    this.isErring = true
     this.event({ type: 'error', error })
+    this.isErring = false
   }
 
   watched(topic: string, qos: QoS): void {

@@ -127,3 +127,18 @@ test('filters that were left fit into packets that the server takes [MQTT-3.2.2-
   const left = world.peer.takeShort().flatMap(packet => packet.split(' ').slice(2))
   assert.deepEqual(left, ['first', 'second', 'third', 'fourth'])
 })
+
+test('an application that publishes whatever it is told is told of it once', async () => {
+  const world = new World()
+  const events: string[] = []
+  let client: Client | null = null
+  const onEvent = ({ type }: ClientEvent): void => {
+    events.push(type)
+    void client?.publish('log', type)
+  }
+  client = await world.connected({ reconnect: false, onEvent })
+  world.peer.lose()
+  await client.closed
+  const told = ['connected', 'disconnected', 'error', 'closed', 'error']
+  assert.deepEqual(events, told)
+})

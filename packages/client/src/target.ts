@@ -79,22 +79,20 @@ function resolveOne(
     return adopted instanceof Promise ? adopted.then(adoptedTarget) : adoptedTarget(adopted)
   }
   let url: URL
+  let username: string
+  let password: string
   try {
     url = new URL(to)
+    username = decodeURIComponent(url.username)
+    password = decodeURIComponent(url.password)
   } catch (cause) {
-    throw invalidArgument(`not a URL like wss://host/mqtt: ${String(to).slice(0, 80)}`, cause)
+    // Not who, and no password.
+    throw invalidArgument(`not a URL like wss://host/mqtt: ${String(to).split('@').pop()}`, cause)
   }
   const { tls = NO_TLS, headers = NO_HEADERS, localAddress = '' } = given
   const dial = platform.dial(url, { tls, headers, localAddress, packetBytesMax })
-  const { username, password } = url
   if (username === '' && password === '') return { dial, credentials }
-  return {
-    dial,
-    credentials: {
-      username: decodeURIComponent(username),
-      ...(password !== '' && { password: decodeURIComponent(password) }),
-    },
-  }
+  return { dial, credentials: { username, ...(password !== '' && { password }) } }
 }
 
 function adoptedTarget(dial: Dial | null): ResolvedTarget {

@@ -83,6 +83,8 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
   /** Changes with each attempt and each loss. */
   private generation = 0
   private flushPending = false
+  /** The application is being told of an error. */
+  private isErring = false
   private timer: unknown = null
   private retired: Transport | null = null
   private retiredTimer: unknown = null
@@ -299,7 +301,11 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
   }
 
   failed(error: MqttError): void {
+    // What a listener does wrong when it is told of an error had no end otherwise.
+    if (this.isErring) return
+    this.isErring = true
     this.event({ type: 'error', error })
+    this.isErring = false
   }
 
   overflowed(filter: string, dropped: number): void {
@@ -315,7 +321,7 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     try {
       this.settings.onEvent?.(event)
     } catch (cause) {
-      if (event.type !== 'error') this.failed(listenerError(cause))
+      this.failed(listenerError(cause))
     }
   }
 
@@ -377,7 +383,10 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     const attempt = { attempt: link.attempt, lastError: this.lastError }
     try {
       const to = typeof target === 'function' ? await target(attempt) : target
-      const credentials = await (settings.credentials?.(attempt) ?? settings)
+      const { credentials: asked } = settings
+      const credentials = asked === undefined ? settings : await asked(attempt)
+      // Who is nobody by mistake must not connect without a name.
+      if (credentials == null) throw failure('invalid-argument')
       if (generation !== this.generation) return
       const dial = dialOf(platform, to)
       const { packetBytesMax, topicAliasMaximum } = settings

@@ -99,9 +99,7 @@ function dial(url: URL, options: DialOptions): Dial {
       return handler => openWebSocket(url, options, handler)
     case 'unix:':
     case 'mqtt+unix:': {
-      const path = decodeURIComponent(url.pathname)
-      if (path === '') throw invalidArgument('a unix: URL needs a path')
-      return tcpDial({ path })
+      return tcpDial({ path: pathOf(url) })
     }
     default:
       throw invalidArgument(
@@ -118,6 +116,15 @@ function tcpDial(where: TcpAddress): Dial {
 function needsHost(host: string, url: URL): string {
   if (host === '') throw invalidArgument(`${url.protocol} needs a host`)
   return host
+}
+
+function pathOf({ pathname }: URL): string {
+  if (pathname === '') throw invalidArgument('a unix: URL needs a path')
+  try {
+    return decodeURIComponent(pathname)
+  } catch (cause) {
+    throw invalidArgument(`a unix: URL with a path that cannot be decoded: ${pathname}`, cause)
+  }
 }
 
 function portOf(url: URL, fallback: number): number {
