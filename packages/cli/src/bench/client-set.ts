@@ -44,7 +44,7 @@ export class ClientSet {
     this.streams = plan.streams
     const shared = new Map<string, StreamChecks>()
     const mine = plan.clients.filter(one => one.worker === worker)
-    this.payloadCheck = new PayloadCheck(settings.payload, settings.plain)
+    this.payloadCheck = new PayloadCheck(settings.payload, settings.plain, topicsOf(plan))
     const client = clientSettings(settings, run, this.payloadCheck)
     this.members = mine.map(one => memberOf(one, settings, client, run, host, shared))
     this.publishers = this.members.filter(({ role }) => publishes(role))
@@ -121,6 +121,15 @@ export class ClientSet {
       return true
     })
   }
+}
+
+/** By stream. */
+function topicsOf({ clients }: Plan): string[] {
+  const topics: string[] = []
+  for (const one of clients) {
+    for (let i = 0; i < one.topics.length; i++) topics[one.streamFrom + i] = one.topics[i] ?? ''
+  }
+  return topics
 }
 
 function publishes(role: Role): boolean {

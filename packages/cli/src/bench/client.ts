@@ -414,9 +414,13 @@ export class Client implements TransportOwner {
     const intendedUs = timed ? intendedOf(bytes, at) : 0
     const sentUs = timed ? sentOf(bytes, at) : 0
     const sequence = sequenceOf(bytes, at)
-    if (check.isDamaged(bytes, at, size, sequence)) host.damaged(this)
+    const stream = streamOf(bytes, at)
+    const isDamaged =
+      check.isDamaged(bytes, at, size, sequence) ||
+      check.isAstray(bytes, view.topicStart, view.topicEnd, stream)
+    if (isDamaged) host.damaged(this)
     if (isOtherQoS) host.otherQoS(this)
-    host.message(this, streamOf(bytes, at), sequence, intendedUs, sentUs, nowUs)
+    host.message(this, stream, sequence, intendedUs, sentUs, nowUs)
   }
 
   private onAck(type: number, nowUs: number): void {

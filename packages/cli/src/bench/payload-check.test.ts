@@ -87,6 +87,19 @@ for (const qos of [0, 1, 2]) {
   })
 }
 
+test('a message that comes on the topic of another is found', async () => {
+  const deliverOn = (number: number, topic: string) => (number % 10 === 3 ? 't/other' : topic)
+  const broker = await FaultyBroker.open({ deliverOn })
+  const pace = '--rate 200/s --duration 500ms'
+  const options = `--fan fan-in --publishers 2 --topic t/{client} --qos 1 ${pace} ${FAST}`
+  const settings = loadOf(broker.port, options)
+  const trial = await runTrial(settings, SILENT, noSignal())
+  await broker.close()
+  assert.ok(trial.delivery.damaged >= 5 && trial.delivery.damaged <= 10, trial.verdict.text)
+  assert.equal(trial.delivery.lost, 0)
+  assert.equal(exitCodeOf([trial], settings, null), 1)
+})
+
 test('a damage in the messages of one process is in the verdict of all', async () => {
   const { trial } = await damagedBy(flipped, `${SLOW} --processes 2`, 1)
   assert.ok(trial.delivery.damaged >= 5, `${trial.delivery.damaged}`)
@@ -109,6 +122,8 @@ const HARMLESS = [
   '--publishers 2 --messages 300 --payload a+(b)[c]{seq}|$ --processes 2',
   '--retained 300 --publishers 2 --subscribers 2 --payload {client}/{seq} --qos 1',
   '--fan fan-out --subscribers 3 --messages 200 --size 0..40',
+  '--fan fan-in --publishers 3 --messages 200 --topic é/{client}/{random:4} -V 311',
+  '--publishers 3 --messages 100 --topic same --qos 1',
   '--fan shared --subscribers 3 --publishers 2 --messages 200 --size 100..70000 --qos 2',
 ]
 

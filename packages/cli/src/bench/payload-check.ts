@@ -1,7 +1,8 @@
 // hot
-// Whether a payload is, behind its header, what was sent. To look at every byte of every message
-// would make a fast tester slower, so some are looked at: the first of each read, which are those
-// that came in two pieces, and of the others one in so many. Lengths are compared always.
+// Whether a payload is, behind its header, what was sent, and where it was sent. To look at every
+// byte of every message would make a fast tester slower, so some are looked at: the first of each
+// read, which are those that came in two pieces, and of the others one in so many. Lengths are
+// compared always.
 
 import { HEADER_BYTES, SEQUENCE_BYTES } from './message.ts'
 import { payloadPattern, variablesIn } from './templates.ts'
@@ -23,6 +24,8 @@ const NO_SEQUENCE = -1
 export class PayloadCheck {
   /** Payloads that were compared byte for byte. */
   compared = 0
+  /** Whether the last one was. */
+  wasCompared = false
   private firstLeft = 0
   private skipped = 0
   /** Payloads have no header. */
@@ -35,8 +38,12 @@ export class PayloadCheck {
   private readonly pattern: RegExp | null
   private readonly isSequenceExact: boolean
 
-  constructor(payload: PayloadPlan, plain: boolean) {
+  /** By stream: where its messages are published. */
+  private readonly topics: readonly string[]
+
+  constructor(payload: PayloadPlan, plain: boolean, topics: readonly string[] = []) {
     this.plain = plain
+    this.topics = topics
     const headerBytes = plain ? 0 : HEADER_BYTES
     this.isFiller = payload.kind === 'size'
     this.expected = expectedOf(payload)
@@ -61,19 +68,33 @@ export class PayloadCheck {
 
   /** Looks at one payload, or lets it pass unseen. @param sequence as its header says, or -1 */
   isDamaged(bytes: Uint8Array, at: number, size: number, sequence: number = NO_SEQUENCE): boolean {
-    if (size < this.bytesMin || size > this.bytesMax) {
-      this.compared++
-      return true
-    }
-    if (this.firstLeft > 0) this.firstLeft--
-    else if (++this.skipped < ONE_IN) return false
-    else this.skipped = 0
+    this.wasCompared = this.isNext() || size < this.bytesMin || size > this.bytesMax
+    if (!this.wasCompared) return false
     this.compared++
+    if (size < this.bytesMin || size > this.bytesMax) return true
     const from = at + this.headerBytesOf(size)
     const { expected } = this
     if (expected === null) return !this.fits(bytes, from, at + size, sequence)
     const fillerFrom = this.isFiller ? from - at + (size % LETTERS) : 0
     return expected.compare(bytes, from, at + size, fillerFrom, fillerFrom + at + size - from) !== 0
+  }
+
+  /** Whether a message that was compared is not on the topic of its stream. */
+  isAstray(bytes: Uint8Array, topicStart: number, topicEnd: number, stream: number): boolean {
+    const topic = this.topics[stream]
+    if (topic === undefined || !this.wasCompared) return false
+    const length = topicEnd - topicStart
+    return Buffer.from(bytes.buffer, bytes.byteOffset + topicStart, length).toString() !== topic
+  }
+
+  private isNext(): boolean {
+    if (this.firstLeft > 0) {
+      this.firstLeft--
+      return true
+    }
+    if (++this.skipped < ONE_IN) return false
+    this.skipped = 0
+    return true
   }
 
   private headerBytesOf(size: number): number {

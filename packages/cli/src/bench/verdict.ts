@@ -15,7 +15,7 @@ export interface Delivery {
   readonly reordered: number
   /** Arrivals that nobody of this run has sent here. */
   readonly foreign: number
-  /** Arrivals with a payload that is not what was sent, of those that were compared. */
+  /** Arrivals with a payload or a topic that is not what was sent, of those that were compared. */
   readonly damaged: number
   /** Arrivals at another QoS than that of message and subscription. */
   readonly otherQoS: number

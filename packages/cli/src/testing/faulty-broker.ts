@@ -40,6 +40,8 @@ export interface Faults {
   readonly acks?: number
   /** What is delivered instead of a payload. */
   readonly payload?: (number: number, payload: Uint8Array) => Uint8Array
+  /** On which topic a message is delivered; as it came, without this. */
+  readonly deliverOn?: (number: number, topic: string) => string
   /** At which QoS a message is delivered; as it came, without this. */
   readonly deliverAt?: (number: number, qos: QoS) => QoS
   /** What is granted for the QoS that a SUBSCRIBE asks for. */
@@ -143,6 +145,7 @@ export class FaultyBroker {
     const kept = {
       ...packet,
       payload: this.faults.payload?.(number, bytes) ?? bytes,
+      topic: this.faults.deliverOn?.(number, packet.topic) ?? packet.topic,
       qos: this.faults.deliverAt?.(number, packet.qos) ?? packet.qos,
     }
     const fate = this.faults.fate?.(number) ?? 'pass'
