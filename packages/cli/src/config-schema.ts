@@ -87,6 +87,7 @@ const Config = z.strictObject({
   passwordFile: z.string().min(1).optional(),
   allowAnonymous: z.boolean().optional(),
   aclFile: z.string().min(1).optional(),
+  certificateUserNames: z.boolean().optional(),
 })
 
 /** The names at the top of the file. */

@@ -27,6 +27,8 @@ export interface ServeConfig {
   readonly passwords: PasswordChoice | null
   /** Null: everybody may publish and read everything. */
   readonly aclFile: string | null
+  /** Whether the common name of a client's certificate is its user name. */
+  readonly certificateUserNames: boolean
 }
 
 /** Tells where in a file an option stands, for errors that come later. */
@@ -52,6 +54,7 @@ export interface ConfigFields {
   readonly passwordFile?: string | undefined
   readonly allowAnonymous?: boolean | undefined
   readonly aclFile?: string | undefined
+  readonly certificateUserNames?: boolean | undefined
   /** The rest is the broker's. */
   readonly [option: string]: unknown
 }
@@ -94,7 +97,7 @@ export function located(error: unknown, source: ConfigSource): unknown {
 export function toConfig(file: ConfigFields): ServeConfig {
   const { listeners = null, log, drainSeconds, data = DEFAULT_DATA, ...others } = file
   const { passwordFile, allowAnonymous = false, aclFile = null, ...rest } = others
-  const { metrics = null, ...broker } = rest
+  const { metrics = null, certificateUserNames = false, ...broker } = rest
   return {
     // Fields that are undefined are as absent to the broker as those that are not there.
     listeners: listeners as readonly ListenOptions[] | null,
@@ -104,5 +107,6 @@ export function toConfig(file: ConfigFields): ServeConfig {
     metrics: metrics as MetricsOptions | null,
     passwords: passwordFile === undefined ? null : { file: passwordFile, allowAnonymous },
     aclFile,
+    certificateUserNames,
   }
 }

@@ -50,6 +50,7 @@ export interface ServeFlags {
   readonly passwordFile?: string
   readonly allowAnonymous?: boolean
   readonly aclFile?: string
+  readonly tlsUserNames?: boolean
   readonly dump?: boolean
   readonly statsInterval?: string
   readonly nodeName?: string
@@ -163,6 +164,7 @@ export function applyFlags(config: ServeConfig, flags: ServeFlags): ReadyConfig 
       flags.drain === undefined ? config.drainSeconds : parseSeconds('--drain', flags.drain),
     passwords: passwordsOf(config.passwords, flags),
     aclFile: flags.aclFile ?? config.aclFile,
+    certificateUserNames: flags.tlsUserNames ?? config.certificateUserNames,
     metrics: metricsOf(config.metrics, flags),
   }
 }

@@ -2,18 +2,15 @@
 
 import { resolve } from 'node:path'
 import {
-  type AclFile,
   type BrokerOptions,
   type BrokerServer,
   checkListen,
   checkMetrics,
   checkOptions,
   createBroker,
-  type Hooks,
   type ListeningAddress,
   type ListenOptions,
   type MetricsOptions,
-  type PasswordFile,
   StoreError,
   VERSION,
 } from '@godwit/broker'
@@ -22,9 +19,10 @@ import { EMPTY_CONFIG, type LoadedConfig, limitErrors, located } from './config.
 import { CommandFailure, StoreExit } from './failure.ts'
 import { boundYoungHeap, giveHeapRoom } from './heap.ts'
 import { openLog } from './log.ts'
-import { openAcl, reloadAcl, tellAcl } from './serve-acl.ts'
+import { type Access, checkCertificateUsers, hooksOf, openAccess } from './serve-access.ts'
+import { openAcl, reloadAcl } from './serve-acl.ts'
 import { applyFlags, type ReadyConfig, type ServeFlags } from './serve-flags.ts'
-import { checkPasswords, openPasswords, reloadPasswords, tellPasswords } from './serve-passwords.ts'
+import { checkPasswords, reloadPasswords } from './serve-passwords.ts'
 
 type Log = Awaited<ReturnType<typeof openLog>>
 
@@ -44,10 +42,10 @@ export async function serve(flags: ServeFlags): Promise<number> {
   }
   if (flags.config !== undefined && typeof config.broker.store !== 'object') await dropThread()
   const log = await openLog(config.log.level, config.log.format)
-  const files = openFiles(config, log)
+  const access = openAccess(config, log)
   const broker = createBroker({
     ...config.broker,
-    hooks: hooksOf(files),
+    hooks: hooksOf(access),
     dump: config.broker.dump ? line => log.info(line) : false,
     log,
   })
@@ -79,7 +77,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
   const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
   answerUserSignals(log)
   watchCertificates(config.listeners, log)
-  reloadOnHangup(broker, { ...files, hasCertificates, listeners: config.listeners }, log)
+  reloadOnHangup(broker, { ...access, hasCertificates, listeners: config.listeners }, log)
   // Whoever reads that it listens may send signals.
   greet(broker.addresses, config.broker, log)
   tellStarted()
@@ -91,36 +89,6 @@ export async function serve(flags: ServeFlags): Promise<number> {
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
   return stopped() && exitCode === FAILED ? 0 : exitCode
-}
-
-/** What says who may come in, and who may do what. */
-interface AccessFiles {
-  readonly passwords: PasswordFile | null
-  readonly acl: AclFile | null
-  /** Whether a user name that a client gives is its own. */
-  readonly checksNames: boolean
-}
-
-/** @throws CommandFailure for one that cannot be read */
-function openFiles({ passwords: choice, aclFile, broker }: ReadyConfig, log: Log): AccessFiles {
-  const passwords = choice === null ? null : openPasswords(choice)
-  const acl = aclFile === null ? null : openAcl(aclFile)
-  const checksNames = passwords !== null || broker.scram !== undefined
-  if (passwords !== null) tellPasswords(passwords, log)
-  if (acl !== null) tellAcl(acl, checksNames, log)
-  return { passwords, acl, checksNames }
-}
-
-function hooksOf({ passwords, acl }: AccessFiles): Hooks {
-  return {
-    ...(passwords === null ? {} : { authenticate: client => passwords.authenticate(client) }),
-    ...(acl === null
-      ? {}
-      : {
-          authorizePublish: (client, topic) => acl.mayPublish(client, topic),
-          authorizeReceive: (client, topic) => acl.mayReceive(client, topic),
-        }),
-  }
 }
 
 /** bin/code-cache.js keeps the start's code now: later V8 has other flags and has forgotten it. */
@@ -166,6 +134,7 @@ function checkConfig(config: ReadyConfig, { source }: LoadedConfig): void {
       throw new CommandFailure(where === null ? text : `${where}: ${text}`, 2)
     }
   }
+  if (config.certificateUserNames) checkCertificateUsers(config.listeners)
 }
 
 async function listenAll(
@@ -285,7 +254,7 @@ function answerUserSignals(log: Log): void {
   process.on('SIGUSR2', () => log.info('SIGUSR2: it is for nothing here'))
 }
 
-interface Reloaded extends AccessFiles {
+interface Reloaded extends Access {
   readonly hasCertificates: boolean
   readonly listeners: readonly ListenOptions[]
 }

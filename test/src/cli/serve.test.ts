@@ -137,6 +137,64 @@ test('an ACL file says who publishes and reads what, and is read again on SIGHUP
   })
 })
 
+test('the name of a certificate is the user name, and without one there is a password', async () => {
+  const authority = await Authority.create('serve test')
+  await withFolder(async folder => {
+    const write = (name: string, text: string): string => {
+      writeFileSync(join(folder, name), text)
+      return join(folder, name)
+    }
+    const [server, ann] = [
+      await authority.issue({ commonName: 'server' }),
+      await authority.issue({ commonName: 'ann' }),
+    ]
+    const password = Buffer.from('secret')
+    const tls = [
+      ...['--tls-cert', write('crt', server.cert), '--tls-key', write('key', server.key)],
+      ...['--tls-ca', write('ca', authority.cert), '--tls-client', 'optional'],
+      ...['--tls-port', '0', '--tls-user-names'],
+    ]
+    const acl = ['--acl-file', write('acl', 'pattern %u/#\n')]
+    const come = async (
+      port: number,
+      certificate: { readonly cert: string; readonly key: string } | null,
+      names: Parameters<RawClient['connect']>[0],
+    ): Promise<{ client: RawClient; reasonCode: number }> => {
+      const host = '127.0.0.1'
+      const client = new RawClient(connectTls({ port, host, ca: authority.cert, ...certificate }))
+      const { reasonCode } = await client.connect(names)
+      return { client, reasonCode }
+    }
+    await withServed([...tls, ...acl], async (_served, [port = 0]) => {
+      const { client, reasonCode } = await come(port, ann, { clientId: 'c', username: 'bob' })
+      assert.equal(reasonCode, 0)
+      for (const [topic, expected] of [
+        ['ann/x', 0x10],
+        ['bob/x', 0x87],
+      ] as const) {
+        client.send(publishPacket(topic, 'x', { qos: 1, packetId: 1 }))
+        assert.equal((await client.expect(PacketType.PUBACK)).reasonCode, expected, topic)
+      }
+      client.destroy()
+      const stranger = await come(port, null, { clientId: 'd', username: 'ann' })
+      assert.equal(stranger.reasonCode, 0x87, 'the name of a certificate, without it')
+    })
+    const file = write('passwords', `bob:${await hashPassword(password, 'sha512')}\n`)
+    const both = [...tls, ...acl, '--password-file', file]
+    await withServed(both, async (_served, [port = 0]) => {
+      const bob = await come(port, null, { clientId: 'd', username: 'bob', password })
+      assert.equal(bob.reasonCode, 0)
+      bob.client.destroy()
+      const wrong = await come(port, null, { clientId: 'd', username: 'ann', password })
+      assert.equal(wrong.reasonCode, 0x87)
+    })
+    const none = [GODWIT, 'serve', '--check', '--port', '0', '--tls-user-names']
+    const { code, errors } = await run(process.execPath, none)
+    assert.equal(code, 2)
+    assert.match(errors, /user names of certificates need a listener that asks clients for them/)
+  })
+})
+
 test('several listeners at once: TCP, WebSocket and a Unix socket', async () => {
   await withFolder(async folder => {
     const path = join(folder, 'mqtt.sock')
