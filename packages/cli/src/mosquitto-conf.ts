@@ -3,7 +3,7 @@
 
 const LISTENER = 'listeners: [{ port, host }]'
 const TLS = 'listeners: [{ tls: … }]'
-const NAMES_OF_CERTIFICATES = 'a hook: see docs/broker.md'
+const HOOK = 'a hook: see docs/broker.md'
 const ALWAYS = 'nothing: it is always so'
 const SERVICE = "nothing: the service manager's"
 const LOG = 'log: { level, format }, on standard output'
@@ -31,16 +31,16 @@ export const MosquittoOptions: Readonly<Record<string, string>> = {
   tls_keyform: MISSING,
   psk_file: MISSING,
   psk_hint: MISSING,
-  use_identity_as_username: NAMES_OF_CERTIFICATES,
-  use_subject_as_username: NAMES_OF_CERTIFICATES,
-  use_username_as_clientid: NAMES_OF_CERTIFICATES,
+  use_identity_as_username: 'certificateUserNames: true',
+  use_subject_as_username: HOOK,
+  use_username_as_clientid: HOOK,
   password_file: 'passwordFile',
   acl_file: 'aclFile',
   allow_anonymous: 'allowAnonymous, beside passwordFile',
-  auth_plugin: NAMES_OF_CERTIFICATES,
+  auth_plugin: HOOK,
   auth_plugin_deny_special_chars: 'nothing: the hook sees them',
-  plugin: NAMES_OF_CERTIFICATES,
-  clientid_prefixes: NAMES_OF_CERTIFICATES,
+  plugin: HOOK,
+  clientid_prefixes: HOOK,
   per_listener_settings: MISSING,
   mount_point: MISSING,
   persistence: 'data: a directory, or none',

@@ -137,7 +137,7 @@ test('an ACL file says who publishes and reads what, and is read again on SIGHUP
   })
 })
 
-test('the name of a certificate is the user name, and without one there is a password', async () => {
+test('the name of a certificate is the user name, without one it takes a password', async () => {
   const authority = await Authority.create('serve test')
   await withFolder(async folder => {
     const write = (name: string, text: string): string => {
