@@ -117,6 +117,13 @@ test('the messages of --retain stay at the broker, and --dump prints every packe
   })
 })
 
+test('retained messages are timed from the SUBSCRIBE, and the report says so', async () => {
+  const { code, output } = await bench('load -p PORT --retained 20 --publishers 1 --subscribers 2')
+  assert.equal(code, 0)
+  assert.match(output, /response +40 .* from SUBSCRIBE to arrival\n/)
+  assert.doesNotMatch(output, /closed loop/)
+})
+
 test('nobody who listens ends with 3, wrong options with 2', async () => {
   let port = 0
   await withBroker({}, async broker => {

@@ -37,7 +37,7 @@ async function interrupted(
   const trial = await running
   await broker.until(() => broker.connectionsNow === 0)
   await broker.close()
-  const result = { trials: [trial], isOpenLoop: true } as unknown as RunResult
+  const result = { trials: [trial], isOpenLoop: true, config: {} } as unknown as RunResult
   const text = trialLines(result, trial, 1).join('\n')
   return { trial, text, exitCode: exitCodeOf([trial], settings, null) }
 }

@@ -7,7 +7,7 @@ import { spectrumOf } from './histogram.ts'
 import { answersText } from './many-text.ts'
 import { formatBytes, formatCount, formatPercent, formatRate, formatUs } from './numbers.ts'
 import { PAGE_SCRIPT, PAGE_STYLE } from './page-assets.ts'
-import { capacityText, goalValue, LatencyTexts } from './report-text.ts'
+import { capacityText, goalValue, latencyText } from './report-text.ts'
 import type { CapacityResult, Interval, RunResult, TrialResult } from './result.ts'
 import { linesOf } from './run.ts'
 
@@ -128,7 +128,7 @@ function trialSection(result: RunResult, trial: TrialResult, number: number): st
 ${notesOf(trial)}<div class="charts">${chartsOf(result, trial, number)
     .map(chart => chartBox(chart.id))
     .join('')}</div>
-${latencyTable(trial)}</section>`
+${latencyTable(result, trial)}</section>`
 }
 
 type Card = readonly [label: string, value: string, small: string, state: '' | 'good' | 'bad']
@@ -204,7 +204,7 @@ function fact([name, value]: readonly [string, string]): string {
   return `<dt>${name}</dt><dd>${escaped(value)}</dd>`
 }
 
-function latencyTable(trial: TrialResult): string {
+function latencyTable(result: RunResult, trial: TrialResult): string {
   const columns = ['count', 'min', 'mean', 'stddev', 'p50', 'p90', 'p99', 'p99.9', 'p99.99', 'max']
   const rows = (['response', 'service', 'ack', 'connect', 'slip'] as const).flatMap(name => {
     const summary = trial.latencies[name]?.summary
@@ -213,7 +213,7 @@ function latencyTable(trial: TrialResult): string {
       const value = summary[column as keyof typeof summary]
       return `<td>${column === 'count' ? formatCount(value) : formatUs(value)}</td>`
     })
-    const text = `<small>${LatencyTexts[name]}</small>`
+    const text = `<small>${latencyText(result, name)}</small>`
     return [`<tr><th>${name}${text}</th>${cells.join('')}</tr>`]
   })
   const head = columns.map(column => `<th>${column}</th>`).join('')

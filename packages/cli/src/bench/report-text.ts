@@ -22,12 +22,18 @@ import { isTime } from './slo.ts'
 
 const LABEL_WIDTH = 12
 
-export const LatencyTexts: Readonly<Record<LatencyName, string>> = {
+const LatencyTexts: Readonly<Record<LatencyName, string>> = {
   response: 'from the intended time of sending to arrival',
   service: 'from the actual time of sending to arrival',
   ack: 'from publish to its acknowledgement',
   connect: 'from connect to CONNACK',
   slip: 'how late the schedule was served',
+}
+
+/** From when to when. Retained messages are timed from the SUBSCRIBE that asks for them. */
+export function latencyText({ config }: RunResult, name: LatencyName): string {
+  const isRetained = Number(config['retainedMessages']) > 0
+  return isRetained && name === 'response' ? 'from SUBSCRIBE to arrival' : LatencyTexts[name]
 }
 
 export function connectLine(connect: ConnectResult, latency: LatencySummary | null): string {
@@ -42,7 +48,7 @@ export function connectLine(connect: ConnectResult, latency: LatencySummary | nu
 export function trialLines(result: RunResult, trial: TrialResult, number: number): string[] {
   const lines: string[] = []
   if (result.trials.length > 1) lines.push(`trial ${number} of ${result.trials.length}`)
-  lines.push(...originLines(trial), '', ...latencyLines(trial, result.isOpenLoop))
+  lines.push(...originLines(trial), '', ...latencyLines(result, trial))
   if (result.isOpenLoop) lines.push('', ...rateLines(trial))
   lines.push('', ...deliveryLines(trial))
   for (const note of trial.notes) lines.push(line('note', note))
@@ -81,7 +87,8 @@ function originLines(trial: TrialResult): string[] {
   return lines
 }
 
-function latencyLines(trial: TrialResult, isOpenLoop: boolean): string[] {
+function latencyLines(result: RunResult, trial: TrialResult): string[] {
+  const { isOpenLoop } = result
   const head = ['latency', 'count', 'p50', 'p90', 'p99', 'p99.9', 'p99.99', 'max']
   const names = (['response', 'service', 'ack', 'connect'] as const).filter(
     // In a closed loop every message is sent when it is meant to be.
@@ -95,9 +102,9 @@ function latencyLines(trial: TrialResult, isOpenLoop: boolean): string[] {
     )
     return [`  ${name}`, formatCount(summary?.count ?? 0), ...times]
   })
-  const texts = ['', ...names.map(name => LatencyTexts[name])]
+  const texts = ['', ...names.map(name => latencyText(result, name))]
   const lines = table([head, ...rows]).map((row, i) => `${row}   ${texts[i] ?? ''}`.trimEnd())
-  if (!isOpenLoop) {
+  if (!isOpenLoop && !(Number(result.config['retainedMessages']) > 0)) {
     lines.push('  (closed loop: a slow broker slows the tester down, and its latency stays low)')
   }
   return lines
