@@ -48,7 +48,10 @@ export function resume(facts: Facts, life: SessionLife, connection: ConnectionRe
   life.will = null
   if (will === null || will.publication.acknowledgedAt !== NEVER) return
   will.dueMs = NEVER
-  if (connection.connectMs < will.publication.earliestMs - SLACK_MS) {
+  const { firstMs, earliestMs } = will.publication
+  // A CONNECT that takes over may have waited for the connection whose will it is; without a delay
+  // nobody comes back in time.
+  if (earliestMs > firstMs && connection.connectMs < earliestMs - SLACK_MS) {
     will.publication.forbidden = 'its client came back in time'
     facts.coverage.count('a will is given up, since its client came back')
   }
