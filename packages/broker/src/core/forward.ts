@@ -28,6 +28,8 @@ export class Forwarder {
   readonly passing: Message = new Message()
   /** A record for the message was put into the open batch: its acknowledgement waits. */
   stored = false
+  /** How many sessions what passed last was for. */
+  passedTo = 0
   private readonly broker: Broker
   private readonly sender: Sender
   private readonly form = new Form()
@@ -126,8 +128,13 @@ export class Forwarder {
     }
     const count = decoder.extendRun(prefixLength, sendBytesMax)
     const { bytes, start, end } = decoder
+    const isGuarded = this.broker.ports.guard.checksPermissions
+    this.passedTo = 0
     for (let i = 0; i < receivers.length; i++) {
       const { session, slot } = receivers[i] as Receiver
+      // Once for the run: they have one topic, and came together.
+      if (isGuarded && !this.broker.mayReceive(session, route.topic)) continue
+      this.passedTo++
       const to = session.connection
       if (to === null) {
         const clientId = slot < 0 ? session.clientId : this.broker.sleep.sleepers.clientId(slot)

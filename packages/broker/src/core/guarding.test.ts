@@ -247,6 +247,48 @@ test('a receiver that may not have a topic gets none of its messages', () => {
   assert.equal(barred?.connection.session?.queuedMessages, 2)
 })
 
+test('who may have messages of QoS 0 that came together is asked once, and who may not has none', () => {
+  const guard = new AskedGuard()
+  const asked: string[] = []
+  guard.receives = ({ clientId }, topic) => {
+    asked.push(`${clientId} ${topic}`)
+    return clientId !== 'barred'
+  }
+  const world = new World({ guard })
+  const clients = ['barred', 'free'].map(id => watch(world, '#', id))
+  const publisher = world.connect({ clientId: 'p' })
+  const send = (...messages: string[]): void => {
+    publisher.send(Buffer.concat(messages.map(one => encodePacket(publishPacket('t', one), 5))))
+  }
+  send('1', '2', '3')
+  // The first one is allowed by itself, the others are its run.
+  assert.deepEqual(asked, ['barred t', 'free t', 'barred t', 'free t'])
+  send('4', '5', '6')
+  assert.equal(asked.length, 6)
+  assert.deepEqual(guard.questions.filter(([kind]) => kind === 'publish').length, 1)
+  assert.deepEqual(
+    clients.map(client => texts(client.take())),
+    [[], ['1', '2', '3', '4', '5', '6']],
+  )
+  assert.equal(world.broker.counters.unmatched, 0)
+  guard.publish = ReasonCode.NOT_AUTHORIZED
+  guard.generation++
+  send('7', '8')
+  assert.deepEqual(texts(clients[1]?.take() ?? []), [])
+})
+
+test('messages of QoS 0 that nobody may have are counted as such, one by one or in a run', () => {
+  const guard = new AskedGuard()
+  guard.receives = () => false
+  const world = new World({ guard })
+  watch(world, '#')
+  const publisher = world.connect({ clientId: 'p' })
+  publisher.send(
+    Buffer.concat(['1', '2', '3'].map(one => encodePacket(publishPacket('t', one), 5))),
+  )
+  assert.equal(world.broker.counters.unmatched, 3)
+})
+
 test('a member of a group that may not have a message leaves it to one that may', () => {
   const guard = new AskedGuard()
   guard.receives = identity => identity.clientId !== 'barred'

@@ -119,6 +119,22 @@ test('all wrong lines are told with their numbers, and none is left out in silen
   )
 })
 
+test('what was decided is the same when it is asked again, of however many topics', context => {
+  const lines = ['user ann', 'topic read a/+', 'topic write b/+', 'topic deny a/7', 'topic c/+']
+  const acl = new AclFile(write(context, lines.join('\n')))
+  const expected = (topic: string): string => {
+    if (topic === 'a/7' || topic.startsWith('d')) return ''
+    return { a: 'r', b: 'w', c: 'rw' }[topic.slice(0, 1)] ?? ''
+  }
+  const topics = ['a', 'b', 'c', 'd'].flatMap(level =>
+    Array.from({ length: 50 }, (_none, i) => `${level}/${i}`),
+  )
+  for (const topic of [...topics, ...topics.toReversed(), 'a/7', 'a/7']) {
+    assert.equal(rights(acl, ANN, topic), expected(topic), topic)
+    assert.equal(rights(acl, ANN, topic), expected(topic), topic)
+  }
+})
+
 test('what is read again holds for those who are there, a wrong file changes nothing', context => {
   const path = write(context, 'user ann\ntopic a\n')
   const acl = new AclFile(path)

@@ -25,6 +25,10 @@ export class AclFileError extends Error {
 const READ = 1
 const WRITE = 2
 const NOTHING = 0
+/** A decision's second bit lies so many places above its first. */
+const ALLOWED_SHIFT = 2
+/** Of so many topics per client the decisions are remembered. */
+const DECIDED_MAX = 64
 const Accesses: ReadonlyMap<string, number> = new Map([
   ['read', READ],
   ['write', WRITE],
@@ -41,6 +45,8 @@ interface Rule {
 interface Rules {
   readonly own: readonly Rule[]
   readonly patterns: readonly Rule[]
+  /** By topic, for each way of access a bit that it was decided and one that it is allowed. */
+  readonly decided: Map<string, number>
 }
 
 interface Contents {
@@ -96,15 +102,21 @@ export class AclFile {
   }
 
   private may(client: AclClient, topic: string, access: number): boolean {
-    const { own, patterns } = this.rulesOf(client)
-    return decide(own, topic, access) ?? decide(patterns, topic, access) ?? false
+    const { own, patterns, decided } = this.rulesOf(client)
+    const known = decided.get(topic) ?? 0
+    if ((known & access) !== 0) return (known & (access << ALLOWED_SHIFT)) !== 0
+    const isAllowed = decide(own, topic, access) ?? decide(patterns, topic, access) ?? false
+    if (decided.size === DECIDED_MAX) decided.clear()
+    decided.set(topic, known | access | (isAllowed ? access << ALLOWED_SHIFT : 0))
+    return isAllowed
   }
 
   private rulesOf(client: AclClient): Rules {
     const known = this.known.get(client)
     if (known !== undefined) return known
     const { users, patterns } = this.contents
-    const rules = { own: users.get(client.username) ?? [], patterns: named(patterns, client) }
+    const own = users.get(client.username) ?? []
+    const rules = { own, patterns: named(patterns, client), decided: new Map() }
     this.known.set(client, rules)
     return rules
   }

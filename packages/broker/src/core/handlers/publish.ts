@@ -82,7 +82,8 @@ export function handlePublish(broker: Broker, connection: Connection): void {
 function passes(broker: Broker, connection: Connection, route: Route): boolean {
   const { view } = broker
   if (view.topicAlias !== 0 || route.special || route.groups.length > 0) return false
-  if (broker.ports.guard.checksPermissions) return false
+  const { guard } = broker.ports
+  if (guard.checksPermissions && !isAllowed(connection, route, guard.generation, 0)) return false
   if (view.userPropertyCount > broker.limits.userPropertiesMax) return false
   const { decoder } = connection
   const start = decoder.end
@@ -92,7 +93,7 @@ function passes(broker: Broker, connection: Connection, route: Route): boolean {
   counters.packetsReceived += count - 1
   counters.publishReceived += count - 1
   counters.publishBytesReceived += decoder.end - start
-  if (route.receivers.length === 0) counters.unmatched += count
+  if (broker.forwarder.passedTo === 0) counters.unmatched += count
   return true
 }
 
@@ -310,13 +311,7 @@ function permission(
   if (!guard.checksPermissions) return 0
   const { topic, qos, retain } = message
   const flags = (qos << 1) | (retain ? 1 : 0)
-  if (
-    connection.allowedRoute === route &&
-    connection.allowedGeneration === guard.generation &&
-    connection.allowedFlags === flags
-  ) {
-    return 0
-  }
+  if (isAllowed(connection, route, guard.generation, flags)) return 0
   const ticket = broker.newTicket()
   const verdict = guard.mayPublish(connection.identity, topic, qos, retain, ticket)
   if (verdict === LATER) {
@@ -329,6 +324,20 @@ function permission(
     connection.allowedFlags = flags
   }
   return verdict
+}
+
+/** Whether it was the last that the guard has allowed. */
+function isAllowed(
+  connection: Connection,
+  route: Route,
+  generation: number,
+  flags: number,
+): boolean {
+  return (
+    connection.allowedRoute === route &&
+    connection.allowedGeneration === generation &&
+    connection.allowedFlags === flags
+  )
 }
 
 function decideLater(
