@@ -247,7 +247,7 @@ test('a receiver that may not have a topic gets none of its messages', () => {
   assert.equal(barred?.connection.session?.queuedMessages, 2)
 })
 
-test('who may have messages of QoS 0 that came together is asked once, and who may not has none', () => {
+test('who may have QoS 0 that came together is asked once, who may not has none', () => {
   const guard = new AskedGuard()
   const asked: string[] = []
   guard.receives = ({ clientId }, topic) => {
