@@ -205,10 +205,15 @@ class Simulation {
       if (this.schedule.nowMs - from > QUIET_MS_MAX) break
       // A slow disk may keep everybody waiting for longer than a slice.
       isTalking = this.history.talk !== talk || !this.#node.storage.idle
-    } while (isTalking || this.schedule.nowMs - from < QUIET_MS_MIN)
+    } while (isTalking || this.#isOut() || this.schedule.nowMs - from < QUIET_MS_MIN)
     if (isTalking) broken('liveness', 'it never becomes quiet')
     const unrest = this.#unrest()
     if (unrest !== '') broken('liveness', unrest)
+  }
+
+  /** A client has no connection, or one that went silent before the calm and it has to notice. */
+  #isOut(): boolean {
+    return this.#clients.some(({ client }) => !client.isOpen || client.link?.isSilent === true)
   }
 
   /** Who has not finished. */

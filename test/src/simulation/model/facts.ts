@@ -168,8 +168,6 @@ export interface PendingAck {
 export interface GroupDebt {
   readonly group: string
   readonly publication: Publication
-  /** Members at the time, all of which were certain. */
-  readonly members: readonly SubscriptionRecord[]
 }
 
 export class Facts {

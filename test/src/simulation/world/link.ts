@@ -123,6 +123,11 @@ export class Link implements Wire {
   readonly id: number
   broker: BrokerEnd | null = null
   client: ClientEnd | null = null
+  /** Nothing passes, and the client has not heard of it. */
+  get isSilent(): boolean {
+    return this.#up.frozen && this.client !== null
+  }
+
   /** The broker's side is closed. */
   hasEnded = false
   /** Sees what the broker writes, though the other side may have gone. */

@@ -110,17 +110,14 @@ export function endTurn(facts: Facts): void {
 }
 
 function oweGroups(facts: Facts, publication: Publication): void {
-  const groups = new Map<string, SubscriptionRecord[]>()
+  const groups = new Set<string>()
   for (const life of facts.lives.values()) {
     for (const record of certainRecords(facts, life, publication)) {
-      if (record.group === null || record.granted === 0) continue
-      const members = groups.get(record.group)
-      if (members === undefined) groups.set(record.group, [record])
-      else members.push(record)
+      if (record.group !== null && record.granted > 0) groups.add(record.group)
     }
   }
-  for (const [group, members] of groups) {
-    facts.groupsOwed.push({ group, publication, members })
+  for (const group of groups) {
+    facts.groupsOwed.push({ group, publication })
     facts.coverage.count('a group owes a message')
   }
 }

@@ -78,7 +78,7 @@ function losses(
 
 function settleGroups(facts: Facts, ledger: readonly LedgerEntry[]): void {
   const records = facts.allLives.flatMap(life => life.records)
-  const missing = new Map<string, GroupDebt[]>()
+  const missing = new Map<string, { debts: GroupDebt[]; owners: Set<string> }>()
   for (const debt of facts.groupsOwed) {
     const { publication, group } = debt
     const members = records.filter(
@@ -88,12 +88,14 @@ function settleGroups(facts: Facts, ledger: readonly LedgerEntry[]): void {
     if (members.some(isUnsteady)) continue
     if (members.some(member => member.life.done.has(publication.key))) continue
     const place = `${group}\0${publication.topic}`
-    missing.set(place, [...(missing.get(place) ?? []), debt])
+    const entry = missing.get(place) ?? { debts: [], owners: new Set([group]) }
+    missing.set(place, entry)
+    entry.debts.push(debt)
+    // Who joined later may have been given it as well, and may take no packet of its size.
+    for (const { life } of members) entry.owners.add(life.clientId)
   }
-  for (const [place, debts] of missing) {
+  for (const [place, { debts, owners }] of missing) {
     const [group = '', topic = ''] = place.split('\0')
-    const owners = new Set([group])
-    for (const debt of debts) for (const member of debt.members) owners.add(member.life.clientId)
     const lost = losses(ledger, topic, owners)
     if (debts.length <= lost.all) continue
     const first = debts[0]

@@ -42,15 +42,18 @@ export function detach(
   if (life !== null) life.will = will
 }
 
-/** The client is back: a will that waited is given up, one that was due may have gone out. */
+/**
+ * The client is back: a will that waited is given up, one that was due may have gone out. "If a new
+ * Network Connection to this Session is made before the Will Delay Interval has passed, the Server
+ * MUST NOT send the Will Message" [MQTT-3.1.3-9]. Without a delay there is no such time: the will
+ * is due when its connection ends, also if the CONNECT that ends it came long before, and waited.
+ */
 export function resume(facts: Facts, life: SessionLife, connection: ConnectionRecord): void {
   const will = life.will
   life.will = null
   if (will === null || will.publication.acknowledgedAt !== NEVER) return
   will.dueMs = NEVER
   const { firstMs, earliestMs } = will.publication
-  // A CONNECT that takes over may have waited for the connection whose will it is; without a delay
-  // nobody comes back in time.
   if (earliestMs > firstMs && connection.connectMs < earliestMs - SLACK_MS) {
     will.publication.forbidden = 'its client came back in time'
     facts.coverage.count('a will is given up, since its client came back')
