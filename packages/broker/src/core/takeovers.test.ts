@@ -124,7 +124,7 @@ test('a DISCONNECT among what came before a takeover counts, asleep or awake', (
   }
 })
 
-test('several that come for one session follow one another, the last one stays', () => {
+test('several that come for one session follow one another, if they sent more than CONNECT', () => {
   const guard = new SlowGuard()
   const world = new World({ guard })
   const watcher = watch(world, '#')
@@ -133,8 +133,6 @@ test('several that come for one session follow one another, the last one stays',
   const second = come(world, 'p')
   second.connection.bytes(encodePacket(publishPacket('slow/1', '1'), 5))
   const third = come(world, 'p')
-  const fourth = come(world, 'p')
-  fourth.cut()
   answerAll(world, guard)
   world.settle()
   answerAll(world, guard)
@@ -143,6 +141,65 @@ test('several that come for one session follow one another, the last one stays',
   assert.deepEqual(typesOf(second.take()), [PacketType.CONNACK, PacketType.DISCONNECT])
   assert.deepEqual(typesOf(third.take()), [PacketType.CONNACK])
   assert.equal(third.ended, false)
+})
+
+test('of several that sent no more than CONNECT only the last one is let in [MQTT-3.1.4-3]', () => {
+  for (const isClean of [false, true]) {
+    const guard = new SlowGuard()
+    const world = new World({ guard })
+    const watcher = watch(world, '#')
+    connectKept(world, 'p').send(messagesOf(['slow/0'], 0))
+    const properties = isClean ? {} : { sessionExpiryInterval: 3600 }
+    const will = willOf('will', 'for nothing')
+    const impatient = [1, 2, 3].map(() => world.open())
+    for (const client of impatient) {
+      client.send(connectPacket({ clientId: 'p', cleanStart: isClean, properties, will }))
+    }
+    answerAll(world, guard)
+    world.settle()
+    const last = impatient.pop()
+    assert.deepEqual(
+      impatient.map(client => [client.ended, client.take().length]),
+      [
+        [true, 0],
+        [true, 0],
+      ],
+    )
+    assert.equal(only(last?.take() ?? [], PacketType.CONNACK).sessionPresent, !isClean)
+    assert.deepEqual(texts(watcher.take()), ['0'])
+    assert.equal(world.broker.counters.takeovers, 3)
+    assert.equal(world.broker.counters.connectionsNow, 2)
+    assert.equal(world.broker.openTickets, 0)
+  }
+})
+
+test('a clean start among them ends the session that there was [MQTT-3.1.2-4]', () => {
+  const guard = new SlowGuard()
+  const world = new World({ guard })
+  const old = connectKept(world, 'p')
+  old.subscribe('mine', 1)
+  old.send(messagesOf(['slow/0'], 0))
+  come(world, 'p')
+  const last = come(world, 'p', false)
+  answerAll(world, guard)
+  world.settle()
+  assert.equal(only(last.take(), PacketType.CONNACK).sessionPresent, false)
+  assert.equal(world.broker.subscriptionCount, 0)
+})
+
+test('who comes again and again gives a hook that does not answer no more time', () => {
+  const guard = new SlowGuard()
+  const world = new World({ guard, limits: { connectTimeoutMs: 1000 } })
+  const old = connectKept(world, 'p')
+  old.send(messagesOf(['slow/0'], 1))
+  come(world, 'p', false)
+  world.advance(600)
+  const last = come(world, 'p', false)
+  world.advance(600)
+  assert.equal(only(last.take(), PacketType.CONNACK).sessionPresent, true)
+  assert.equal(old.ended, true)
+  world.advance(3000)
+  assert.equal(last.ended, false)
 })
 
 test('a newcomer that goes again has ended the old connection all the same [MQTT-3.1.4-3]', () => {

@@ -1,16 +1,29 @@
 // Of several connections of one client the last one stays. Its old connection may be behind: it
 // rests for its share of the turn, or a hook is asked about what it sent. What had come before the
-// takeover is handled first, then the old connection ends and the new one has its CONNACK.
+// takeover is handled first, then the old connection ends and the new one has its CONNACK. Who has
+// sent no more than CONNECT and is followed meanwhile is not let in at all.
 
 import { ReasonCode } from '@godwit/packet'
 import type { Broker } from './broker.ts'
 import { type Connection, ConnectionState } from './connection.ts'
 import { giveWay } from './handlers/connect.ts'
 
+interface Newcomer {
+  readonly connection: Connection
+  readonly cleanStart: boolean
+}
+
+/** Those that came for the session of one old connection, in their order. */
+interface Waiting {
+  /** The old connection has no longer to catch up, however often its client comes meanwhile. */
+  readonly untilMs: number
+  newcomers: Newcomer[]
+}
+
 export class Takeovers {
   private readonly broker: Broker
-  /** Of an old connection those that came for its session, in their order. */
-  private readonly newcomers = new Map<Connection, Connection[]>()
+  /** By the old connection. */
+  private readonly waiting = new Map<Connection, Waiting>()
   /** By client id those whose CONNECT has come and is not answered. */
   private readonly undecided = new Map<string, Connection[]>()
 
@@ -20,7 +33,7 @@ export class Takeovers {
 
   /** Connections wait. */
   get wait(): boolean {
-    return this.newcomers.size > 0
+    return this.waiting.size > 0
   }
 
   /** The answer to its CONNECT will take a while. */
@@ -55,18 +68,38 @@ export class Takeovers {
   }
 
   /** @returns false when nothing of `other` is left to be handled */
-  holdsUp(other: Connection, newcomer: Connection): boolean {
+  holdsUp(other: Connection, connection: Connection, cleanStart: boolean): boolean {
     if (!other.isBehind) return false
+    const { broker } = this
     other.leaving = true
-    const newcomers = this.newcomers.get(other)
-    if (newcomers === undefined) this.newcomers.set(other, [newcomer])
-    else newcomers.push(newcomer)
+    let waiting = this.waiting.get(other)
+    if (waiting === undefined) {
+      const untilMs = broker.nowMs + broker.limits.connectTimeoutMs
+      waiting = { untilMs, newcomers: [] }
+      this.waiting.set(other, waiting)
+    }
+    this.supersede(waiting, connection, cleanStart)
+    waiting.newcomers.push({ connection, cleanStart })
+    broker.wheel.set(connection.timer, waiting.untilMs)
     return true
+  }
+
+  /**
+   * Let in one after the other, each would end with a will for nothing. What somebody has sent
+   * without waiting for CONNACK counts, and so does a clean start that nobody repeats.
+   */
+  private supersede(waiting: Waiting, connection: Connection, cleanStart: boolean): void {
+    for (const { connection: first, cleanStart: wasClean } of waiting.newcomers) {
+      if (!isWaiting(first) || first.arrival > connection.arrival) continue
+      if (first.hasRest || (wasClean && !cleanStart)) continue
+      giveWay(this.broker, first, connection)
+    }
+    waiting.newcomers = waiting.newcomers.filter(newcomer => isWaiting(newcomer.connection))
   }
 
   /** A turn ends: whose predecessor has caught up, or is gone, goes on. */
   goOn(): void {
-    for (const [other, newcomers] of [...this.newcomers]) {
+    for (const [other, { newcomers }] of [...this.waiting]) {
       if (!other.isBehind) this.letIn(other, newcomers)
     }
   }
@@ -76,9 +109,9 @@ export class Takeovers {
    * as unread as what the system still has.
    * @returns false when the connection waits for something else
    */
-  isLate(newcomer: Connection): boolean {
-    for (const [other, newcomers] of this.newcomers) {
-      if (!newcomers.includes(newcomer)) continue
+  isLate(connection: Connection): boolean {
+    for (const [other, { newcomers }] of this.waiting) {
+      if (!newcomers.some(newcomer => newcomer.connection === connection)) continue
       const { session } = other
       if (session !== null) session.takenOver = true
       this.end(other)
@@ -88,13 +121,13 @@ export class Takeovers {
     return false
   }
 
-  private letIn(other: Connection, newcomers: readonly Connection[]): void {
-    this.newcomers.delete(other)
+  private letIn(other: Connection, newcomers: readonly Newcomer[]): void {
+    this.waiting.delete(other)
     let count = 0
-    for (const { waitingFor, state } of newcomers) {
-      if (waitingFor === 0 || state !== ConnectionState.AUTHENTICATING) continue
+    for (const { connection } of newcomers) {
+      if (!isWaiting(connection)) continue
       count++
-      this.broker.decided(waitingFor, null)
+      this.broker.decided(connection.waitingFor, null)
     }
     // They have gone again: that they came has ended the other one all the same.
     if (count === 0) this.end(other)
@@ -104,4 +137,8 @@ export class Takeovers {
     if (other.state === ConnectionState.OPEN) this.broker.counters.takeovers++
     this.broker.close(other, ReasonCode.SESSION_TAKEN_OVER, 'taken over')
   }
+}
+
+function isWaiting({ waitingFor, state }: Connection): boolean {
+  return waitingFor !== 0 && state === ConnectionState.AUTHENTICATING
 }

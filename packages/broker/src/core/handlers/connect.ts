@@ -232,8 +232,7 @@ function enter(broker: Broker, connection: Connection, packet: ConnectPacket, te
   const { sessions, sleep, takeovers } = broker
   const { clientId } = connection
   const other = sessions.byClientId.get(clientId)?.connection ?? null
-  if (other !== null && takeovers.holdsUp(other, connection)) {
-    waitOnceMore(broker, connection)
+  if (other !== null && takeovers.holdsUp(other, connection, packet.cleanStart)) {
     broker.waitFor(connection, broker.newTicket(), () => {
       watchSilence(broker, connection)
       enter(broker, connection, packet, terms)
