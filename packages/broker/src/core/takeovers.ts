@@ -17,7 +17,7 @@ interface Newcomer {
 interface Waiting {
   /** The old connection has no longer to catch up, however often its client comes meanwhile. */
   readonly untilMs: number
-  newcomers: Newcomer[]
+  readonly newcomers: Newcomer[]
 }
 
 export class Takeovers {
@@ -78,7 +78,7 @@ export class Takeovers {
       waiting = { untilMs, newcomers: [] }
       this.waiting.set(other, waiting)
     }
-    this.supersede(waiting, connection, cleanStart)
+    this.supersede(waiting.newcomers, connection, cleanStart)
     waiting.newcomers.push({ connection, cleanStart })
     broker.wheel.set(connection.timer, waiting.untilMs)
     return true
@@ -86,15 +86,19 @@ export class Takeovers {
 
   /**
    * Let in one after the other, each would end with a will for nothing. What somebody has sent
-   * without waiting for CONNACK counts, and so does a clean start that nobody repeats.
+   * without waiting for CONNACK counts, and so does a clean start that nobody repeats. Only the
+   * last one is looked at: those before it have been, when it came.
    */
-  private supersede(waiting: Waiting, connection: Connection, cleanStart: boolean): void {
-    for (const { connection: first, cleanStart: wasClean } of waiting.newcomers) {
-      if (!isWaiting(first) || first.arrival > connection.arrival) continue
-      if (first.hasRest || (wasClean && !cleanStart)) continue
+  private supersede(newcomers: Newcomer[], connection: Connection, cleanStart: boolean): void {
+    const last = newcomers.at(-1)
+    if (last === undefined) return
+    const first = last.connection
+    if (isWaiting(first)) {
+      if (first.hasRest || first.arrival > connection.arrival) return
+      if (last.cleanStart && !cleanStart) return
       giveWay(this.broker, first, connection)
     }
-    waiting.newcomers = waiting.newcomers.filter(newcomer => isWaiting(newcomer.connection))
+    newcomers.pop()
   }
 
   /** A turn ends: whose predecessor has caught up, or is gone, goes on. */
