@@ -233,6 +233,23 @@ test('who goes from topic to topic and begins anew finds each without a hash', (
   assert.equal(find.mock.callCount(), 0)
 })
 
+test('of long topics few are remembered, and changes reach those', () => {
+  const router = new Router(65_536, 10, 65_535)
+  const topicOf = (i: number): string => `${i}/${'é'.repeat(300)}`
+  const routes = Array.from({ length: 2000 }, (_none, i) => router.findTopic(topicOf(i)))
+  const kept = routes.filter(route => route.generation === router.generation)
+  assert.ok(kept.length > 64 && kept.length <= 128, `${kept.length} are kept`)
+  // A filter is one text, a topic bytes: both have to lead to the same place.
+  for (const route of kept) {
+    assert.equal(router.findTopic(route.topic), route)
+    router.forget(route.topic)
+    assert.notEqual(route.generation, router.generation)
+  }
+  const short = Array.from({ length: 2000 }, (_none, i) => router.findTopic(`${i}`))
+  const stay = short.filter(route => route.generation === router.generation)
+  assert.ok(stay.length > 1900, `${stay.length} are kept`)
+})
+
 test('a route keeps no view on the Buffer that its topic came in', () => {
   const router = new Router(2, 10, 1000)
   const chunk = Buffer.from('..a/b..')

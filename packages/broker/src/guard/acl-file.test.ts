@@ -11,6 +11,11 @@ const ANN = { clientId: 'c1', username: 'ann' }
 const BOB = { clientId: 'c2', username: 'bob' }
 const NOBODY = { clientId: 'c3', username: null }
 
+/** What it remembers of a client. */
+interface Inside {
+  rulesOf(client: typeof ANN): { readonly decided: ReadonlyMap<string, number> }
+}
+
 function write(context: TestContext, text: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'godwit-'))
   context.after(() => rmSync(folder, { recursive: true }))
@@ -117,6 +122,31 @@ test('all wrong lines are told with their numbers, and none is left out in silen
       return true
     },
   )
+})
+
+test('a line with a separator of Unicode or a lone CR in it is a line as well', context => {
+  const text = 'user ann\ntopic #\ntopic deny a/\u2028b\nuser bob\u2029\rx\ntopic secret\n'
+  const acl = new AclFile(write(context, text))
+  assert.equal(acl.ruleCount, 3)
+  assert.equal(rights(acl, ANN, 'a/\u2028b'), '')
+  assert.equal(rights(acl, { clientId: 'c', username: 'bob\u2029\rx' }, 'secret'), 'rw')
+  const path = write(context, 'user ann\ntopic \u2028 a/#/b\ntopic\ra/#/c\n')
+  assert.throws(
+    () => new AclFile(path),
+    (error: unknown) => error instanceof AclFileError && error.problems.length === 2,
+  )
+})
+
+test('a client that publishes long topics fills no memory with decisions', context => {
+  const acl = new AclFile(write(context, 'pattern write %c/#\n'))
+  const { decided } = (acl as unknown as Inside).rulesOf(ANN)
+  for (let i = 0; i < 10; i++) {
+    assert.equal(acl.mayPublish(ANN, `c1/${'x'.repeat(60_000)}${i}`), true)
+    assert.equal(acl.mayPublish(ANN, `c2/${'x'.repeat(60_000)}${i}`), false)
+  }
+  assert.equal(decided.size, 0)
+  assert.equal(acl.mayPublish(ANN, 'c1/x'), true)
+  assert.equal(decided.size, 1)
 })
 
 test('what was decided is the same when it is asked again, of however many topics', context => {

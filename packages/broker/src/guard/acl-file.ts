@@ -29,6 +29,8 @@ const NOTHING = 0
 const ALLOWED_SHIFT = 2
 /** Of so many topics per client the decisions are remembered. */
 const DECIDED_MAX = 64
+/** A longer topic is decided each time: publishers choose what is kept for them. */
+const DECIDED_LENGTH_MAX = 256
 const Accesses: ReadonlyMap<string, number> = new Map([
   ['read', READ],
   ['write', WRITE],
@@ -106,6 +108,7 @@ export class AclFile {
     const known = decided.get(topic) ?? 0
     if ((known & access) !== 0) return (known & (access << ALLOWED_SHIFT)) !== 0
     const isAllowed = decide(own, topic, access) ?? decide(patterns, topic, access) ?? false
+    if (topic.length > DECIDED_LENGTH_MAX) return isAllowed
     if (decided.size === DECIDED_MAX) decided.clear()
     decided.set(topic, known | access | (isAllowed ? access << ALLOWED_SHIFT : 0))
     return isAllowed
@@ -158,9 +161,9 @@ function parseAcl(text: string, path: string): Contents {
       } else if (word === 'topic') {
         const rules = users.get(user) ?? []
         users.set(user, rules)
-        addRule(rules, ruleOf(rest))
+        rules.push(ruleOf(rest))
       } else if (word === 'pattern') {
-        addRule(patterns, ruleOf(rest))
+        patterns.push(ruleOf(rest))
       } else {
         throw new Error(`expected user, topic or pattern, got ${JSON.stringify(word)}`)
       }
@@ -169,6 +172,7 @@ function parseAcl(text: string, path: string): Contents {
     }
   }
   if (problems.length > 0) throw new AclFileError(problems)
+  for (const rules of [patterns, ...users.values()]) rules.sort(denialsFirst)
   return { users, patterns }
 }
 
@@ -186,13 +190,12 @@ function ruleOf(text: string): Rule {
   return { access: rest === '' ? READ | WRITE : (access ?? NOTHING), filter }
 }
 
-function addRule(rules: Rule[], rule: Rule): void {
-  if (rule.access === NOTHING) rules.unshift(rule)
-  else rules.push(rule)
+function denialsFirst(a: Rule, b: Rule): number {
+  return Number(b.access === NOTHING) - Number(a.access === NOTHING)
 }
 
-/** The first word, and the rest. */
+/** The first word, and the rest, which may have a CR or a line separator of Unicode in it. */
 function split(text: string): [string, string] {
-  const [, word = '', rest = ''] = /^(\S*)\s*(.*)$/.exec(text) ?? []
+  const [, word = '', rest = ''] = /^(\S*)\s*(.*)$/s.exec(text) ?? []
   return [word, rest]
 }
