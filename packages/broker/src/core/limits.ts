@@ -18,6 +18,11 @@ export const WORK_PER_TURN_MAX = 200_000
 /** Topics that a group holds back are looked at in parts of so many per turn. */
 export const HELD_LOOKS_MAX = 64
 
+/** Topics with more bytes have a few of the places of routes: in all they could take gigabytes. */
+export const LONG_TOPIC_BYTES = 512
+/** A power of two. */
+export const LONG_ROUTES_MAX = 128
+
 /** A reason string may quote what the peer sent; a longer one is left out. */
 export const REASON_PACKET_BYTES_MAX = 1024
 

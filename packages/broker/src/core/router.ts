@@ -2,7 +2,15 @@
 // Remembers for each topic who receives it. A change of subscriptions makes it forget: a filter
 // without wildcards its own topic only, one with wildcards everything, by a generation number.
 
-import { decodeUtf8, encodeUtf8, isTopicName, PacketError, ReasonCode } from '@godwit/packet'
+import {
+  decodeUtf8,
+  encodeUtf8,
+  isTopicName,
+  PacketError,
+  ReasonCode,
+  utf8ByteLength,
+} from '@godwit/packet'
+import { LONG_ROUTES_MAX, LONG_TOPIC_BYTES } from './limits.ts'
 import { copyOfBytes } from './plain.ts'
 import type { Session } from './session.ts'
 import type { Group } from './shared.ts'
@@ -89,6 +97,7 @@ export class Router {
   generation = 0
   private readonly routes: (Route | undefined)[]
   private readonly mask: number
+  private readonly longMask: number
   private victim = 0
   /** Of the route that `find` has found. */
   private place = 0
@@ -105,6 +114,7 @@ export class Router {
   constructor(routesMax: number, topicLevelsMax: number, topicBytesMax: number) {
     this.routes = new Array(routesMax)
     this.mask = routesMax / WAYS - 1
+    this.longMask = Math.min(routesMax, LONG_ROUTES_MAX) / WAYS - 1
     this.topicLevelsMax = topicLevelsMax
     this.topicBytesMax = topicBytesMax
   }
@@ -122,7 +132,7 @@ export class Router {
    */
   find(bytes: Uint8Array, start: number, end: number, isLimited = true): Route {
     const hash = hashOf(bytes, start, end)
-    const set = (hash & this.mask) * WAYS
+    const set = this.setOf(hash, end - start)
     for (let way = 0; way < WAYS; way++) {
       const route = this.routes[set + way]
       if (route !== undefined && route.hash === hash && route.is(bytes, start, end)) {
@@ -177,11 +187,17 @@ export class Router {
       return
     }
     const hash = hashOfText(filter)
-    const set = (hash & this.mask) * WAYS
+    const set = this.setOf(hash, utf8ByteLength(filter))
     for (let way = 0; way < WAYS; way++) {
       const route = this.routes[set + way]
       if (route !== undefined && route.topic === filter) route.generation = FORGOTTEN
     }
+  }
+
+  /** Where the route of a topic may be. */
+  private setOf(hash: number, topicBytes: number): number {
+    const mask = topicBytes > LONG_TOPIC_BYTES ? this.longMask : this.mask
+    return (hash & mask) * WAYS
   }
 
   private remember(topicBytes: Uint8Array, hash: number, set: number, isLimited: boolean): Route {
