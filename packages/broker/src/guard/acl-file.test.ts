@@ -72,6 +72,14 @@ test('without a user name a pattern with %u is no pattern', context => {
   assert.equal(rights(acl, NOBODY, 'c/c3'), 'rw')
 })
 
+test('an empty user name is none, as with Mosquitto', context => {
+  const acl = new AclFile(write(context, 'topic news\npattern u%u/x\npattern c/%c\n'))
+  const client = { clientId: 'c4', username: '' }
+  assert.equal(rights(acl, client, 'news'), 'rw')
+  assert.equal(rights(acl, client, 'u/x'), '')
+  assert.equal(rights(acl, client, 'c/c4'), 'rw')
+})
+
 test('a name with a wildcard or a placeholder opens nothing that is not its own', context => {
   const acl = new AclFile(write(context, 'pattern t/%c/%u\npattern all\nuser +\ntopic mine\n'))
   for (const [clientId, username] of [

@@ -7,7 +7,7 @@ import { isTopicFilter, topicMatches } from '@godwit/packet'
 /** Who asks: what the hooks are given has both. */
 export interface AclClient {
   readonly clientId: string
-  /** Null: it gave none. */
+  /** Null: it gave none. So it is, as with Mosquitto, with an empty one. */
   readonly username: string | null
 }
 
@@ -118,8 +118,10 @@ export class AclFile {
     const known = this.known.get(client)
     if (known !== undefined) return known
     const { users, patterns } = this.contents
-    const own = users.get(client.username) ?? []
-    const rules = { own, patterns: named(patterns, client), decided: new Map() }
+    const { clientId } = client
+    const username = client.username === '' ? null : client.username
+    const own = users.get(username) ?? []
+    const rules = { own, patterns: named(patterns, { clientId, username }), decided: new Map() }
     this.known.set(client, rules)
     return rules
   }
