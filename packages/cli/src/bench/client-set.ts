@@ -173,6 +173,7 @@ function clientSettings(
     password,
     inflightMax: settings.inflightMax,
     keepsSession: settings.keepsSession,
+    takesRetained: settings.retainedMessages > 0,
     dump: dump ? line => void process.stderr.write(`${line}\n`) : null,
     payloadCheck,
   }

@@ -55,6 +55,8 @@ export interface ClientSettings {
   readonly inflightMax: number
   /** Sessions outlive a break. */
   readonly keepsSession: boolean
+  /** Messages of this run come as retained ones. */
+  readonly takesRetained: boolean
   readonly dump: ((line: string) => void) | null
   /** One for all clients of a process. */
   readonly payloadCheck: PayloadCheck
@@ -72,8 +74,8 @@ export interface ClientHost {
     sentUs: number,
     nowUs: number,
   ): void
-  /** A message that has no header to verify, or another run's. */
-  unverified(client: Client): void
+  /** A message that has no header to verify, or another run's. @param isOlder retained before */
+  unverified(client: Client, isOlder: boolean): void
   /** The payload of the message that comes with the next call is not what was sent. */
   damaged(client: Client): void
   /** The same message came at another QoS than it was sent and subscribed with. */
@@ -405,9 +407,12 @@ export class Client implements TransportOwner {
     // What is published and subscribed at one QoS is delivered at it. [MQTT-3.8.4-8]
     const isOtherQoS = view.qos !== settings.qos
     if (size < SEQUENCE_BYTES || !isOfRun(bytes, at, settings.run)) {
-      if (check.plain && check.isDamaged(bytes, at, size)) host.damaged(this)
-      if (check.plain && isOtherQoS) host.otherQoS(this)
-      host.unverified(this)
+      // Without a header RETAIN tells what was there before this run. [MQTT-3.3.1-9]
+      const isOlder = view.retain && !settings.takesRetained
+      const isJudged = check.plain && !isOlder
+      if (isJudged && check.isDamaged(bytes, at, size)) host.damaged(this)
+      if (isJudged && isOtherQoS) host.otherQoS(this)
+      host.unverified(this, isOlder)
       return
     }
     const timed = size >= HEADER_BYTES

@@ -311,13 +311,13 @@ export class Engine implements ClientHost {
     if (this.isClosedLoop) this.giveBack(stream, role === 'asker' ? client : null)
   }
 
-  unverified(client: Client): void {
+  unverified(client: Client, isOlder: boolean): void {
     this.unverifiedCount++
     this.worked++
     this.lastArrivalUs = nowUs()
     const { checks, plan } = this.set.byIndex[client.index]!
     if (checks === null) this.slowReceived++
-    else if (this.settings.plain) {
+    else if (this.settings.plain && !isOlder) {
       this.received++
       if (this.isClosedLoop) this.giveBackUnknown(plan.receivesFrom, plan.receivesCount)
     }

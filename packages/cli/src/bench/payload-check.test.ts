@@ -120,6 +120,7 @@ const HARMLESS = [
   ...PAYLOADS.map(payload => `--publishers 3 --messages 400 ${payload} --qos 1`),
   '--publishers 2 --messages 200 --payload {random:99}{seq}{random:9} --topic t/{random:5}',
   '--publishers 2 --messages 300 --payload a+(b)[c]{seq}|$ --processes 2',
+  '--publishers 2 --messages 300 --payload {seq}0{seq}1{time}',
   '--retained 300 --publishers 2 --subscribers 2 --payload {client}/{seq} --qos 1',
   '--fan fan-out --subscribers 3 --messages 200 --size 0..40',
   '--fan fan-in --publishers 3 --messages 200 --topic é/{client}/{random:4} -V 311',
@@ -176,6 +177,25 @@ test('a number in a payload must be that of its header', () => {
   assert.equal(isDamaged(Buffer.from('{"n":12}'), 13), true)
   assert.equal(isDamaged(Buffer.from('{"n":1x}'), 1), true)
   assert.equal(isDamaged(Buffer.from('{"n":12'), 12), true)
+})
+
+test('a number is found among digits and other numbers', () => {
+  const isDamaged = check({ kind: 'template', text: '{seq}0{seq}{random:9}' })
+  assert.equal(isDamaged(Buffer.from('10001008'), 100), false)
+  assert.equal(isDamaged(Buffer.from('10001018'), 100), true)
+  assert.equal(isDamaged(Buffer.from('1000100'), 100), true)
+  assert.equal(isDamaged(Buffer.from('10001018')), false)
+})
+
+test('nobody is blamed for a message that was retained before, with --plain', async () => {
+  const trial = await byOurs(async port => {
+    const leaving = '--plain --topic left --publishers 1 --messages 1 --retain --size 9'
+    await runTrial(loadOf(port, leaving), SILENT, noSignal())
+    const options = '--plain --topic left --publishers 1 --messages 20 --qos 2'
+    return runTrial(loadOf(port, options), SILENT, noSignal())
+  })
+  assert.equal(trial.verdict.text, 'QoS 2 contract: met')
+  assert.equal(trial.counts.received, 20)
 })
 
 test('of a read the first four are compared, and of the others one in thirty-three', () => {

@@ -5,7 +5,7 @@
 // compared always.
 
 import { HEADER_BYTES, SEQUENCE_BYTES } from './message.ts'
-import { payloadPattern, variablesIn } from './templates.ts'
+import { payloadPattern, payloadPieces, variablesIn } from './templates.ts'
 
 /** What a payload holds behind its header. */
 export type PayloadPlan =
@@ -36,8 +36,8 @@ export class PayloadCheck {
   /** What must have come; null where a pattern says it. */
   private readonly expected: Buffer | null
   private readonly pattern: RegExp | null
-  private readonly isSequenceExact: boolean
-
+  /** Of a template, between its {seq}. */
+  private readonly pieces: readonly string[]
   /** By stream: where its messages are published. */
   private readonly topics: readonly string[]
 
@@ -47,8 +47,8 @@ export class PayloadCheck {
     const headerBytes = plain ? 0 : HEADER_BYTES
     this.isFiller = payload.kind === 'size'
     this.expected = expectedOf(payload)
-    this.pattern = payload.kind === 'template' ? payloadPattern(payload.text) : null
-    this.isSequenceExact = payload.kind === 'template' && !payload.text.includes('}{')
+    this.pieces = payload.kind === 'template' ? payloadPieces(payload.text) : []
+    this.pattern = payload.kind === 'template' ? payloadPattern(this.pieces, null) : null
     if (payload.kind === 'size') {
       this.bytesMin = payload.bytesMin
       this.bytesMax = payload.bytesMax
@@ -105,11 +105,10 @@ export class PayloadCheck {
 
   private fits(bytes: Uint8Array, from: number, to: number, sequence: number): boolean {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from)
-    const match = this.pattern?.exec(body.toString('latin1')) ?? null
-    if (match === null) return false
-    if (sequence === NO_SEQUENCE || !this.isSequenceExact) return true
-    for (let i = 1; i < match.length; i++) if (Number(match[i]) !== sequence) return false
-    return true
+    const isAny = sequence === NO_SEQUENCE || this.pieces.length === 1
+    // Written into the pattern: beside other digits nobody could say where a number ends.
+    const pattern = isAny ? this.pattern : payloadPattern(this.pieces, sequence)
+    return pattern !== null && pattern.test(body.toString('latin1'))
   }
 }
 

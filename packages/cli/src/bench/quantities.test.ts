@@ -103,4 +103,6 @@ test('payloads are filled in, and braces of JSON stay', () => {
   assert.match(expandPayload('{random:10}', values), /^\d$/)
   checkPayloadTemplate('--payload', '{"a":{"b":1}}')
   refuses(() => checkPayloadTemplate('--payload', '{"a":{sequence}}'))
+  checkPayloadTemplate('--payload', '{random:999999999999999}')
+  refuses(() => checkPayloadTemplate('--payload', '{random:1000000000000000}'))
 })

@@ -63,6 +63,8 @@ export function filterOf(template: string, client: number | null): string {
 export function checkPayloadTemplate(option: string, template: string): void {
   // A payload is often JSON: only words in braces are variables.
   for (const [, name = ''] of template.matchAll(/\{([a-z]+(?::[^{}]*)?)\}/g)) {
+    // More digits than a number has would be written with an exponent.
+    if (/^random:[1-9]\d{15}/.test(name)) usage(`${option}: {${name}} has more than 15 digits`)
     if (!/^(?:client|seq|time|random:[1-9]\d*)$/.test(name)) {
       usage(`${option} knows {client}, {seq}, {time} and {random:N}, not {${name}}`)
     }
@@ -79,8 +81,12 @@ export function variablesIn(template: string): { literalBytes: number; variables
   }
 }
 
-/** What a payload must look like, byte by byte (latin1); each {seq} is a group. */
-export function payloadPattern(template: string): RegExp {
+/** What a payload must look like, byte by byte (latin1): patterns of what is between its {seq}. */
+export function payloadPieces(template: string): readonly string[] {
+  return template.split('{seq}').map(pieceOf)
+}
+
+function pieceOf(template: string): string {
   const bytewise = (text: string): string =>
     Buffer.from(text)
       .toString('latin1')
@@ -89,10 +95,15 @@ export function payloadPattern(template: string): RegExp {
   let from = 0
   for (const match of template.matchAll(PAYLOAD_VARIABLE)) {
     pattern += bytewise(template.slice(from, match.index))
-    pattern += match[0] === '{seq}' ? '(\\d+)' : '\\d+'
+    pattern += '\\d+'
     from = match.index + match[0].length
   }
-  return new RegExp(`^${pattern}${bytewise(template.slice(from))}$`)
+  return pattern + bytewise(template.slice(from))
+}
+
+/** @param sequence what each {seq} is; null for any number */
+export function payloadPattern(pieces: readonly string[], sequence: number | null): RegExp {
+  return new RegExp(`^${pieces.join(sequence === null ? '\\d+' : String(sequence))}$`)
 }
 
 export function expandPayload(template: string, values: PayloadValues): string {
