@@ -108,7 +108,7 @@ export class PayloadCheck {
     const isAny = sequence === NO_SEQUENCE || this.pieces.length === 1
     // Written into the pattern: beside other digits nobody could say where a number ends.
     const pattern = isAny ? this.pattern : payloadPattern(this.pieces, sequence)
-    return pattern !== null && pattern.test(body.toString('latin1'))
+    return pattern?.test(body.toString('latin1')) ?? false
   }
 }
 
