@@ -205,7 +205,9 @@ test('each option of a mosquitto.conf is told once, with its name here', () => {
 })
 
 test('YAML with a fault is not taken for a mosquitto.conf', () => {
-  for (const text of ['port: 1883', 'listeners: 1', '- listener', 'data ./here', 'log: [']) {
+  const forgottenColon = 'data: none\nport 1883'
+  const faults = ['port: 1883', 'listeners: 1', '- listener', 'data ./here', 'log: [']
+  for (const text of [...faults, forgottenColon]) {
     assert.throws(
       () => parseConfig(text, 'g.yaml'),
       (error: Error) => {

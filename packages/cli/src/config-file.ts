@@ -4,9 +4,11 @@
 import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
 import { type ConfigSource, type LoadedConfig, limitErrors, toConfig } from './config.ts'
-import { readFields } from './config-schema.ts'
+import { CONFIG_FIELDS, readFields } from './config-schema.ts'
 import { CommandFailure, USAGE } from './failure.ts'
 import { mosquittoText } from './mosquitto-conf.ts'
+
+const OURS = new RegExp(`^(?:${CONFIG_FIELDS.join('|')}):(?:\\s|$)`, 'm')
 
 /** @throws CommandFailure that names every wrong field with its line */
 export function loadConfig(path: string): LoadedConfig {
@@ -45,6 +47,8 @@ export function parseConfig(text: string, path: string): LoadedConfig {
 
 /** @throws CommandFailure for a mosquitto.conf, that says what its options are called here */
 function refuseMosquitto(text: string, path: string): void {
+  // With a field of ours in it, it is YAML that somebody has mistyped.
+  if (OURS.test(text)) return
   const about = mosquittoText(text, path)
   if (about !== null) throw new CommandFailure(about, USAGE)
 }

@@ -112,6 +112,7 @@ for (const [name, options, expected, said] of [
     /expected CONNACK from .*closed the connection without a word: try --tls .*, --ws/,
   ],
   ['ws', '', 7, /expected CONNACK from .*closed the connection without a word/],
+  ['ws', '-V 5', 7, /without a word: try .*, -V 311 if it has no MQTT 5\.0$/],
   ['wss', '--cafile {ca.pem}', 7, /expected CONNACK from .*: try --ws if it has WebSockets$/],
   ['plain', '--ws', 7, /expected a WebSocket at .*closed the connection: try without --ws/],
   ['wss', '--ws', 7, /expected a WebSocket at .*closed the connection: .*wss:\/\/ if it has TLS/],

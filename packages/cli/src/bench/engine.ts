@@ -390,7 +390,7 @@ export class Engine implements ClientHost {
           opened++
           this.connecting.record(nowUs() - fromUs)
         } else if (failure.message !== INTERRUPTED) {
-          this.note(connectFailure(failure, this.settings.connection.targets, client.index))
+          this.note(connectFailure(failure, this.settings.connection, client.index))
         }
         done()
       })

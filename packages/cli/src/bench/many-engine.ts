@@ -459,7 +459,8 @@ export class ManyEngine implements LinkOwner {
   }
 
   private openOne(session: number, done: Done): void {
-    const { connectTimeoutMs, targets } = this.settings.connection
+    const { connection } = this.settings
+    const { connectTimeoutMs } = connection
     const timer = setTimeout(() => {
       this.links[session]?.cut()
       this.linkClosed(session, new Error(`no CONNACK within ${connectTimeoutMs} ms`))
@@ -470,7 +471,7 @@ export class ManyEngine implements LinkOwner {
       done: failure => {
         clearTimeout(timer)
         if (failure !== null && failure.message !== INTERRUPTED)
-          this.note(connectFailure(failure, targets, this.numberOf(session)))
+          this.note(connectFailure(failure, connection, this.numberOf(session)))
         done(failure)
       },
     })

@@ -11,7 +11,10 @@ export interface Attempt {
   readonly secure: boolean
 }
 
-type Choice = Pick<ClientChoice, 'webSocket' | 'webSocketPath' | 'cafile' | 'capath' | 'tlsVersion'>
+type Choice = Pick<
+  ClientChoice,
+  'webSocket' | 'webSocketPath' | 'cafile' | 'capath' | 'tlsVersion' | 'level'
+>
 
 /** What to try where the other end does not do TLS. */
 const WITHOUT_TLS = 'try without TLS (no --tls, --cafile or mqtts://), or the port that has it'
@@ -143,10 +146,12 @@ function ofWebSocket(
 }
 
 /** Nothing came at all, as from a port that waits for something else than MQTT. */
-function ofSilence({ where, secure }: Attempt, { webSocket }: Choice): string {
+function ofSilence({ where, secure }: Attempt, { webSocket, level }: Choice): string {
   const others = [
     ...(secure ? [] : ['--tls or --cafile if it has TLS']),
     ...(webSocket ? [] : ['--ws if it has WebSockets']),
+    // Some that are older say nothing to a version that they do not know.
+    ...(level < 5 ? [] : ['-V 311 if it has no MQTT 5.0']),
   ]
   const advice = others.length === 0 ? '' : `: try ${others.join(', ')}`
   return `expected CONNACK from ${where}, which closed the connection without a word${advice}`
