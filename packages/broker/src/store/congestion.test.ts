@@ -111,3 +111,21 @@ test('on a full disk the database takes over at once, and segments are used agai
   assert.equal(store.report().checkpointSeconds.count, 1)
   rig.machine.dispose()
 })
+
+test('a disk that gets full during a checkpoint has another one soon after it', async () => {
+  const rig = new Rig()
+  const { disk } = rig.machine
+  const sizes = { segmentBytes: 16_384, checkpointBytes: 15_000, checkpointMs: 100_000_000 }
+  const store = await rig.open({}, sizes)
+  await rig.until(() => store.report().segments.ready === 3)
+  disk.capacityBytes = disk.usedBytes() + sizes.segmentBytes / 2
+  for (let id = 1; !store.full; id++) {
+    write(store, id, 6000)
+    store.commit()
+    await rig.until(() => rig.durableBatch === id || store.full)
+  }
+  // What it takes ends before the segment that is missed.
+  await rig.until(() => !store.full)
+  assert.equal(store.report().segments.ready, 3)
+  rig.machine.dispose()
+})

@@ -380,6 +380,7 @@ export class DiskStore extends RecordWriter implements Store {
     if (this.fetches.length > 0) this.sendFetches()
     if (this.untoldBytes >= this.limits.followBytes) this.tell()
     if (this.uncheckedBytes - this.flushingBytes >= this.checkpointBytes) this.flush()
+    this.makeRoom()
     if (this.writing) return
     const closing = this.closing
     this.closing = null
@@ -432,6 +433,7 @@ export class DiskStore extends RecordWriter implements Store {
       this.uncheckedBytes -= this.flushingBytes
       this.flushingBytes = 0
     }
+    this.makeRoom()
     this.recycling = this.log.segments.recycle(sequence, segment).catch((error: unknown) => {
       this.fail(error instanceof Error ? error : new Error(textOf(error)))
     })
@@ -467,6 +469,11 @@ export class DiskStore extends RecordWriter implements Store {
     this.tellOfSpace(short)
     // What the database has taken over need not stay in the log: those segments are room.
     if (short && this.cancelTimer !== null && this.uncheckedBytes > 0) this.flush()
+  }
+
+  /** The last checkpoint may have begun too early to give back enough of the log. */
+  private makeRoom(): void {
+    if (this.short && this.uncheckedBytes > 0) this.flushLater()
   }
 
   private tellOfSpace(short: boolean): void {
