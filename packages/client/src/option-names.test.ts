@@ -25,6 +25,8 @@ const ConnectCases: readonly (readonly [Record<string, unknown>, string])[] = [
   [{ offline: { qos: 1 } }, 'offline: there is no option qos, did you mean qos0?'],
   [{ will: { topic: 'a', reatin: true } }, 'will: there is no option reatin, did you mean retain?'],
   [{ will: { topic: 'a', when: 1 } }, 'will: there is no option when; there are '],
+  [{ constructor: 1 }, 'connect: there is no option constructor; there are '],
+  [JSON.parse('{"__proto__":1}'), 'connect: there is no option __proto__; there are '],
   [{ oneMore: undefined }, 'connect: there is no option oneMore; there are '],
   [{ cleanStart: 'false' }, 'connect: cleanStart: expected true or false, got "false"'],
   [{ will: null }, 'connect: will: expected an object, got null'],

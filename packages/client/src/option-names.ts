@@ -26,7 +26,7 @@ export function checkNames<Options extends object>(
   names: OptionNames<Options>,
 ): void {
   for (const name in options) {
-    if (names[name] === undefined) throw unknownOption(where, name, Object.keys(names))
+    if (!Object.hasOwn(names, name)) throw unknownOption(where, name, Object.keys(names))
   }
 }
 

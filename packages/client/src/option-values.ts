@@ -53,6 +53,7 @@ const All: Readonly<Record<string, Rules | undefined>> = {
     whenFull: oneOf('wait', 'reject', 'drop-oldest'),
   },
   will: { retain: Bool },
+  tls: { verify: Bool, serverName: Text, passphrase: Text },
   subscribe: {
     ack: oneOf('processed', 'received', 'manual'),
     retainHandling: oneOf('always', 'new', 'never'),
@@ -95,7 +96,7 @@ function has(value: unknown, method: string): boolean {
 }
 
 /** Not all of it: it may be anything. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 20))
   if (typeof value === 'function') return 'a function'
   return isObject(value) ? 'an object' : String(value)

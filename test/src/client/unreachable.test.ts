@@ -212,6 +212,18 @@ const WrongTls: readonly (readonly [string, ConnectOptions['tls'] & object, stri
   ['DER among the ca', { ca: [ca, Uint8Array.of(0x30, 0x82)] }, `ca: ${PEM}`],
   ['a path as cert', { cert: 'client.crt', key }, `cert: ${PEM}`],
   ['a path as key', { cert, key: 'client.key' }, `key: ${PEM}`],
+  ['nothing as ca', { ca: JSON.parse('null') }, 'ca: expected PEM as a string or bytes, got null'],
+  [
+    'a number among the ca',
+    { ca: [ca, JSON.parse('5')] },
+    'ca: expected PEM as a string or bytes, got 5',
+  ],
+  [
+    'a key with its passphrase in it',
+    { cert, key: JSON.parse('{"pem":""}') },
+    'key: expected PEM as a string or bytes, got an object',
+  ],
+  ['a text for verify', { verify: JSON.parse('"no"') }, 'verify: expected true or false, got "no"'],
   ['cert without key', { cert }, 'cert needs key'],
   ['key without cert', { key }, 'key needs cert'],
   ["another certificate's key", { cert, key: Stranger.key }, 'key is not the one of cert'],

@@ -9,7 +9,7 @@ import { type Client, openClient } from '../client.ts'
 import { invalidArgument } from '../errors.ts'
 import { decodeWith } from '../message.ts'
 import { nearestName } from '../nearest.ts'
-import { checkNames, checkWith, type OptionNames } from '../option-names.ts'
+import { checkOptions, checkWith, type OptionNames } from '../option-names.ts'
 import { checkValues } from '../option-values.ts'
 import type { ConnectOptions } from '../options.ts'
 import { AllParts } from '../parts.ts'
@@ -78,7 +78,7 @@ export function connect(target: ConnectTarget, options: ConnectOptions = {}): Pr
 }
 
 function dial(url: URL, options: DialOptions): Dial {
-  checkNames('tls', options.tls, TlsNames)
+  checkOptions('tls', options.tls, TlsNames)
   const host = url.hostname.replace(/^\[|\]$/g, '')
   switch (url.protocol) {
     case 'mqtt:':

@@ -3,6 +3,7 @@
 
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { invalidArgument } from '../errors.ts'
+import { shown } from '../option-values.ts'
 import type { TlsOptions } from '../transport.ts'
 
 const BEGIN = '-----BEGIN'
@@ -26,6 +27,9 @@ export function secureContextOf(tls: TlsOptions): SecureContext {
 function needsPem(name: string, value: TlsOptions['ca']): void {
   if (value === undefined) return
   for (const part of Array.isArray(value) ? value : [value]) {
+    if (!(typeof part === 'string' || part instanceof Uint8Array)) {
+      throw invalidArgument(`tls: ${name}: expected PEM as a string or bytes, got ${shown(part)}`)
+    }
     // Node takes any text as `ca` and then trusts nobody.
     if (Buffer.from(part).includes(BEGIN)) continue
     throw invalidArgument(`tls: ${name}: expected PEM, with ${BEGIN} in it: a path is not read`)
