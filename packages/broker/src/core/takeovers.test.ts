@@ -7,7 +7,7 @@ import { only, texts } from '../testing/bytes.ts'
 import { bush, DEEP, messagesOf } from '../testing/dear.ts'
 import { connectPacket, OpenGuard, type TestClient, World } from '../testing/harness.ts'
 import { connectKept, publishPacket, typesOf, watch, willOf } from '../testing/v5.ts'
-import { LATER } from './ports.ts'
+import { LATER, type AuthenticationVerdict as Verdict } from './ports.ts'
 
 const COUNT = 60
 const TOPICS = Array.from({ length: COUNT }, (_, i) => `${DEEP}y${i}`)
@@ -21,6 +21,17 @@ class SlowGuard extends OpenGuard {
     if (!topic.startsWith('slow')) return 0
     this.tickets.push(ticket)
     return LATER
+  }
+}
+
+/** Asks about each client as well, while it is slow. */
+class SlowLogins extends SlowGuard {
+  readonly logins: number[] = []
+  isSlow = false
+  override authenticate(request: Parameters<OpenGuard['authenticate']>[0]): Verdict | null {
+    if (!this.isSlow) return super.authenticate(request)
+    this.logins.push(request.ticket)
+    return null
   }
 }
 
@@ -171,6 +182,29 @@ test('of several that sent no more than CONNECT only the last one is let in [MQT
     assert.equal(world.broker.counters.connectionsNow, 2)
     assert.equal(world.broker.openTickets, 0)
   }
+})
+
+test('one whose login took long, and that of the one before it, give way as well', () => {
+  const guard = new SlowLogins()
+  const world = new World({ guard })
+  const watcher = watch(world, '#')
+  connectKept(world, 'p').send(messagesOf(['slow/0'], 0))
+  guard.isSlow = true
+  const will = willOf('will', 'for nothing')
+  const connect = connectPacket({ clientId: 'p', cleanStart: false, will })
+  const first = world.open().send(connect)
+  const second = world.open().send(connect)
+  const [ofFirst = 0, ofSecond = 0] = guard.logins
+  world.broker.decided(ofSecond, { reasonCode: 0 })
+  world.broker.decided(ofFirst, { reasonCode: 0 })
+  guard.isSlow = false
+  const last = come(world, 'p', false)
+  answerAll(world, guard)
+  world.settle()
+  assert.deepEqual(texts(watcher.take()), ['0'])
+  assert.equal(first.ended && second.ended, true)
+  assert.equal(only(last.take(), PacketType.CONNACK).sessionPresent, true)
+  assert.equal(world.broker.openTickets, 0)
 })
 
 test('a clean start among them ends the session that there was [MQTT-3.1.2-4]', () => {

@@ -86,19 +86,19 @@ export class Takeovers {
 
   /**
    * Let in one after the other, each would end with a will for nothing. What somebody has sent
-   * without waiting for CONNACK counts, and so does a clean start that nobody repeats. Only the
-   * last one is looked at: those before it have been, when it came.
+   * without waiting for CONNACK counts, and so does a clean start that nobody repeats. It looks no
+   * further than to the last one that stays: those before it had been looked at when that came.
    */
   private supersede(newcomers: Newcomer[], connection: Connection, cleanStart: boolean): void {
-    const last = newcomers.at(-1)
-    if (last === undefined) return
-    const first = last.connection
-    if (isWaiting(first)) {
-      if (first.hasRest || first.arrival > connection.arrival) return
-      if (last.cleanStart && !cleanStart) return
-      giveWay(this.broker, first, connection)
+    for (let last = newcomers.at(-1); last !== undefined; last = newcomers.at(-1)) {
+      const first = last.connection
+      if (isWaiting(first)) {
+        if (first.hasRest || first.arrival > connection.arrival) return
+        if (last.cleanStart && !cleanStart) return
+        giveWay(this.broker, first, connection)
+      }
+      newcomers.pop()
     }
-    newcomers.pop()
   }
 
   /** A turn ends: whose predecessor has caught up, or is gone, goes on. */
