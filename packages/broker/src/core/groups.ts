@@ -97,8 +97,10 @@ export class Groups {
   take(group: Group, message: Message): void {
     const broker = this.broker
     if (message.qos === 0) {
+      group.lookedAt = 0
       const first = group.next(this.admitting(isOnline, message.topic))
       const member = first === null ? null : this.fitting(group, first, message, isOnline)
+      broker.workload.looked(group.lookedAt)
       const retain = message.retain && (member?.retainAsPublished ?? false)
       const identifiers = identifiersOf(member)
       if (member === null) this.lose(group, 'no-member-online', message)

@@ -18,6 +18,8 @@ export class Group {
   queuedBytes = 0
   nextSequence = 1
   waking = false
+  /** How many members `next` has gone through; who wants to know sets it to 0 before. */
+  lookedAt = 0
   private turn = 0
   /** No member had room when they were last asked, but those that have said so since. */
   private isExhausted = false
@@ -46,8 +48,10 @@ export class Group {
       const member = this.members[at] as Subscription
       if (!ready(member)) continue
       this.turn = at + 1
+      this.lookedAt += i + 1
       return member
     }
+    this.lookedAt += count
     return null
   }
 

@@ -53,6 +53,22 @@ test('a chunk of messages for many receivers is handled over several turns', () 
   for (const receiver of receivers) assert.equal(receiver.takePublishes().length, topics.length)
 })
 
+test('a chunk for a large group that takes no message so large is handled over turns', () => {
+  const world = new World()
+  for (let i = 0; i < 1000; i++) {
+    const properties = { maximumPacketSize: 30 }
+    world.connect({ clientId: `m${i}`, properties }).subscribe('$share/g/+', 0)
+  }
+  const publisher = world.connect({ clientId: 'p' })
+  const topics = Array.from({ length: 2500 }, () => 'twenty bytes of topic')
+  const before = world.broker.counters.publishReceived
+  publisher.connection.bytes(chunkOf(topics, 0))
+  const handled = world.broker.counters.publishReceived - before
+  assert.ok(handled > 600 && handled < 1000, `${handled} messages in one piece`)
+  world.settle()
+  assert.equal(world.broker.counters.publishReceived - before, topics.length)
+})
+
 test('publishers that rest take turns, and one that goes meanwhile leaves nothing', () => {
   const world = new World()
   bush(world.connect({ clientId: 'bush' }))

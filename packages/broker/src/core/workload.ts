@@ -8,6 +8,8 @@ import { WORK_PER_TURN_MAX } from './limits.ts'
 
 /** A level of the tree of filters that is looked at, in deliveries. */
 const LEVEL_WORK = 4
+/** To look at so many members (a power of two) is one delivery. */
+const LOOK_WORK_SHIFT = 2
 
 export class Workload {
   private readonly broker: Broker
@@ -31,6 +33,11 @@ export class Workload {
     connection.rest()
     this.resting.push(connection)
     this.broker.sender.requestTurn()
+  }
+
+  /** So many members of a group were looked at for one that may have the message. */
+  looked(memberCount: number): void {
+    this.deliveries += memberCount >> LOOK_WORK_SHIFT
   }
 
   /** A turn ends: those that rest go on, in their order, as far as the share of the next lasts. */
