@@ -2,10 +2,11 @@
 // have in common is compared in ../interop/mosquitto.
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { devNull, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import {
@@ -15,7 +16,8 @@ import {
   type PublishedMessage,
 } from '@godwit/broker'
 import { nextEvent, until } from '../support/brokers.ts'
-import { run, start } from './godwit.ts'
+import { skipWithout } from '../support/skip.ts'
+import { GODWIT, run, start } from './godwit.ts'
 
 interface Served {
   readonly broker: BrokerServer
@@ -108,6 +110,51 @@ test('a line that is no message ends pub --json with its number', async context 
   assert.match(stderr, /line 3 of standard input qos is 0, 1 or 2, not 7/)
   assert.equal(received.length, 1)
   assert.match((await run(['pub', ...at, '--json'], '{}')).stderr, /a line has no topic/)
+})
+
+/** `sub` with these options, that gets two messages if it goes on. */
+async function recorded(context: TestContext, options: string[], output: number | 'pipe' = 'pipe') {
+  const { broker, at } = await serve(context)
+  const ready = nextEvent(broker, 'subscribe')
+  const words = [GODWIT, 'sub', ...at, 'a', '-C', '2', ...options]
+  const sub = spawn(process.execPath, words, { stdio: ['ignore', output, 'pipe'] })
+  let stderr = ''
+  sub.stderr?.on('data', chunk => {
+    stderr += chunk
+  })
+  await ready
+  broker.publish('a', 'one')
+  broker.publish('a', 'two')
+  const [code] = await once(sub, 'close')
+  return { code, stderr }
+}
+
+const NO_FULL = process.platform === 'linux' ? undefined : 'Linux, for /dev/full'
+const NO_SPACE = 'ENOSPC: no space left on device, write'
+
+test('a recording for which there is no room ends with one line and exit code 1', async context => {
+  if (skipWithout(context, NO_FULL)) return
+  const { code, stderr } = await recorded(context, ['--record', '/dev/full'])
+  assert.deepEqual([code, stderr], [1, `Error: --record: ${NO_SPACE}\n`])
+})
+
+test('an output for which there is no room ends with one line and exit code 1', async context => {
+  if (skipWithout(context, NO_FULL)) return
+  const full = openSync('/dev/full', 'w')
+  context.after(() => closeSync(full))
+  const { code, stderr } = await recorded(context, [], full)
+  assert.deepEqual([code, stderr], [1, `Error: standard output: ${NO_SPACE}\n`])
+})
+
+test('a recording may go to what cannot be synced', async context => {
+  const { code, stderr } = await recorded(context, ['--record', devNull])
+  assert.deepEqual([code, stderr], [0, ''])
+})
+
+test('what is only counted on the terminal is recorded all the same', async context => {
+  const file = join(folderOf(context), 'recording')
+  await recorded(context, ['--message-rate', '--record', file])
+  assert.equal(readFileSync(file, 'utf8').trim().split('\n').length, 2)
 })
 
 test('a recording is replayed in its own time, or as fast as it goes', async context => {

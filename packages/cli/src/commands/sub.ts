@@ -26,28 +26,51 @@ interface Sink {
   readonly close: () => void
 }
 
+/** A file or an output that took everything, or did not. */
+interface Target {
+  readonly failure: Error | null
+}
+
 /** @returns the exit code: that of CONNACK when refused, 27 when -W ended it */
 export async function subscribe(choice: ClientChoice): Promise<number> {
   const say = sayer(choice)
   const output = new Output()
-  const sink = await openSink(choice, output, say)
-  const run = new Run(choice, sink)
+  const run = new Run(choice)
   output.onGone = () => run.end(ENOUGH)
+  const { record } = choice
+  const recorder = record === null ? null : new Recorder(record, () => run.end(ENOUGH))
+  const sink = await openSink(choice, output, say)
+  let code: number
   try {
-    const ending = await run.connected(say)
+    const ending = await run.connected(recorder === null ? sink.print : both(recorder, sink), say)
     if (ending === TIMED_OUT) say('Timed out')
-    return ending.exitCode
+    code = ending.exitCode
   } catch (error) {
-    return report(error, choice, say)
+    code = report(error, choice, say)
   } finally {
     sink.close()
+    recorder?.close()
     output.flush()
+  }
+  const isWritten = took('standard output', output, say) && took('--record', recorder, say)
+  return isWritten ? code : ExitCode.WRONG
+}
+
+function took(name: string, target: Target | null, say: Say): boolean {
+  const failure = target?.failure ?? null
+  if (failure !== null) say(`Error: ${name}: ${failure.message}`)
+  return failure === null
+}
+
+function both(recorder: Recorder, { print }: Sink): Sink['print'] {
+  return message => {
+    recorder.add(message)
+    print(message)
   }
 }
 
 class Run {
   private readonly choice: ClientChoice
-  private readonly sink: Sink
   private readonly ended: Promise<End>
   private resolveEnd: (end: End) => void = () => undefined
   private isOver = false
@@ -55,9 +78,8 @@ class Run {
   /** Retained messages that are being cleared. */
   private readonly clearing = new Set<Promise<unknown>>()
 
-  constructor(choice: ClientChoice, sink: Sink) {
+  constructor(choice: ClientChoice) {
     this.choice = choice
-    this.sink = sink
     this.ended = new Promise(resolve => {
       this.resolveEnd = resolve
     })
@@ -69,7 +91,7 @@ class Run {
   }
 
   /** From connecting to the end. @throws LinkError, CommandFailure */
-  async connected(say: Say): Promise<End> {
+  async connected(print: Sink['print'], say: Say): Promise<End> {
     const { choice } = this
     const { timeoutSeconds } = choice
     const timer =
@@ -82,7 +104,7 @@ class Run {
         this.ended,
       ])
       if (!('publish' in link)) return link
-      link.onMessage = message => this.take(link, message)
+      link.onMessage = message => this.take(link, message, print)
       if (!choice.cleanSession) link.takeUnclaimed()
       const end = await Promise.race([this.subscribed(link, say), this.ended, lost(link)])
       await Promise.allSettled(this.clearing)
@@ -118,7 +140,7 @@ class Run {
   }
 
   /** @returns whether it has arrived */
-  private take(link: Link, message: PublishPacket): boolean {
+  private take(link: Link, message: PublishPacket, print: Sink['print']): boolean {
     const { choice } = this
     if (this.isOver) return false
     if (choice.retainedOnly && !message.retain) {
@@ -128,7 +150,7 @@ class Run {
     if (message.retain && choice.noRetained) return true
     if (choice.filterOuts.some(filter => topicMatches(filter, message.topic))) return true
     if (choice.removeRetained && message.retain) this.clear(link, message.topic)
-    this.sink.print(message)
+    print(message)
     this.printed++
     if (choice.count > 0 && this.printed >= choice.count) this.end(ENOUGH)
     return true
@@ -151,21 +173,12 @@ class Run {
 
 async function openSink(choice: ClientChoice, output: Output, say: Say): Promise<Sink> {
   if (choice.messageRate) return rateSink(output)
-  const recorder = choice.record === null ? null : new Recorder(choice.record)
   if (choice.watch && process.stdout.isTTY) {
     const { Watch } = await import('../output/watch.ts')
     const watch = new Watch(`godwit sub ${choice.topics.join(' ')}`, process.stdout)
     return { print: message => watch.add(message), close: () => watch.close() }
   }
-  const print = printer(choice, output, say)
-  if (recorder === null) return { print, close: () => undefined }
-  return {
-    print: message => {
-      recorder.add(message)
-      print(message)
-    },
-    close: () => recorder.close(),
-  }
+  return { print: printer(choice, output, say), close: () => undefined }
 }
 
 /** A line per second with how many came in it. */

@@ -8,7 +8,9 @@ const FLUSH_BYTES = 65_536
 const STANDARD_OUTPUT = 1
 
 export class Output {
-  /** Called once when nobody reads any more. */
+  /** Why nothing can be written any more, but for a reader who has gone away. */
+  failure: Error | null = null
+  /** Called once when nobody reads any more, or nothing can be written. */
   onGone: () => void = () => undefined
   private parts: Uint8Array[] = []
   private bytes = 0
@@ -55,6 +57,7 @@ export class Output {
         return 0
       }
       this.gone = true
+      if (code !== 'EPIPE' && code !== 'EOF') this.failure = error as Error
       setImmediate(() => this.onGone())
       return 0
     }

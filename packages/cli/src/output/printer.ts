@@ -61,11 +61,15 @@ function plainPrinter(
 
 /** Writes messages to a file as lines of JSON, with the times when they came. */
 export class Recorder {
+  /** Why nothing more is written. */
+  failure: Error | null = null
   private readonly file: number
+  private readonly onFailure: () => void
   private lines: string[] = []
 
   /** @throws CommandFailure */
-  constructor(path: string) {
+  constructor(path: string, onFailure: () => void) {
+    this.onFailure = onFailure
     try {
       this.file = openSync(path, 'w')
     } catch (error) {
@@ -80,7 +84,12 @@ export class Recorder {
 
   close(): void {
     this.write()
-    fsyncSync(this.file)
+    try {
+      fsyncSync(this.file)
+    } catch (error) {
+      // A pipe or a device has nothing to sync.
+      if (!['EINVAL', 'ENOTSUP', 'EPERM'].includes(codeOf(error))) this.failure ??= error as Error
+    }
     closeSync(this.file)
   }
 
@@ -88,8 +97,18 @@ export class Recorder {
     if (this.lines.length === 0) return
     const bytes = Buffer.from(`${this.lines.join('\n')}\n`)
     this.lines = []
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at)
+    if (this.failure !== null) return
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at)
+    } catch (error) {
+      this.failure = error as Error
+      this.onFailure()
+    }
   }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? ''
 }
 
 function nowMs(): number {
