@@ -48,6 +48,12 @@ const mistakes: readonly (readonly [
   ['plain MQTT on a WebSocket port', { ws: true }, CONNECT, /looks like MQTT without WebSocket/],
   ['nonsense on a WebSocket port', { ws: true }, Buffer.from('\0\r\n\r\n'), /is not HTTP: HPE_/],
   [
+    'a request with headers that are too large',
+    { ws: true },
+    Buffer.from(`GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`),
+    /^the headers of an HTTP request are too large: HPE_HEADER_OVERFLOW$/,
+  ],
+  [
     'plain MQTT on a secure WebSocket port',
     { ws: true, tls: { cert, key } },
     CONNECT,

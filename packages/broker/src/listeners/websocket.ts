@@ -38,6 +38,12 @@ export interface WebSocketOptions extends BindOptions {
 /** In the order in which the server likes them. */
 const SUBPROTOCOLS = ['mqtt', 'mqttv3.1'] as const
 const HTTP_HEADER_BYTES_MAX = 8192
+const HEADERS_TOO_LARGE = 'HPE_HEADER_OVERFLOW'
+/** Of Node's errors those that it answers otherwise than by 400. */
+const StatusOf: ReadonlyMap<string, string> = new Map([
+  [HEADERS_TOO_LARGE, '431 Request Header Fields Too Large'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+])
 const HTTP_CHECK_INTERVAL_MS = 1000
 const NORMAL_CLOSURE = 1000
 const UNSUPPORTED_DATA = 1003
@@ -141,17 +147,19 @@ function answerUnreadable(
 ): void {
   server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, stream) => {
     const socket = stream as Socket
+    const code = String(error.code)
     const first = error.rawPacket?.[0]
-    if (first !== undefined) {
-      const guess =
-        first >> 4 === PacketType.CONNECT ? ', it looks like MQTT without WebSocket' : ''
-      host.refused(originOf(socket), `what came is not HTTP${guess}: ${String(error.code)}`)
-    }
-    const status =
-      error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'
+    if (first !== undefined) host.refused(originOf(socket), `${faultOf(code, first)}: ${code}`)
+    const status = StatusOf.get(code) ?? '400 Bad Request'
     if (socket.writable) socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
     socket.destroy()
   })
+}
+
+function faultOf(code: string, first: number): string {
+  if (code === HEADERS_TOO_LARGE) return 'the headers of an HTTP request are too large'
+  const isConnect = first >> 4 === PacketType.CONNECT
+  return `what came is not HTTP${isConnect ? ', it looks like MQTT without WebSocket' : ''}`
 }
 
 function pathOf(request: IncomingMessage): string {
