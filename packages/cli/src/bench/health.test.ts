@@ -45,15 +45,22 @@ test('the delay of the event loop is told since the last time, and at the end of
   health.start()
   const turns = async () => {
     const endMs = performance.now() + 30
-    while (performance.now() < endMs) await new Promise(resolve => setImmediate(resolve))
+    // On a busy machine the time may be over before the loop has come to its timers.
+    for (let turn = 0; turn < 3 || performance.now() < endMs; turn++) {
+      await new Promise(resolve => setImmediate(resolve))
+    }
   }
   await turns()
   const untilMs = performance.now() + 300
   while (performance.now() < untilMs);
   await turns()
   const during = health.takeLoopDelayMs()
-  await turns()
-  const after = health.takeLoopDelayMs()
+  // Others may take the processor meanwhile, but not each time.
+  let after = during
+  for (let i = 0; i < 50 && after >= during; i++) {
+    await turns()
+    after = health.takeLoopDelayMs()
+  }
   const { loopDelayP99Ms } = health.report()
   health.stop()
   assert.ok(during >= 250, `${during}`)
