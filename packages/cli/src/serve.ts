@@ -42,6 +42,8 @@ export async function serve(flags: ServeFlags): Promise<number> {
   }
   if (flags.config !== undefined && typeof config.broker.store !== 'object') await dropThread()
   const log = await openLog(config.log.level, config.log.format)
+  // A large store takes seconds to read.
+  answerUserSignals(log)
   const access = openAccess(config, log)
   const broker = createBroker({
     ...config.broker,
@@ -75,7 +77,6 @@ export async function serve(flags: ServeFlags): Promise<number> {
   exitCode = 0
   const stopped = stopOnSignals(broker, config.drainSeconds, log)
   const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
-  answerUserSignals(log)
   watchCertificates(config.listeners, log)
   reloadOnHangup(broker, { ...access, hasCertificates, listeners: config.listeners }, log)
   // Whoever reads that it listens may send signals.
