@@ -1,37 +1,13 @@
 // The ACL file of `godwit serve`, as its flag and its configuration name it.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { rmSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
 import { EMPTY_CONFIG } from './config.ts'
 import { parseConfig } from './config-file.ts'
 import { openAcl, reloadAcl, tellAcl } from './serve-acl.ts'
 import { applyFlags } from './serve-flags.ts'
-
-function fileOf(context: TestContext, text: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'godwit-'))
-  context.after(() => rmSync(folder, { recursive: true }))
-  const path = join(folder, 'acl')
-  writeFileSync(path, text)
-  return path
-}
-
-function noting(): {
-  lines: string[]
-  info(text: string): void
-  warn(text: string): void
-  error(text: string): void
-} {
-  const lines: string[] = []
-  return {
-    lines,
-    info: text => void lines.push(text),
-    warn: text => void lines.push(`warn ${text}`),
-    error: text => void lines.push(`error ${text}`),
-  }
-}
+import { fileOf, noting } from './testing/access-file.ts'
 
 test('the ACL file is named by a flag or in the configuration, and the flag wins', () => {
   const { config } = parseConfig('aclFile: a\n', 'x.yaml')
@@ -43,7 +19,7 @@ test('the ACL file is named by a flag or in the configuration, and the flag wins
 })
 
 test('an ACL file that is not there or has a wrong line is an error of use', context => {
-  const file = fileOf(context, 'topic a\ntopik b\n')
+  const file = fileOf(context, 'acl', 'topic a\ntopik b\n')
   const wrong = { name: 'CommandFailure', exitCode: 2, message: /acl:2: expected user, topic or/ }
   assert.throws(() => openAcl(file), wrong)
   rmSync(file)
@@ -53,9 +29,9 @@ test('an ACL file that is not there or has a wrong line is an error of use', con
 
 test('user names that nobody checks are told, where it matters', context => {
   const log = noting()
-  const named = openAcl(fileOf(context, 'user ann\ntopic a\n'))
+  const named = openAcl(fileOf(context, 'acl', 'user ann\ntopic a\n'))
   tellAcl(named, true, log)
-  tellAcl(openAcl(fileOf(context, 'topic a\ntopic b\n')), false, log)
+  tellAcl(openAcl(fileOf(context, 'acl', 'topic a\ntopic b\n')), false, log)
   assert.deepEqual(log.lines, [
     '1 lines of the ACL file say who may publish and read what',
     '2 lines of the ACL file say who may publish and read what',
@@ -65,7 +41,7 @@ test('user names that nobody checks are told, where it matters', context => {
 })
 
 test('an ACL file that cannot be read again stays as it was, and says so', context => {
-  const file = fileOf(context, 'user ann\ntopic a\n')
+  const file = fileOf(context, 'acl', 'user ann\ntopic a\n')
   const acl = openAcl(file)
   const client = { clientId: 'c', username: 'ann' }
   writeFileSync(file, 'user ann\ntopic b\n')

@@ -1,34 +1,14 @@
 // The password file of `godwit serve`, as its flags and its configuration name it.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { rmSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
 import { hashPassword } from '@godwit/broker'
 import { EMPTY_CONFIG } from './config.ts'
 import { parseConfig } from './config-file.ts'
 import { applyFlags } from './serve-flags.ts'
 import { checkPasswords, openPasswords, reloadPasswords, tellPasswords } from './serve-passwords.ts'
-
-function fileOf(context: TestContext, text: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'godwit-'))
-  context.after(() => rmSync(folder, { recursive: true }))
-  const path = join(folder, 'passwords')
-  writeFileSync(path, text)
-  return path
-}
-
-function noting(): {
-  lines: string[]
-  info(text: string): void
-  warn(text: string): void
-  error(text: string): void
-} {
-  const lines: string[] = []
-  const note = (text: string): void => void lines.push(text)
-  return { lines, info: note, warn: note, error: note }
-}
+import { fileOf, noting } from './testing/access-file.ts'
 
 test('the password file is named by a flag or in the configuration, and the flag wins', () => {
   const { config } = parseConfig('passwordFile: a\nallowAnonymous: true\n', 'x.yaml')
@@ -43,7 +23,7 @@ test('the password file is named by a flag or in the configuration, and the flag
 })
 
 test('a password file that is not there is an error, a wrong line only for --check', context => {
-  const file = fileOf(context, 'joe:plain\n')
+  const file = fileOf(context, 'passwords', 'joe:plain\n')
   const choice = { file, allowAnonymous: false }
   assert.throws(() => checkPasswords(choice), /:1: a hash begins with/)
   const log = noting()
@@ -56,7 +36,11 @@ test('a password file that is not there is an error, a wrong line only for --che
 })
 
 test('a password file is read again, and one that has gone leaves what was read', async context => {
-  const file = fileOf(context, `joe:${await hashPassword(Buffer.from('a'), 'sha512')}\n`)
+  const file = fileOf(
+    context,
+    'passwords',
+    `joe:${await hashPassword(Buffer.from('a'), 'sha512')}\n`,
+  )
   const passwords = openPasswords({ file, allowAnonymous: false })
   writeFileSync(file, `ann:${await hashPassword(Buffer.from('b'), 'sha512')}\n`)
   const log = noting()
