@@ -7,6 +7,7 @@ import type { PasswdFlags } from './commands/passwd.ts'
 import type { TicktockFlags } from './commands/ticktock.ts'
 import type { TransferFlags } from './commands/transfer.ts'
 import { withLegacyFlags } from './legacy-flags.ts'
+import { errorStream, outputStream } from './output/streams.ts'
 import type { ServeFlags } from './serve-flags.ts'
 import { LIMIT_FLAGS } from './serve-flags.ts'
 import { VERSION } from './version.ts'
@@ -76,7 +77,11 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .version(VERSION)
     .helpOption('-h, --help', 'show what there is')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'Error:')) })
+    .configureOutput({
+      writeOut: text => void outputStream().write(text),
+      writeErr: text => void errorStream().write(text),
+      outputError: (text, write) => write(text.replace(/^error:/, 'Error:')),
+    })
   defineServe(program, async flags => {
     const { serve } = await import('./serve.ts')
     exitCode = await serve(flags)
@@ -196,7 +201,7 @@ function defineTransfer(program: Parser): void {
     .addHelpText('after', TransferHelp)
     .action(async (flags: TransferFlags) => {
       const { runExport } = await import('./commands/transfer.ts')
-      await runExport(flags, process.stdout)
+      await runExport(flags, outputStream())
     })
   program
     .command('import')

@@ -4,6 +4,7 @@
 
 import type { CommandFailure } from './failure.ts'
 import type { ClientCommand } from './options/choice.ts'
+import { outputStream } from './output/streams.ts'
 import { VERSION } from './version.ts'
 
 async function main(): Promise<number> {
@@ -61,7 +62,7 @@ async function runClient(command: ClientCommand, words: readonly string[]): Prom
   }
   if (choice === 'help') {
     const { clientHelp } = await import('./commands/client-help.ts')
-    process.stdout.write(clientHelp(command))
+    outputStream().write(clientHelp(command))
     return 0
   }
   if (command === 'pub') return (await import('./commands/pub.ts')).publish(choice)
@@ -90,9 +91,18 @@ function commandName(): string {
 
 /** What was written to a pipe goes out before the end; whatever else still runs does not matter. */
 function end(exitCode: number): void {
-  process.exitCode = exitCode
-  if (process.stdout.writableLength === 0) process.exit()
-  process.stdout.once('drain', () => process.exit())
+  const { stdout } = process
+  const exit = (): void => process.exit(outputCode(exitCode, stdout.errored))
+  if (stdout.errored !== null || stdout.writableLength === 0) exit()
+  stdout.once('drain', exit)
+  stdout.once('error', exit)
+}
+
+/** A full disk behind standard output is an error, a reader who has gone is none. */
+function outputCode(exitCode: number, error: NodeJS.ErrnoException | null): number {
+  if (error === null || error.code === 'EPIPE' || error.code === 'EOF') return exitCode
+  console.error(`Error: standard output: ${error.message}`)
+  return exitCode === 0 ? 1 : exitCode
 }
 
 void main().catch(fail).then(end)

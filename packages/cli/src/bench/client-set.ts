@@ -1,5 +1,6 @@
 // The clients of one process: what each sends and should receive, and the sum of what arrived.
 
+import { tell } from '../output/streams.ts'
 import { Client, type ClientHost, type ClientSettings } from './client.ts'
 import type { SentTable } from './engine-reports.ts'
 import { FrameSource } from './frames.ts'
@@ -174,7 +175,7 @@ function clientSettings(
     inflightMax: settings.inflightMax,
     keepsSession: settings.keepsSession,
     takesRetained: settings.retainedMessages > 0,
-    dump: dump ? line => void process.stderr.write(`${line}\n`) : null,
+    dump: dump ? tell : null,
     payloadCheck,
   }
 }

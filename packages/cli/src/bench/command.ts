@@ -2,6 +2,7 @@
 
 import { CommandFailure, USAGE, usage } from '../failure.ts'
 import { nearest } from '../nearest.ts'
+import { errorStream } from '../output/streams.ts'
 import { type BenchCommand, helpOf, isSet, type ParsedFlags, parseFlags, text } from './flags.ts'
 import { outputSettings } from './options.ts'
 import type { RunResult } from './result.ts'
@@ -200,7 +201,7 @@ async function guarded(
 ): Promise<number> {
   const { openProgress } = await import('./progress.ts')
   const { RunFailure } = await import('./coordinator.ts')
-  const progress = openProgress(output.quiet, process.stderr)
+  const progress = openProgress(output.quiet, errorStream())
   const controller = new AbortController()
   const interrupt = (): void => {
     if (controller.signal.aborted) process.exit(130)

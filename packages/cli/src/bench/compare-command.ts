@@ -28,7 +28,7 @@ export async function compareCommand({ values, words }: ParsedFlags): Promise<nu
   const { html } = outputSettings(values)
   const threshold = parseShare('--threshold', text(values, 'threshold') ?? '5%')
   const limits = texts(values, 'fail-on').map(limit => parseChangeLimit('--fail-on', limit))
-  const comparison = compareResults(readResult(left), readResult(right), threshold)
+  const comparison = compareResults(readResult(left), readResult(right), threshold, limits)
   const failures = exceeded(comparison, limits)
   if (isSet(values, 'json')) {
     const { metrics, differences } = comparison

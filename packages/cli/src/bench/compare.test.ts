@@ -69,16 +69,63 @@ test('settings that differ are named, seeds are not', () => {
   assert.deepEqual(compareResults(a, b, 0.05).differences, ['qos: 0 and 1'])
 })
 
+/** What of these limits is exceeded, or cannot be judged. */
+function failures(before: RunResult, after: RunResult, ...texts: string[]): string[] {
+  const limits = texts.map(text => parseChangeLimit('--fail-on', text))
+  return exceeded(compareResults(before, after, 0.05, limits), limits)
+}
+
 test('a limit fails when even the near end of the interval is beyond it', () => {
-  const limit = parseChangeLimit('--fail-on', 'response.p99 > +10%')
-  assert.equal(exceeded(compareResults(fast, slow, 0.05), [limit]).length, 1)
-  assert.equal(exceeded(compareResults(slow, fast, 0.05), [limit]).length, 0)
+  assert.equal(failures(fast, slow, 'response.p99 > +10%').length, 1)
+  assert.equal(failures(slow, fast, 'response.p99 > +10%').length, 0)
   const noisy = resultOf([trialOf(1000, 5000), trialOf(1000, 9000), trialOf(1000, 3000)])
-  assert.equal(exceeded(compareResults(slow, noisy, 0.05), [limit]).length, 0)
-  const fall = parseChangeLimit('--fail-on', 'rate.received < -5%')
-  assert.equal(exceeded(compareResults(fast, slow, 0.05), [fall]).length, 1)
-  const absent = parseChangeLimit('--fail-on', 'ack.p99 > 0%')
-  assert.match(exceeded(compareResults(fast, slow, 0.05), [absent])[0] ?? '', /not measured/)
+  assert.equal(failures(slow, noisy, 'response.p99 > +10%').length, 0)
+  assert.equal(failures(fast, slow, 'rate.received < -5%').length, 1)
+})
+
+test('a limit for what was not measured on both sides, or once on a side, cannot be judged', () => {
+  assert.deepEqual(failures(fast, slow, 'ack.p99 > 0%'), [
+    'ack.p99 > 0%: cannot be judged: not measured in both',
+  ])
+  const one = resultOf([trialOf(1000, 5000)])
+  const why = 'one trial on a side says nothing about chance, run both with --trials 5'
+  const text = 'response.p99 > +10%'
+  for (const [before, after] of [
+    [one, one],
+    [one, fast],
+    [slow, one],
+  ] as const) {
+    assert.deepEqual(failures(before, after, text), [`${text}: cannot be judged: ${why}`])
+  }
+})
+
+test('a limit may be for any figure, also for one that the table leaves out', () => {
+  assert.deepEqual(failures(slow, slow, 'delivery.lost > +0%'), [], 'none were lost in both')
+  const losing = resultOf([trialOf(1000, 5000, 3), trialOf(1000, 5000, 3)])
+  assert.deepEqual(failures(slow, losing, 'delivery.lost > +0%'), ['delivery.lost > +0%: from 0'])
+  assert.equal(failures(fast, slow, 'response.p90 > +10%', 'rate.offered < -5%').length, 2)
+  const limits = [parseChangeLimit('--fail-on', 'response.p99.99 > +10%')]
+  const lines = comparisonLines(compareResults(slow, fast, 0.05, limits)).join('\n')
+  assert.match(lines, /response\.p99\.99 +5\.00 ms .* better/)
+})
+
+test('a figure is shown in its unit', () => {
+  const texts = ['count.refused', 'tester.busy', 'tester.memoryBytes', 'response.count']
+  const limits = texts.map(text => parseChangeLimit('--fail-on', `${text} > 1%`))
+  const measured = { counts: { refused: 7 }, tester: { busy: 0.25, memoryBytes: 2048 } }
+  const trial = { ...trialOf(1, 1), ...measured } as unknown as TrialResult
+  const result = resultOf([trial, trial])
+  const lines = comparisonLines(compareResults(result, result, 0.05, limits)).join('\n')
+  assert.match(lines, /count\.refused +7 ± 0 /)
+  assert.match(lines, /tester\.busy +25(?:\.0)? % ± /)
+  assert.match(lines, /tester\.memoryBytes +2\.00 KiB ± /)
+  assert.match(lines, /response\.count +100 ± 0 /)
+})
+
+test('a change from nothing has no interval in percent', () => {
+  const losing = resultOf([trialOf(1000, 5000, 3), trialOf(1000, 5000, 9)])
+  const lines = comparisonLines(compareResults(slow, losing, 0.05)).join('\n')
+  assert.match(lines, /delivery\.lost +0 ± 0 +6 ± 4 +from 0 +- +unsure/)
 })
 
 for (const wrong of ['response.p99', 'response.p99 > 10ms', 'x.y > 10%', 'response.p99 == 10%']) {

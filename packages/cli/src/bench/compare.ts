@@ -1,7 +1,7 @@
 // Two results side by side: what changed, with what confidence, and whether it matters. Pure.
 
 import { usage } from '../failure.ts'
-import { formatChange, formatRate, formatUs, table } from './numbers.ts'
+import { formatBytes, formatChange, formatPercent, formatRate, formatUs, table } from './numbers.ts'
 import { metricOf, type RunResult } from './result.ts'
 import { checkMetric, holds, isTime } from './slo.ts'
 import { compareSamples, type Difference, type Sample } from './statistics.ts'
@@ -27,7 +27,7 @@ export interface ChangeLimit {
   readonly change: number
 }
 
-const HigherIsBetter = new Set(['rate.received', 'rate.sent', 'connections.perSecond'])
+const HIGHER_IS_BETTER = /\.(?:received|sent|acked|offered|expected|connected|perSecond|compared)$/
 const METRICS = [
   ...['rate.received', 'rate.sent'],
   ...['response.p50', 'response.p90', 'response.p99', 'response.p99.9', 'response.max'],
@@ -38,25 +38,30 @@ const METRICS = [
 /** Settings that may differ between runs of the same thing. */
 const Harmless = new Set(['kind', 'seed', 'trials', 'commandLine', 'connection', 'slos'])
 
-/** @param threshold a change smaller than this fraction does not matter */
-export function compareResults(before: RunResult, after: RunResult, threshold: number): Comparison {
-  const metrics = METRICS.flatMap(name => compareMetric(name, before, after, threshold))
-  return { before, after, metrics, differences: differencesOf(before, after), threshold }
-}
-
-function compareMetric(
-  name: string,
+/**
+ * @param threshold a change smaller than this fraction does not matter
+ * @param limits what they are about is compared, too
+ */
+export function compareResults(
   before: RunResult,
   after: RunResult,
   threshold: number,
-): ComparedMetric[] {
-  const values = (result: RunResult): number[] =>
-    result.trials.map(trial => metricOf(trial, name)).filter(value => value !== null)
-  const [left, right] = [values(before), values(after)]
-  if (left.length === 0 || right.length === 0) return []
-  const isCount = name.startsWith('delivery.')
-  if (isCount && [...left, ...right].every(value => value === 0)) return []
-  return [{ name, ...compareSamples(left, right, HigherIsBetter.has(name), threshold) }]
+  limits: readonly ChangeLimit[] = [],
+): Comparison {
+  const limited = new Set(limits.map(({ metric }) => metric))
+  const metrics = [...new Set([...METRICS, ...limited])].flatMap(name => {
+    const [left, right] = [before, after].map(result => valuesOf(result, name))
+    if (left === undefined || right === undefined) return []
+    if (left.length === 0 || right.length === 0) return []
+    const isUsual = name.startsWith('delivery.') && !limited.has(name)
+    if (isUsual && [...left, ...right].every(value => value === 0)) return []
+    return [{ name, ...compareSamples(left, right, HIGHER_IS_BETTER.test(name), threshold) }]
+  })
+  return { before, after, metrics, differences: differencesOf(before, after), threshold }
+}
+
+function valuesOf({ trials }: RunResult, name: string): number[] {
+  return trials.map(trial => metricOf(trial, name)).filter(value => value !== null)
 }
 
 function differencesOf(before: RunResult, after: RunResult): string[] {
@@ -86,19 +91,21 @@ export function parseChangeLimit(option: string, text: string): ChangeLimit {
 }
 
 /**
- * The limits that are exceeded: with several trials only when even the near end of the interval of
- * confidence is beyond the limit, so that noise fails nobody.
+ * The limits that are exceeded: only when even the near end of the interval of confidence is beyond
+ * the limit, so that noise fails nobody. A limit that cannot be judged is not kept.
  */
 export function exceeded(comparison: Comparison, limits: readonly ChangeLimit[]): string[] {
   return limits.flatMap(({ text, metric, comparison: sign, change }) => {
     const found = comparison.metrics.find(({ name }) => name === metric)
-    if (found === undefined) return [`${text}: not measured in both`]
-    const [low, high] = found.interval ?? [found.change, found.change]
+    if (found === undefined) return [`${text}: cannot be judged: not measured in both`]
+    if (found.interval === null) return [`${text}: cannot be judged: ${ONE_TRIAL}`]
+    const [low, high] = found.interval
     const near = sign === '>' ? low : high
     return holds(near, sign, change) ? [`${text}: ${formatChange(found.change)}`] : []
   })
 }
 
+const ONE_TRIAL = 'one trial on a side says nothing about chance, run both with --trials 5'
 const Words = { better: 'better', worse: 'WORSE', same: 'no change', unsure: 'unsure' } as const
 
 export function comparisonRows(comparison: Comparison): string[][] {
@@ -113,10 +120,15 @@ export function comparisonRows(comparison: Comparison): string[][] {
       spread(before),
       spread(after),
       formatChange(change),
-      interval === null ? '-' : `${formatChange(interval[0])} to ${formatChange(interval[1])}`,
+      intervalText(interval),
       interval === null ? 'one trial' : Words[significance],
     ]
   })
+}
+
+function intervalText(interval: Difference['interval']): string {
+  if (interval === null || !interval.every(Number.isFinite)) return '-'
+  return interval.map(formatChange).join(' to ')
 }
 
 export function comparisonLines(comparison: Comparison): string[] {
@@ -150,5 +162,8 @@ function trialsText({ trials }: RunResult): string {
 
 function formatMetric(name: string, value: number): string {
   if (isTime(name)) return formatUs(value)
-  return name.startsWith('delivery.') ? value.toFixed(0) : `${formatRate(value)}/s`
+  if (/^rate\.|\.perSecond$/.test(name)) return `${formatRate(value)}/s`
+  if (/\.(?:busy|gcShare)$/.test(name)) return formatPercent(value)
+  if (name.endsWith('Bytes')) return formatBytes(value)
+  return value.toFixed(Number.isInteger(value) || name.startsWith('delivery.') ? 0 : 2)
 }

@@ -14,6 +14,7 @@ import {
   type QoS,
   readServerPacket,
 } from '@godwit/packet'
+import { tell } from '../output/streams.ts'
 import { nowUs } from './clock.ts'
 import { CLOSED, connectFailure, INTERRUPTED } from './connect-failure.ts'
 import type { ConnectReport } from './engine-reports.ts'
@@ -394,7 +395,7 @@ export class ManyEngine implements LinkOwner {
     this.published++
     if (qos === 0) this.links[session]?.send(PINGREQ)
     this.answers.ask(session, now)
-    if (connection.dump) process.stderr.write(`${this.clientId(session)} publishes\n`)
+    if (connection.dump) tell(`${this.clientId(session)} publishes`)
   }
 
   private messageOf(session: number, qos: QoS): Uint8Array {

@@ -15,6 +15,7 @@ import { fetchPassword } from '../network/password.ts'
 import { wantsTls } from '../network/tls-settings.ts'
 import { webSocketUrl } from '../network/web-socket.ts'
 import type { ClientChoice } from '../options/choice.ts'
+import { outputStream } from '../output/streams.ts'
 
 const DEFAULT_TIMEOUT_SECONDS = 5
 const Versions: readonly (readonly [level: ProtocolLevel, name: string])[] = [
@@ -27,7 +28,7 @@ const Versions: readonly (readonly [level: ProtocolLevel, name: string])[] = [
 export async function check(choice: ClientChoice): Promise<number> {
   try {
     const found = await inspect(choice)
-    process.stdout.write(choice.json ? reportJson(found) : reportText(found))
+    outputStream().write(choice.json ? reportJson(found) : reportText(found))
     return ExitCode.OK
   } catch (error) {
     return report(error, choice, sayer(choice))

@@ -5,6 +5,7 @@ import { Flags } from '../bench/flags.ts'
 import { usage } from '../failure.ts'
 import type { ClientCommand } from '../options/choice.ts'
 import { optionGroups } from '../options/parse.ts'
+import { outputStream } from '../output/streams.ts'
 
 /** An option as a shell completes it. */
 export interface CompletedOption {
@@ -35,13 +36,13 @@ export function completion(shell: string | undefined, others: readonly Completed
   const commands = allCommands(others)
   switch (shell) {
     case 'bash':
-      process.stdout.write(bashScript(commands))
+      outputStream().write(bashScript(commands))
       return 0
     case 'zsh':
-      process.stdout.write(zshScript(commands))
+      outputStream().write(zshScript(commands))
       return 0
     case 'fish':
-      process.stdout.write(fishScript(commands))
+      outputStream().write(fishScript(commands))
       return 0
     default:
       return usage(`completion takes bash, zsh or fish, not ${shell ?? 'nothing'}`)

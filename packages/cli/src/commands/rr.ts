@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { encodeUtf8, type PublishPacket } from '@godwit/packet'
 import { CommandFailure, usage } from '../failure.ts'
-import { ExitCode, lost, report, type Say, sayer } from '../network/ending.ts'
+import { ExitCode, lost, report, type Say, sayer, took } from '../network/ending.ts'
 import { type Link, openLink } from '../network/link.ts'
 import type { ClientChoice } from '../options/choice.ts'
 import { WRONG } from '../options/option.ts'
@@ -17,6 +17,15 @@ import { reasonText } from '../output/texts.ts'
 
 const FAILURE_CODE = 0x80
 const CORRELATION_BYTES = 16
+
+/** What is asked, of whom, and where the answer goes. */
+interface Terms {
+  readonly choice: ClientChoice
+  readonly topic: string
+  readonly responseTopic: string
+  readonly output: Output
+  readonly say: Say
+}
 
 interface Request {
   readonly sentMs: number
@@ -36,30 +45,38 @@ export async function request(choice: ClientChoice): Promise<number> {
   const payloads = payloadsOf(choice)
   const say = sayer(choice)
   const output = new Output()
+  const code = await exchanged({ choice, topic, responseTopic, output, say }, payloads).catch(
+    (error: unknown) => report(error, choice, say),
+  )
+  output.flush()
+  return took('standard output', output, say) ? code : ExitCode.WRONG
+}
+
+/** From connecting to the last answer. @returns the exit code @throws LinkError, CommandFailure */
+async function exchanged(terms: Terms, payloads: AsyncIterable<Uint8Array>): Promise<number> {
+  const { choice, output, say } = terms
   const { timeoutSeconds } = choice
   let timer: NodeJS.Timeout | null = null
-  const timedOut = new Promise<number>(resolve => {
+  const stopped = new Promise<number>(resolve => {
     if (timeoutSeconds > 0) {
       timer = setTimeout(resolve, timeoutSeconds * 1000, ExitCode.TIMED_OUT)
     }
+    output.onGone = () => resolve(ExitCode.OK)
     process.once('SIGINT', () => resolve(ExitCode.OK))
     process.once('SIGTERM', () => resolve(ExitCode.OK))
   })
   try {
     const link = await Promise.race([
       openLink(choice, { reconnects: false, needsPacketIds: needsPacketIds(choice) }),
-      timedOut,
+      stopped,
     ])
     if (typeof link === 'number') return ended(link, say)
-    const exchange = new Exchange(choice, link, topic, responseTopic, output, say)
-    const code = await Promise.race([exchange.run(payloads), timedOut, lost(link)])
+    const exchange = new Exchange(terms, link)
+    const code = await Promise.race([exchange.run(payloads), stopped, lost(link)])
     await link.close(code === ExitCode.TIMED_OUT ? 4 : 0)
     exchange.reportLatency()
     return ended(code, say)
-  } catch (error) {
-    return report(error, choice, say)
   } finally {
-    output.flush()
     if (timer !== null) clearTimeout(timer)
   }
 }
@@ -81,14 +98,7 @@ class Exchange {
   private readonly waiting = new Map<string, Request>()
   private readonly latenciesMs: number[] = []
 
-  constructor(
-    choice: ClientChoice,
-    link: Link,
-    topic: string,
-    responseTopic: string,
-    output: Output,
-    say: Say,
-  ) {
+  constructor({ choice, topic, responseTopic, output, say }: Terms, link: Link) {
     this.choice = choice
     this.link = link
     this.topic = topic

@@ -1,7 +1,7 @@
 // The command `godwit sub`: prints the messages of topics until it has had enough.
 
 import { type PublishPacket, topicMatches } from '@godwit/packet'
-import { ExitCode, lost, report, type Say, sayer } from '../network/ending.ts'
+import { ExitCode, lost, report, type Say, sayer, took } from '../network/ending.ts'
 import { type Link, openLink } from '../network/link.ts'
 import type { ClientChoice } from '../options/choice.ts'
 import { Output } from '../output/output.ts'
@@ -24,11 +24,6 @@ const TIMED_OUT: End = { exitCode: ExitCode.TIMED_OUT, reasonCode: DISCONNECT_WI
 interface Sink {
   readonly print: (message: PublishPacket) => void
   readonly close: () => void
-}
-
-/** A file or an output that took everything, or did not. */
-interface Target {
-  readonly failure: Error | null
 }
 
 /** @returns the exit code: that of CONNACK when refused, 27 when -W ended it */
@@ -54,12 +49,6 @@ export async function subscribe(choice: ClientChoice): Promise<number> {
   }
   const isWritten = took('standard output', output, say) && took('--record', recorder, say)
   return isWritten ? code : ExitCode.WRONG
-}
-
-function took(name: string, target: Target | null, say: Say): boolean {
-  const failure = target?.failure ?? null
-  if (failure !== null) say(`Error: ${name}: ${failure.message}`)
-  return failure === null
 }
 
 function both(recorder: Recorder, { print }: Sink): Sink['print'] {

@@ -13,6 +13,7 @@ export interface TransferFlags {
 }
 
 const DEFAULT_DATA = './data'
+const NOT_WRITTEN = 1
 /** So many characters are collected before they are written. */
 const CHUNK_LENGTH = 64 * 1024
 
@@ -24,7 +25,13 @@ export async function runExport(flags: TransferFlags, output: Writable): Promise
     const chunk = waiting.join('')
     waiting = []
     length = 0
-    if (!output.write(chunk)) await once(output, 'drain')
+    if (output.write(chunk)) return
+    try {
+      await once(output, 'drain')
+    } catch (error) {
+      // An export that was cut off is none, also where its reader has gone.
+      throw new CommandFailure(`standard output: ${(error as Error).message}`, NOT_WRITTEN)
+    }
   }
   const write = async (line: string): Promise<void> => {
     waiting.push(line, '\n')

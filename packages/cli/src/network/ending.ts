@@ -2,6 +2,7 @@
 // Mosquitto's clients.
 
 import type { ClientChoice } from '../options/choice.ts'
+import { tell } from '../output/streams.ts'
 import { connackText } from '../output/texts.ts'
 import { type Link, LinkError } from './link.ts'
 
@@ -17,7 +18,7 @@ export const ExitCode = {
 export type Say = (text: string) => void
 
 export function sayer(choice: ClientChoice): Say {
-  return choice.quiet ? () => undefined : text => void process.stderr.write(`${text}\n`)
+  return choice.quiet ? () => undefined : tell
 }
 
 /** Tells why there is no connection. @returns the exit code */
@@ -30,6 +31,18 @@ export function report(error: unknown, choice: ClientChoice, say: Say): number {
   say(error.message)
   if (error.kind === 'unreachable') return error.code
   return error.code === 0 ? ExitCode.LOST : error.code
+}
+
+/** What takes all that it is given, or has failed. */
+interface Target {
+  readonly failure: Error | null
+}
+
+/** Says why a file or an output did not take everything. @returns whether it did */
+export function took(name: string, target: Target | null, say: Say): boolean {
+  const failure = target?.failure ?? null
+  if (failure !== null) say(`Error: ${name}: ${failure.message}`)
+  return failure === null
 }
 
 /** Only rejects: with why a link ended that nobody has closed. */

@@ -23,6 +23,7 @@ import {
   type QoS,
 } from '@godwit/packet'
 import { type ClientChoice, INFLIGHT_DEFAULT, NOT_SET } from '../options/choice.ts'
+import { tell } from '../output/streams.ts'
 import { dial, placeOf } from './dial.ts'
 import { fetchPassword } from './password.ts'
 import { wantsTls } from './tls-settings.ts'
@@ -253,7 +254,7 @@ function connectOptions(choice: ClientChoice): ConnectOptions {
     ...(authenticator === null ? {} : { authenticator }),
     ...(will === null ? {} : { will }),
     ...(choice.webSocket ? webSocketOptions(choice) : {}),
-    ...(choice.dump ? { dump: (line: string) => void process.stderr.write(`${line}\n`) } : {}),
+    ...(choice.dump ? { dump: tell } : {}),
   }
 }
 
