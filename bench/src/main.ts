@@ -4,6 +4,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): void | Promise<
   client: () => import('./client.ts'),
   codec: () => import('./codec.ts'),
   connect: () => import('./connect.ts'),
+  floor: () => import('./floor.ts'),
   matching: () => import('./matching.ts'),
   returning: () => import('./returning.ts'),
   start: () => import('./start.ts'),
