@@ -321,6 +321,8 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   private run(opened: OpenedStore): void {
     const { nodeName, limits, statsIntervalSeconds, responseTopicPrefix } = this.options
     this.store = opened
+    // To read it may take seconds.
+    if (this.isClosing()) return
     const endTurn = (): void => core.endTurn()
     const turn = { request: () => void setImmediate(endTurn) }
     const guard: Guard = this.hooks ?? new OpenGuard()
@@ -451,6 +453,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
   private running(): Core {
     if (this.core !== null) return this.core
     if (this.startFailure !== null) throw this.startFailure
+    if (this.isClosing()) throw new Error('the broker is closed')
     throw new Error('the store is not open yet: await broker.ready first')
   }
 }

@@ -6,6 +6,7 @@ import type { CompletedCommand } from './commands/completion.ts'
 import type { PasswdFlags } from './commands/passwd.ts'
 import type { TicktockFlags } from './commands/ticktock.ts'
 import type { TransferFlags } from './commands/transfer.ts'
+import { EarlySignals } from './early-signals.ts'
 import { withLegacyFlags } from './legacy-flags.ts'
 import { errorStream, outputStream } from './output/streams.ts'
 import type { ServeFlags } from './serve-flags.ts'
@@ -65,8 +66,16 @@ Examples:
   godwit ticktock --who bonnie --delay 1s
   godwit ticktock -host broker:1883 -who clyde`
 
-/** Runs what was asked for. @returns the exit code @throws CommandFailure */
-export async function runProgram(words: readonly string[]): Promise<number> {
+/**
+ * Runs what was asked for.
+ * @param signals that a broker takes over
+ * @returns the exit code
+ * @throws CommandFailure
+ */
+export async function runProgram(
+  words: readonly string[],
+  signals: EarlySignals | null = null,
+): Promise<number> {
   let exitCode = 0
   const exit = (code: number): void => {
     exitCode = code
@@ -84,7 +93,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     })
   defineServe(program, async flags => {
     const { serve } = await import('./serve.ts')
-    exitCode = await serve(flags)
+    exitCode = await serve(flags, signals ?? new EarlySignals())
   })
   for (const [name, text] of Object.entries(ClientTexts)) program.command(name).description(text)
   defineTools(program, exit)

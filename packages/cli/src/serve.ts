@@ -16,6 +16,7 @@ import {
 } from '@godwit/broker'
 import { tellCertificates, watchCertificates } from './certificate-times.ts'
 import { EMPTY_CONFIG, type LoadedConfig, limitErrors, located } from './config.ts'
+import type { EarlySignals } from './early-signals.ts'
 import { CommandFailure, StoreExit } from './failure.ts'
 import { boundYoungHeap, giveHeapRoom } from './heap.ts'
 import { openLog } from './log.ts'
@@ -29,12 +30,17 @@ type Log = Awaited<ReturnType<typeof openLog>>
 const FAILED = 1
 const DEFAULT_PORT = 1883
 
-/** Runs until the broker has closed. @returns the exit code */
-export async function serve(flags: ServeFlags): Promise<number> {
+/**
+ * Runs until the broker has closed.
+ * @param signals that came already have their effect now
+ * @returns the exit code
+ */
+export async function serve(flags: ServeFlags, signals: EarlySignals): Promise<number> {
   const loaded = flags.config === undefined ? EMPTY_CONFIG : await load(flags.config)
   const config = applyFlags(loaded.config, flags)
   checkConfig(config, loaded)
   if (flags.check === true) {
+    signals.release()
     if (config.passwords !== null) checkPasswords(config.passwords)
     if (config.aclFile !== null) openAcl(config.aclFile)
     console.log(`${flags.config ?? 'the configuration'} is valid`)
@@ -42,8 +48,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
   }
   if (flags.config !== undefined && typeof config.broker.store !== 'object') await dropThread()
   const log = await openLog(config.log.level, config.log.format)
-  // A large store takes seconds to read.
-  answerUserSignals(log)
+  answerUserSignals(signals, log)
   const access = openAccess(config, log)
   const broker = createBroker({
     ...config.broker,
@@ -57,31 +62,22 @@ export async function serve(flags: ServeFlags): Promise<number> {
     exitCode = exitCodeOf(error)
   })
   logEvents(broker, log)
-  // Who waits for the store to be read can ask how far it is.
-  if (config.metrics !== null && !(await listenMetrics(broker, config.metrics, log))) {
+  const stopped = stopOnSignals(signals, broker, config.drainSeconds, log)
+  const failure = await startAll(broker, config, stopped, log)
+  if (failure !== null) {
     await broker.close({ drainSeconds: 0 })
-    return FAILED
+    return failure
   }
-  try {
-    await broker.ready
-  } catch (error) {
-    // The broker has said why.
-    await broker.close({ drainSeconds: 0 })
-    return exitCodeOf(error)
+  if (!stopped()) {
+    exitCode = 0
+    const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
+    watchCertificates(config.listeners, log)
+    // Whoever reads that it listens may send signals.
+    greet(broker.addresses, config.broker, log)
+    const { listeners } = config
+    reloadOnHangup(signals, broker, { ...access, hasCertificates, listeners }, log)
+    tellStarted()
   }
-  const open = await listenAll(broker, config.listeners, log)
-  if (!open) {
-    await broker.close({ drainSeconds: 0 })
-    return FAILED
-  }
-  exitCode = 0
-  const stopped = stopOnSignals(broker, config.drainSeconds, log)
-  const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
-  watchCertificates(config.listeners, log)
-  reloadOnHangup(broker, { ...access, hasCertificates, listeners: config.listeners }, log)
-  // Whoever reads that it listens may send signals.
-  greet(broker.addresses, config.broker, log)
-  tellStarted()
   const endOfRoom = giveHeapRoom()
   const endOfBound = boundYoungHeap()
   await broker.closed
@@ -90,6 +86,47 @@ export async function serve(flags: ServeFlags): Promise<number> {
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
   return stopped() && exitCode === FAILED ? 0 : exitCode
+}
+
+/**
+ * Reads the store and listens.
+ * @returns the exit code when that cannot be; null: it serves, or was stopped meanwhile
+ */
+async function startAll(
+  broker: BrokerServer,
+  { metrics, listeners }: ReadyConfig,
+  stopped: () => boolean,
+  log: Log,
+): Promise<number | null> {
+  const refused = (text: string): number | null => {
+    // What is stopped listens no more.
+    if (stopped()) return null
+    log.fatal(text)
+    return FAILED
+  }
+  // Who waits for the store to be read can ask how far it is.
+  if (metrics !== null) {
+    try {
+      await listenMetrics(broker, metrics, log)
+    } catch (error) {
+      return refused(`metrics: ${explain(error, metrics)}`)
+    }
+  }
+  try {
+    await broker.ready
+  } catch (error) {
+    // The broker has said why.
+    return exitCodeOf(error)
+  }
+  for (const listener of listeners) {
+    if (stopped()) return null
+    try {
+      await broker.listen(listener)
+    } catch (error) {
+      return refused(explain(error, listener))
+    }
+  }
+  return null
 }
 
 /** bin/code-cache.js keeps the start's code now: later V8 has other flags and has forgotten it. */
@@ -138,38 +175,16 @@ function checkConfig(config: ReadyConfig, { source }: LoadedConfig): void {
   if (config.certificateUserNames) checkCertificateUsers(config.listeners)
 }
 
-async function listenAll(
-  broker: BrokerServer,
-  listeners: readonly ListenOptions[],
-  log: Log,
-): Promise<boolean> {
-  for (const listener of listeners) {
-    try {
-      await broker.listen(listener)
-    } catch (error) {
-      log.fatal(explain(error, listener))
-      return false
-    }
-  }
-  return true
-}
-
 async function listenMetrics(
   broker: BrokerServer,
   options: MetricsOptions,
   log: Log,
-): Promise<boolean> {
-  try {
-    const { url, host } = await broker.listenMetrics(options)
-    const reach = isLoopback(host)
-      ? ' (this machine only; --metrics-host 0.0.0.0 opens them to the network)'
-      : ''
-    log.info(`metrics are on ${url}/metrics${reach}`)
-    return true
-  } catch (error) {
-    log.fatal(`metrics: ${explain(error, options)}`)
-    return false
-  }
+): Promise<void> {
+  const { url, host } = await broker.listenMetrics(options)
+  const reach = isLoopback(host)
+    ? ' (this machine only; --metrics-host 0.0.0.0 opens them to the network)'
+    : ''
+  log.info(`metrics are on ${url}/metrics${reach}`)
 }
 
 function explain(error: unknown, listener: ListenOptions): string {
@@ -231,7 +246,12 @@ function logEvents(broker: BrokerServer, log: Log): void {
  * The first signal stops gracefully, the second at once.
  * @returns whether a signal has come
  */
-function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): () => boolean {
+function stopOnSignals(
+  signals: EarlySignals,
+  broker: BrokerServer,
+  drainSeconds: number,
+  log: Log,
+): () => boolean {
   let stopping = false
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) {
@@ -242,17 +262,17 @@ function stopOnSignals(broker: BrokerServer, drainSeconds: number, log: Log): ()
     log.info(`${signal}: stopping; once more stops at once`)
     void broker.close({ drainSeconds })
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  signals.answer('SIGINT', stop)
+  signals.answer('SIGTERM', stop)
   return () => stopping
 }
 
-/** Scripts send them to Mosquitto. By itself Node opens a debugger at one and ends at the other. */
-function answerUserSignals(log: Log): void {
-  process.on('SIGUSR1', () => {
+/** Scripts send them to Mosquitto. */
+function answerUserSignals(signals: EarlySignals, log: Log): void {
+  signals.answer('SIGUSR1', () => {
     log.info('SIGUSR1: there is nothing to save; what is acknowledged is kept as it comes')
   })
-  process.on('SIGUSR2', () => log.info('SIGUSR2: it is for nothing here'))
+  signals.answer('SIGUSR2', () => log.info('SIGUSR2: it is for nothing here'))
 }
 
 interface Reloaded extends Access {
@@ -261,11 +281,12 @@ interface Reloaded extends Access {
 }
 
 function reloadOnHangup(
+  signals: EarlySignals,
   broker: BrokerServer,
   { passwords, acl, checksNames, hasCertificates, listeners }: Reloaded,
   log: Log,
 ): void {
-  process.on('SIGHUP', () => {
+  signals.answer('SIGHUP', () => {
     if (passwords !== null) reloadPasswords(passwords, log)
     if (acl !== null && reloadAcl(acl, checksNames, log)) broker.permissionsChanged()
     if (!hasCertificates) {

@@ -2,6 +2,7 @@
 // parser, bench has a table of its own, everything else is commander's. Nothing is loaded that a
 // command does not need.
 
+import { EarlySignals } from './early-signals.ts'
 import type { CommandFailure } from './failure.ts'
 import type { ClientCommand } from './options/choice.ts'
 import { outputStream } from './output/streams.ts'
@@ -19,9 +20,11 @@ async function main(): Promise<number> {
       return runClient('pub', replayWords(words))
     case 'help':
       return help(words)
-    case 'serve':
+    case 'serve': {
+      const signals = new EarlySignals()
       if (needsStore(words)) (await import('@godwit/broker/store/worker-thread')).startAhead()
-      return (await import('./main.ts')).runProgram(process.argv.slice(2))
+      return (await import('./main.ts')).runProgram(process.argv.slice(2), signals)
+    }
     case 'bench':
       return (await import('./bench/command.ts')).bench(words)
     case '--version':
