@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -93,3 +93,23 @@ test('a thread that was ended before it was taken is not taken', () => {
     await made.terminate()`)
   assert.equal(seen, '2')
 })
+
+// Node itself refuses to start a module with this option, and starts what is none.
+for (const options of ['--input-type=module', '--no-warnings "--input-type" commonjs']) {
+  test(`NODE_OPTIONS='${options}' is for no thread of the store`, () => {
+    const path = join(folder, 'program.cjs')
+    writeFileSync(
+      path,
+      `import('${HERE}disk.js').then(async ({ openDiskStore }) => {
+        const log = { info() {}, warn() {}, error() {} }
+        const store = await openDiskStore({ directory: '${folder}/five' }, {}, log)
+        await store.close()
+        console.log('closed', process.env.NODE_OPTIONS)
+      })`,
+    )
+    const env = { ...process.env, NODE_OPTIONS: options }
+    const how = { encoding: 'utf8', timeout: 60_000, env } as const
+    const { stdout, stderr } = spawnSync(process.execPath, [path], how)
+    assert.equal(stdout.trim(), `closed ${options}`, stderr)
+  })
+}
