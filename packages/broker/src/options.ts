@@ -105,6 +105,7 @@ const LimitRanges: Readonly<
   inflightMax: [1, UINT16_MAX],
   topicAliasMaximum: [0, UINT16_MAX],
   outgoingTopicAliasMax: [0, UINT16_MAX],
+  topicAliasBytesMax: [1, COUNT_MAX],
   topicLevelsMax: [1, 65_536],
   topicBytesMax: [1, UINT16_MAX],
   clientIdBytesMax: [23, UINT16_MAX],

@@ -3,6 +3,7 @@
 // are handed on frame by frame; what a packet means is in handlers/.
 
 import { type ConnectPacket, PacketError, RunDecoder } from '@godwit/packet'
+import type { Aliases } from './aliases.ts'
 import { type Due, Timer } from './expiry.ts'
 import { beginsConnect } from './first-bytes.ts'
 import type { Message } from './message.ts'
@@ -92,8 +93,8 @@ export class Connection implements Due {
   allowedGeneration = -1
   /** QoS and RETAIN that the guard's word was about. */
   allowedFlags = -1
-  /** Topics of the aliases that came; index is the alias. */
-  aliases: (Route | null)[] | null = null
+  /** Of the topics that came. */
+  aliases: Aliases | null = null
   /** Aliases that were given to topics on the way out. */
   sentAliases: Map<string, number> | null = null
   sendAliasMax = 0

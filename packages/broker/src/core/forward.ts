@@ -33,6 +33,8 @@ export class Forwarder {
   private readonly broker: Broker
   private readonly sender: Sender
   private readonly form = new Form()
+  /** A longer topic gets no alias: each has the same share of the bound. */
+  private readonly aliasedBytesMax: number
   private message: Message = this.passing
   private kept: Message | null = null
   private stamp = 0
@@ -45,6 +47,8 @@ export class Forwarder {
   constructor(broker: Broker, sender: Sender) {
     this.broker = broker
     this.sender = sender
+    const { topicAliasBytesMax, outgoingTopicAliasMax } = broker.limits
+    this.aliasedBytesMax = Math.floor(topicAliasBytesMax / outgoingTopicAliasMax)
   }
 
   /** Begins with a message: forms of the one before are forgotten. */
@@ -355,6 +359,7 @@ export class Forwarder {
     }
     const next = connection.sentAliases.size + 1
     if (next > connection.sendAliasMax) return false // [MQTT-3.1.2-26] [MQTT-3.3.2-11]
+    if (this.message.topicEnd - this.message.topicStart > this.aliasedBytesMax) return false
     connection.sentAliases.set(this.message.topic, next)
     form.alias = next
     return true

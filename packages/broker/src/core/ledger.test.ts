@@ -2,11 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PacketType } from '@godwit/packet'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { decodeUtf8, encodeUtf8, PacketType } from '@godwit/packet'
 import fc from 'fast-check'
 import { World } from '../testing/harness.ts'
 import { connectKept, watch, willOf } from '../testing/v5.ts'
 import { type DropReason, Ledger } from './ledger.ts'
+import { LEDGER_TEXT_MAX } from './limits.ts'
 
 fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
 
@@ -48,6 +51,47 @@ test('the first of each kind is told, those beyond the room for entries once for
   assert.equal(ledger.count('queue-full', 'c', 't', 1), true, 'each reason has room of its own')
   assert.equal(ledger.totalOf('discarded-by-hook'), 0)
 })
+
+test('of a long topic or client id the beginning is kept, as a text of its own', () => {
+  const ledger = new Ledger(10)
+  const at = 'x'.repeat(LEDGER_TEXT_MAX)
+  assert.equal(ledger.count('expired', at, at, 1), true)
+  assert.equal(ledger.count('expired', `${at}a`, `${at}a`, 1), true)
+  // What differs behind the bound is counted together.
+  assert.equal(ledger.count('expired', `${at}bc`, `${at}bc`, 1), false)
+  const long = `${'x'.repeat(LEDGER_TEXT_MAX - 1)}…`
+  const texts = ledger.entries().map(({ clientId, topic, count }) => [clientId, topic, count])
+  assert.deepEqual(texts, [
+    [at, at, 1],
+    [long, long, 2],
+  ])
+})
+
+test('no character is cut in two', () => {
+  const ledger = new Ledger(10)
+  const before = 'x'.repeat(LEDGER_TEXT_MAX - 2)
+  ledger.count('expired', 'c', `${before}😀a`, 1)
+  assert.equal(ledger.entries()[0]?.topic, `${before}…`)
+})
+
+test('a ledger full of the longest topics takes a few kilobytes for each', () => {
+  const ledger = new Ledger(100)
+  const before = usedBytes()
+  for (let i = 0; i < 100; i++) {
+    // Numbers in front, since those are kept; a character of two bytes makes all of them so.
+    ledger.count('expired', 'c', decodeUtf8(encodeUtf8(`${i}π`.padEnd(60_000, 'x')), 0, 60_000), 1)
+  }
+  const grown = usedBytes() - before
+  assert.equal(ledger.entries().length, 100)
+  assert.ok(grown < 400_000, `${grown} bytes`)
+})
+
+function usedBytes(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  return process.memoryUsage().heapUsed
+}
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((all, number) => all + number, 0)

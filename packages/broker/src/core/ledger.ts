@@ -1,6 +1,9 @@
 // The loss ledger: every message that is dropped is counted, by reason, client and topic.
 // It only counts; who wants to be told listens to the trace.
 
+import { decodeUtf8, encodeUtf8 } from '@godwit/packet'
+import { LEDGER_TEXT_MAX } from './limits.ts'
+
 /** Why a message was lost. `offline`: QoS 0 for a session whose client is not connected. */
 export const DROP_REASONS = [
   'offline',
@@ -51,10 +54,14 @@ export class Ledger {
   }
 
   /**
+   * @param of the client's id, or the name of a group
+   * @param about the topic
    * @param bytes of all the messages together
    * @returns true when these are the first of their kind
    */
-  count(reason: DropReason, clientId: string, topic: string, bytes: number, count = 1): boolean {
+  count(reason: DropReason, of: string, about: string, bytes: number, count = 1): boolean {
+    const clientId = shortened(of)
+    const topic = shortened(about)
     this.total += count
     const losses = this.lossesOf(reason)
     losses.total += count
@@ -111,4 +118,15 @@ export class Ledger {
     else byTopic.set(topic, entry)
     return entry
   }
+}
+
+/** Copied, since a part of a text keeps all of it. */
+function shortened(text: string): string {
+  if (text.length <= LEDGER_TEXT_MAX) return text
+  let end = LEDGER_TEXT_MAX - 1
+  const last = text.charCodeAt(end - 1)
+  // The first half of a character of two.
+  if (last >= 0xd800 && last < 0xdc00) end--
+  const bytes = encodeUtf8(`${text.slice(0, end)}…`)
+  return decodeUtf8(bytes, 0, bytes.length)
 }

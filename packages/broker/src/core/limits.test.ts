@@ -63,6 +63,39 @@ test('outgoingTopicAliasMax: a client that allows more gets no more', () => {
   assert.deepEqual(aliases, [1, undefined])
 })
 
+test('topicAliasBytesMax: topics of aliases with more bytes in all are refused with 0x97', () => {
+  const world = limited({ topicAliasBytesMax: 10 })
+  const publisher = world.connect({ clientId: 'p' })
+  const named = (topic: string, topicAlias: number): void => {
+    publisher.publish(topic, 'm', { properties: { topicAlias } })
+  }
+  named('abcdef', 1)
+  named('abcd', 2)
+  // In place of another one there is room again.
+  named('a', 1)
+  named('abcdef', 1)
+  named('', 1)
+  assert.deepEqual(publisher.take(), [])
+  named('abcdefg', 1)
+  const { reasonCode } = only(publisher.take(), PacketType.DISCONNECT)
+  assert.equal(reasonCode, ReasonCode.QUOTA_EXCEEDED)
+})
+
+test('topicAliasBytesMax: a topic longer than its share gets no alias', () => {
+  const world = limited({ topicAliasBytesMax: 10, outgoingTopicAliasMax: 2 })
+  const client = world.connect({ properties: { topicAliasMaximum: 10 } })
+  client.subscribe('#')
+  const publisher = world.connect({ clientId: 'p' })
+  for (const topic of ['abcdef', 'abcde', 'abcdef', 'abcde']) publisher.publish(topic, 'm')
+  const seen = client.takePublishes().map(({ topic, properties }) => [topic, properties.topicAlias])
+  assert.deepEqual(seen, [
+    ['abcdef', undefined],
+    ['abcde', 1],
+    ['abcdef', undefined],
+    ['', 1],
+  ])
+})
+
 test('topicLevelsMax and topicBytesMax: a topic beyond them is refused', () => {
   for (const [limits, good, bad] of [
     [{ topicLevelsMax: 3 }, 'a/b/c', 'a/b/c/d'],

@@ -26,6 +26,9 @@ export const LONG_ROUTES_MAX = 128
 /** A reason string may quote what the peer sent; a longer one is left out. */
 export const REASON_PACKET_BYTES_MAX = 1024
 
+/** Of a longer topic or client id the loss ledger keeps the beginning, in UTF-16 units. */
+export const LEDGER_TEXT_MAX = 256
+
 /** How the queues of kept sessions are read from the store, in messages. */
 export interface Paging {
   /** Of one session in memory that are not in flight; the others are on disk. */
@@ -74,6 +77,8 @@ export interface Limits {
   readonly topicAliasMaximum: number
   /** Topic aliases towards a client that allows more. */
   readonly outgoingTopicAliasMax: number
+  /** Bytes of topics that the aliases of one client stand for, and as many of those towards it. */
+  readonly topicAliasBytesMax: number
   readonly topicLevelsMax: number
   readonly topicBytesMax: number
   readonly clientIdBytesMax: number
@@ -131,6 +136,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   inflightMax: 1024,
   topicAliasMaximum: 32,
   outgoingTopicAliasMax: 16,
+  topicAliasBytesMax: 64 * 1024,
   topicLevelsMax: 128,
   topicBytesMax: 65_535,
   clientIdBytesMax: 1024,

@@ -10,6 +10,7 @@ import {
   ReasonCode,
   readPacket,
 } from '@godwit/packet'
+import { Aliases } from '../aliases.ts'
 import type { Broker } from '../broker.ts'
 import type { Connection } from '../connection.ts'
 import { expiryOf, ownMessage } from '../keep.ts'
@@ -272,31 +273,18 @@ function routeOf(broker: Broker, connection: Connection): Route {
     if (last === null) return router.find(bytes, view.topicStart, view.topicEnd)
     return router.findAfter(last, bytes, view.topicStart, view.topicEnd)
   }
-  // [MQTT-3.3.2-9] [MQTT-3.3.2-12]
-  if (alias > broker.limits.topicAliasMaximum) {
-    invalidAlias(`topic alias ${alias} came, the maximum is ${broker.limits.topicAliasMaximum}`)
-  }
-  connection.aliases ??= new Array(broker.limits.topicAliasMaximum + 1).fill(null)
+  const { topicAliasMaximum, topicAliasBytesMax } = broker.limits
+  connection.aliases ??= new Aliases(topicAliasMaximum, topicAliasBytesMax)
   if (view.topicStart === view.topicEnd) {
-    const known = connection.aliases[alias] ?? null
-    if (known === null) unknownAlias(alias)
+    const known = connection.aliases.get(alias)
     if (known.generation !== router.generation) {
       return router.find(known.topicBytes, 0, known.topicBytes.length)
     }
     return known
   }
   const route = router.find(connection.decoder.bytes, view.topicStart, view.topicEnd)
-  connection.aliases[alias] = route
+  connection.aliases.set(alias, route)
   return route
-}
-
-function unknownAlias(alias: number): never {
-  const text = `topic alias ${alias} stands for no topic yet`
-  throw new PacketError('protocol-error', ReasonCode.PROTOCOL_ERROR, text)
-}
-
-function invalidAlias(text: string): never {
-  throw new PacketError('topic-alias-invalid', ReasonCode.TOPIC_ALIAS_INVALID, text)
 }
 
 /** The guard's word on this topic, remembered for the connection's last one. */
