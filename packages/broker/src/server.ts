@@ -4,6 +4,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { getHeapStatistics } from 'node:v8'
 import { encodeUtf8, NO_PROPERTIES, type Properties, type QoS, ReasonCode } from '@godwit/packet'
 import type { MetricsAddress } from './admin/http.ts'
 import type { MetricsText } from './admin/metrics.ts'
@@ -331,6 +332,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     const core = new Core(ports, limits, {
       version: VERSION,
       statsIntervalSeconds,
+      heapBytes,
       responseTopicPrefix,
     })
     this.core = core
@@ -456,6 +458,12 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
     if (this.isClosing()) throw new Error('the broker is closed')
     throw new Error('the store is not open yet: await broker.ready first')
   }
+}
+
+/** What the language's heap has, and what lies outside of it for what is in it. */
+function heapBytes(): number {
+  const { used_heap_size: used, external_memory: outside } = getHeapStatistics()
+  return used + outside
 }
 
 function drainMsOf({ drainSeconds = DEFAULT_DRAIN_SECONDS }: CloseOptions): number {

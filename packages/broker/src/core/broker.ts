@@ -38,6 +38,8 @@ export interface CoreOptions {
   readonly version: string
   /** 0: no $SYS topics. */
   readonly statsIntervalSeconds: number
+  /** Memory in use, for $SYS. */
+  readonly heapBytes?: () => number
   /** What a client that asks for Response Information gets, before its client id; null: nothing. */
   readonly responseTopicPrefix: string | null
   /** Only the simulation gives others. */

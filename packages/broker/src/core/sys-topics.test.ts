@@ -26,6 +26,11 @@ const MOSQUITTO = [
   'shared_subscriptions/count',
   'retained messages/count',
   'store/messages/bytes',
+  'store/messages/count',
+  'messages/stored',
+  'messages/inflight',
+  'heap/current',
+  'heap/maximum',
   'bytes/received',
   'bytes/sent',
   'publish/messages/received',
@@ -49,7 +54,9 @@ const MOSQUITTO = [
 ]
 
 function reporting(): World {
-  return new World({ core: { version: '1.2.3', statsIntervalSeconds: 10 } })
+  return new World({
+    core: { version: '1.2.3', statsIntervalSeconds: 10, heapBytes: () => 1000 },
+  })
 }
 
 /** What is retained under $SYS/broker now. */
@@ -89,6 +96,59 @@ test('they say how much room the disk of the store has', () => {
   world.store.low = false
   world.advance(10_000)
   assert.equal(number(report(world), 'godwit/store/low'), 0)
+})
+
+test('they say how many messages are kept and under way, sleeping sessions included', () => {
+  const world = reporting()
+  world.store.pages = true
+  world.advance(20_000)
+  const before = report(world)
+  const away = connectKept(world, 'away')
+  away.subscribe('t', 1)
+  away.cut()
+  const slow = connectKept(world, 'slow', { receiveMaximum: 1 })
+  slow.subscribe('t', 1)
+  slow.subscribe('$share/g/u', 1)
+  const publisher = world.connect({ clientId: 'p' })
+  for (const payload of ['1', '2', '3']) publisher.publish('t', payload, { qos: 1 })
+  publisher.publish('u', 'm', { qos: 1 })
+  publisher.publish('kept', 'm', { retain: true })
+  world.advance(10_000)
+  const all = report(world)
+  const grown = (name: string): number => number(all, name) - number(before, name)
+  // Three for each of two sessions, one in the group, one retained.
+  assert.equal(grown('store/messages/count'), 3 + 3 + 1 + 1)
+  assert.equal(all.get('messages/stored'), all.get('store/messages/count'))
+  assert.equal(number(all, 'messages/inflight'), 1)
+})
+
+test('they say how much memory is in use, and was at most', () => {
+  let heapBytes = 1000
+  const core = { statsIntervalSeconds: 10, heapBytes: () => heapBytes }
+  const world = new World({ core })
+  for (const [now, most] of [
+    [3000, 3000],
+    [2000, 3000],
+  ] as const) {
+    heapBytes = now
+    world.advance(10_000)
+    const all = report(world)
+    assert.deepEqual([number(all, 'heap/current'), number(all, 'heap/maximum')], [now, most])
+  }
+})
+
+test('where there are many sessions and groups they are counted in parts, and told later', () => {
+  const world = reporting()
+  const members = [connectKept(world, 'a'), connectKept(world, 'b')]
+  for (let i = 0; i < 12_000; i++) members[i % 2]?.subscribe(`$share/g/${i}`, 1)
+  for (const member of members) member.cut()
+  world.advance(20_100)
+  const before = number(report(world), 'store/messages/count')
+  world.connect({ clientId: 'p' }).publish('11999', 'm', { qos: 1 })
+  world.advance(9900)
+  assert.equal(number(report(world), 'store/messages/count'), before)
+  world.advance(100)
+  assert.equal(number(report(world), 'store/messages/count'), before + 1)
 })
 
 test('they say how many are connected, subscribed, retained and lost', () => {

@@ -3,10 +3,13 @@
 
 import { encodeUtf8, NO_PROPERTIES } from '@godwit/packet'
 import type { Broker } from './broker.ts'
+import { Survey } from './survey.ts'
 
 const ROOT = '$SYS/broker'
 const SERVER_LEVELS: readonly string[] = ['$SYS', '$share']
 const LOAD_MINUTES = [1, 5, 15] as const
+/** Sessions and groups that are looked at in one tick: less than a millisecond. */
+const SURVEY_STEP = 10_000
 
 /** Counters whose load is published, by Mosquitto's name. */
 type LoadName =
@@ -37,6 +40,9 @@ export class SysTopics {
   private readonly loads = new Map<string, number>()
   private before = new Map<LoadName, number>()
   private publishedAtMs: number
+  /** What it finds is told when it is done; null: it has been. */
+  private survey: Survey | null = null
+  private heapBytesMax = 0
 
   constructor(broker: Broker) {
     this.broker = broker
@@ -44,6 +50,7 @@ export class SysTopics {
   }
 
   tick(): void {
+    if (this.survey !== null) this.goOn(this.survey)
     const intervalMs = this.broker.options.statsIntervalSeconds * 1000
     if (intervalMs === 0 || this.broker.nowMs - this.publishedAtMs < intervalMs) return
     this.publishAll()
@@ -59,9 +66,30 @@ export class SysTopics {
     this.set('messages/per-sec', rate.toFixed(2))
     this.publishClients()
     this.publishMessages()
+    this.publishHeap()
     this.publishLoads(elapsedMs)
     this.set('version', `godwit version ${broker.options.version}`)
     this.set('uptime', `${Math.floor((broker.nowMs - broker.startedAtMs) / 1000)} seconds`)
+    this.survey ??= new Survey(broker)
+    this.goOn(this.survey)
+  }
+
+  /** Nobody counts messages that wait on the way: it would cost each of them. */
+  private goOn(survey: Survey): void {
+    if (survey.step(SURVEY_STEP)) return
+    this.survey = null
+    const stored = survey.queuedMessages + this.broker.retainer.messages.count
+    this.set('store/messages/count', stored)
+    this.set('messages/stored', stored)
+    this.set('messages/inflight', survey.inFlight)
+  }
+
+  private publishHeap(): void {
+    const bytes = this.broker.options.heapBytes?.() ?? 0
+    if (bytes === 0) return
+    this.heapBytesMax = Math.max(this.heapBytesMax, bytes)
+    this.set('heap/current', bytes)
+    this.set('heap/maximum', this.heapBytesMax)
   }
 
   private publishClients(): void {
