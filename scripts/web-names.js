@@ -2,7 +2,7 @@
 // application sees, and those that the language and the platform define. The rest is shortened.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { exportsOf } from './declarations.js'
+import { exportsOf, hiddenBehind } from './declarations.js'
 import { ROOT } from './sources.js'
 
 const TYPESCRIPT = 'node_modules/@typescript'
@@ -47,7 +47,8 @@ const Outdated = [
  * @returns {ReadonlySet<string>}
  */
 export function visibleNames(entry, shown, outside) {
-  const declared = [...exportsOf(entry).map(({ text }) => text), ...shown.map(read)]
+  const exported = exportsOf(entry).map(({ text }) => text)
+  const declared = [...exported, ...hiddenBehind(entry), ...shown.map(read)]
   const names = declared.flatMap(text => namesIn(text.replace(COMMENT, '').replace(STRING, '')))
   const platform = outside.flatMap(path => namesIn(read(path).replace(COMMENT, '')))
   const language = languageNames().filter(name => !Outdated.includes(name))

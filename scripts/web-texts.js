@@ -7,6 +7,7 @@ const Explained = new Map([
   ['protocolError', 0],
   ['invalidPacket', 0],
   ['refuse', 1],
+  ['refuseLength', 0],
   ['PacketError', 2],
   ['checkInteger', 3],
   ['checkObject', 1],

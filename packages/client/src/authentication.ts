@@ -17,7 +17,7 @@ const EMPTY = new Uint8Array(0)
 
 /** Where the exchange goes. */
 export interface AuthenticationPort extends Watched {
-  readonly current: Connection | null
+  readonly connection: Connection | null
   /** The exchange cannot succeed. */
   authenticationFailed(error: MqttError): void
   /** Nothing is waited for any more. */
@@ -122,14 +122,14 @@ export class Authentication {
 
   private send(reasonCode: number, data: Uint8Array | undefined): void {
     const { port } = this
-    const { current } = port
-    if (current === null || current.over) return
+    const { connection } = port
+    if (connection === null || connection.over) return
     const properties = {
       authenticationMethod: this.authenticator.method,
       ...(data !== undefined && { authenticationData: data }),
     }
     const packet = { type: PacketType.AUTH, reasonCode, properties } as const
-    writeAuth(current.writer(), packet, current.level) // MQTT 5.0 section 3.15
+    writeAuth(connection.writer(), packet, connection.level) // MQTT 5.0 section 3.15
     port.sent?.(packet)
   }
 

@@ -2,7 +2,7 @@
 
 import { type AbortOptions, orAborted } from './abort.ts'
 import { ClientCore, type CloseInfo, type CloseOptions, type DrainOptions } from './core.ts'
-import { invalidArgument, type MqttError, nameReasonsWith } from './errors.ts'
+import { invalidArgument, MqttError, nameReasonsWith } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import type { Negotiated } from './handshake.ts'
 import { LinkState } from './link.ts'
@@ -50,7 +50,7 @@ export interface Responder extends AsyncDisposable {
 /** A client of one server. Made by `connect`. */
 export class Client {
   private readonly core: ClientCore
-  private requests: Requests | Promise<Requests> | null = null
+  private requests: Promise<Requests> | null = null
 
   /** @internal */
   constructor(core: ClientCore) {
@@ -181,13 +181,13 @@ export class Client {
   /**
    * Publishes a request and resolves with its answer. MQTT 5.0.
    * @throws MqttError `no-responders` when the server says that nobody listens, `timeout`,
-   *   `aborted`
+   *   `aborted`, `not-supported` before MQTT 5.0
    */
-  request(topic: string, payload: Payload, options: RequestOptions = {}): Promise<Message> {
-    return this.withRequests(requests => requests.request(topic, payload, options))
+  async request(topic: string, payload: Payload, options: RequestOptions = {}): Promise<Message> {
+    return (await this.loadRequests()).request(topic, payload, options)
   }
 
-  /** The answers of several responders to one request. */
+  /** The answers of several responders to one request. MQTT 5.0. */
   async *requestMany(
     topic: string,
     payload: Payload,
@@ -196,14 +196,18 @@ export class Client {
     yield* (await this.loadRequests()).requestMany(topic, payload, options)
   }
 
-  /** Answers requests: what the handler gives back goes to the response topic of each. */
+  /**
+   * Answers requests: what the handler gives back goes to the response topic of each. MQTT 5.0.
+   * @throws MqttError `not-supported` before MQTT 5.0, `invalid-argument`
+   */
   respond(
     filter: string,
     handler: (request: Message) => Answer | Promise<Answer>,
     options: SubscribeOptions = {},
   ): Responder {
+    const loading = this.loadRequests()
     const subscription: Subscription = this.subscribe<string>(filter, options)
-    const done = this.withRequests(requests => requests.respond(subscription, handler))
+    const done = loading.then(requests => requests.respond(subscription, handler))
     // Whoever looks at `done` is told; for others it is an event. Nobody reads any more.
     done.catch((error: MqttError) => {
       this.core.subscriptions.failed(error)
@@ -262,25 +266,22 @@ export class Client {
     return this.core.dispose()
   }
 
-  /** At once where there is nothing to load. */
-  private withRequests<T>(use: (requests: Requests) => Promise<T>): Promise<T> {
-    const requests = this.loadRequests()
-    return requests instanceof Promise ? requests.then(use) : use(requests)
-  }
-
-  private loadRequests(): Requests | Promise<Requests> {
+  /**
+   * Before MQTT 5.0 a message cannot say where its answer goes.
+   * @throws MqttError `not-supported`, at once
+   */
+  private loadRequests(): Promise<Requests> {
     const { core } = this
+    if (core.engine.agreed?.protocolVersion !== 5) {
+      throw new MqttError('not-supported', 'requests and answers need MQTT 5.0')
+    }
     if (this.requests === null) {
-      const parts = core.platform.parts()
-      if (!(parts instanceof Promise)) {
-        this.requests = new parts.Requests(core)
-      } else {
-        this.requests = parts.then(loaded => new loaded.Requests(core))
-        // What failed once is tried again.
-        this.requests.catch(() => {
-          this.requests = null
-        })
-      }
+      const parts = Promise.resolve(core.platform.parts())
+      this.requests = parts.then(loaded => new loaded.Requests(core))
+      // What failed once is tried again.
+      this.requests.catch(() => {
+        this.requests = null
+      })
     }
     return this.requests
   }

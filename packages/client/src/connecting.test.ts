@@ -218,64 +218,6 @@ for (const [returnCode, reasonCode, text] of ReturnCodes) {
   }
 }
 
-const Refusals: readonly (readonly [string, 4 | 5, number])[] = [
-  ['in the format of MQTT 3.1.1', 4, 1],
-  ['in the format of MQTT 5.0', 5, 0x84],
-]
-
-for (const [name, level, reasonCode] of Refusals) {
-  test(`a server that refuses MQTT 5.0 ${name} is tried with MQTT 3.1.1 at once`, async () => {
-    const world = new World()
-    const client = world.begin()
-    await world.settle()
-    world.peer.level = level
-    world.peer.accept({ reasonCode })
-    await world.settle()
-    assert.equal(world.peers.length, 2)
-    assert.equal(world.now, 1000)
-    const packet = await connectOf(world)
-    assert.equal(packet.protocolLevel, 4)
-    world.peer.level = 4
-    world.peer.accept()
-    const opened = await client
-    assert.equal(opened.negotiated.protocolVersion, 4)
-  })
-}
-
-test('a server that refuses MQTT 3.1.1 too is not tried again', async () => {
-  const world = new World()
-  const client = world.begin()
-  await world.settle()
-  world.peer.accept({ reasonCode: 0x84 })
-  await world.settle()
-  world.peer.level = 4
-  world.peer.accept({ reasonCode: 1 })
-  assert.equal((await failure(client)).reasonCode, 0x84)
-  await world.advance(1e6)
-  assert.equal(world.peers.length, 2)
-})
-
-test('a client that authenticates in the way of MQTT 5.0 is not tried without it', async () => {
-  const world = new World()
-  const authenticator = { method: 'test', start: () => undefined, next: () => undefined }
-  const client = world.begin({ authenticator, reconnect: { first: true } })
-  await world.settle()
-  world.peer.accept({ reasonCode: 0x84 })
-  assert.equal((await failure(client)).reasonCode, 0x84)
-  assert.equal(world.peers.length, 1)
-  const older = world.begin({ authenticator, protocolVersion: 4 })
-  assert.equal((await failure(older)).code, 'invalid-argument')
-})
-
-test('a version that was asked for is not replaced by another', async () => {
-  const world = new World()
-  const client = world.begin({ protocolVersion: 5 })
-  await world.settle()
-  world.peer.accept({ reasonCode: 0x84 })
-  assert.equal((await failure(client)).reasonCode, 0x84)
-  assert.equal(world.peers.length, 1)
-})
-
 test('before MQTT 5.0 CONNECT has no properties, and nothing of them is promised', async () => {
   const world = new World()
   const begun = world.begin({
@@ -393,7 +335,7 @@ test('a server that never answers CONNECT is an attempt that takes too long', as
 
 test('a connection that closes before CONNACK fails with the reason', async () => {
   const world = new World()
-  const client = world.begin()
+  const client = world.begin({ protocolVersion: 5 })
   await world.settle()
   world.peer.lose(new Error('reset'))
   const error = await failure(client)
@@ -403,7 +345,7 @@ test('a connection that closes before CONNACK fails with the reason', async () =
 
 test('the first connection is not tried again unless the options say so', async () => {
   const world = new World()
-  const client = world.begin()
+  const client = world.begin({ protocolVersion: 5 })
   await world.settle()
   world.peer.lose()
   await failure(client)
@@ -414,7 +356,7 @@ test('the first connection is not tried again unless the options say so', async 
 
 test('attempts end at their number', async () => {
   const world = new World()
-  const client = world.begin({ reconnect: { first: true, attemptsMax: 3 } })
+  const client = world.begin({ protocolVersion: 5, reconnect: { first: true, attemptsMax: 3 } })
   for (let i = 0; i < 3; i++) {
     await world.advance(5000)
     world.peer.lose()

@@ -275,7 +275,7 @@ export class ClientCore implements EngineOwner, PublisherPort {
   }
 
   private abort(signal: AbortSignal | undefined): void {
-    if (this.opening !== null) this.engine.fail(aborted(signal))
+    if (this.opening !== null) this.engine.finish(aborted(signal))
     else void this.close({})
   }
 

@@ -27,6 +27,7 @@ import {
 } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { ConnectionRefusedError, closedError, MqttError, protocolError } from './errors.ts'
+import { mayBeOlder, moreTelling, usualLevel } from './fallback.ts'
 import { type Agreed, connectPacket, expectsSession, negotiate, sendLimits } from './handshake.ts'
 import type { Incoming } from './incoming.ts'
 import { Link, LinkAction, LinkState } from './link.ts'
@@ -46,7 +47,6 @@ import type { Platform } from './transport.ts'
 
 const { CONNACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT, AUTH } = PacketType
 const NEVER = Number.POSITIVE_INFINITY
-const UNSUPPORTED_VERSION = 0x84
 const KEEP_ALIVE_TIMEOUT = 0x8d
 const UNSPECIFIED = 0x80
 
@@ -72,14 +72,14 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   private readonly ticker: Ticker
   private authentication: Authentication | null = null
   private readonly outflow: Outflow
-  private connection: Connection | null = null
+  connection: Connection | null = null
   private retired: Retired | null = null
   /** When the server must have answered what it was asked, 0 for nothing. */
   private answerDueMs = 0
-  private generation = 0
-  private level: ProtocolLevel
-  private cleanStart: boolean
-  everConnected = false
+  /** Whether an answer that took its time still belongs to this connection. */
+  epoch = 0
+  level: ProtocolLevel
+  cleanStart: boolean
   private prepared: Prepared | null = null
   private lastError: MqttError | null = null
   private turnPending = false
@@ -101,8 +101,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.given = given
     this.clientId = clientId
     this.owner = owner
-    const { protocolVersion } = settings
-    this.level = protocolVersion === 'auto' ? 5 : protocolVersion
+    this.level = usualLevel(settings.protocolVersion, null)
     this.cleanStart = settings.cleanStart
     this.link = new Link(settings)
     this.reading = new Reading(this.link, this)
@@ -148,12 +147,12 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
         return
       }
     }
-    if (!this.isOver) this.begin()
+    if (!this.isOver) void this.begin()
   }
 
   /** Does not wait for the next attempt, if that is what it does; otherwise nothing. */
   reconnect(): void {
-    if (this.link.state === LinkState.WAITING) this.begin()
+    if (this.link.state === LinkState.WAITING) void this.begin()
   }
 
   /** Says goodbye. `owner.closed` follows when the connection is closed, or its time is over. */
@@ -172,11 +171,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.link.closing(this.platform.nowMs())
     this.plan()
     this.outflow.flush()
-  }
-
-  /** Ends everything because of an error. */
-  fail(error: MqttError): void {
-    this.finish(error)
   }
 
   private get isClosing(): boolean {
@@ -245,7 +239,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
         this.lost(slowError(this.settings.connectTimeoutMs), -1)
         break
       case LinkAction.RECONNECT:
-        this.begin()
+        void this.begin()
         break
       case LinkAction.CLOSE_TIMEOUT:
         this.finish(null)
@@ -262,16 +256,14 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   // ConnectionOwner
 
   opened(connection: Connection): void {
-    if (connection !== this.connection || this.prepared === null) return
+    const { prepared } = this
+    if (connection !== this.connection || prepared === null) return
     this.link.connecting()
-    const { credentials, authenticationData } = this.prepared
     this.prepared = null
-    const { level, clientId, cleanStart, given } = this
-    const parts = { level, clientId, cleanStart, credentials, authenticationData, given }
     try {
-      sendConnect(connection, connectPacket(this.settings, parts), this)
+      sendConnect(connection, connectPacket(this, prepared), this)
     } catch (error) {
-      this.finish(connectError(error))
+      this.lost(connectError(error), -1)
       return
     }
     connection.flush()
@@ -358,10 +350,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
 
   // OutflowPort
 
-  get current(): Connection | null {
-    return this.connection
-  }
-
   writing(): void {
     this.link.sent(this.platform.nowMs())
   }
@@ -386,11 +374,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.lost(error, UNSPECIFIED)
   }
 
-  /** Whether an answer that took its time still belongs to this connection. */
-  get epoch(): number {
-    return this.generation
-  }
-
   private use(parts: Parts): void {
     if (this.isOver) return
     this.parts = parts
@@ -408,32 +391,26 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     }
   }
 
-  private begin(): void {
+  private async begin(): Promise<void> {
     this.link.opening(this.platform.nowMs())
     this.plan()
-    const generation = ++this.generation
+    const epoch = ++this.epoch
     const attempt: Attempt = { attempt: this.link.attempt, lastError: this.lastError }
-    prepareAttempt(attempt, this.target, this.given, this.authentication).then(
-      prepared => {
-        if (generation !== this.generation || this.isClosing) return
-        this.prepared = prepared
-        const connection = new Connection(this, this.level, this.settings)
-        this.connection = connection
-        try {
-          connection.transport = prepared.dial(connection)
-        } catch (error) {
-          this.lost(connectError(error), -1)
-        }
-      },
-      (error: unknown) => {
-        if (generation === this.generation && !this.isClosing) this.lost(connectError(error), -1)
-      },
-    )
+    try {
+      const prepared = await prepareAttempt(attempt, this.target, this.given, this.authentication)
+      if (epoch !== this.epoch) return
+      this.prepared = prepared
+      this.connection = new Connection(this, this.level, this.settings)
+      this.connection.transport = prepared.dial(this.connection)
+    } catch (error) {
+      if (epoch === this.epoch) this.lost(connectError(error), -1)
+    }
   }
 
   private handleConnack(connection: Connection, packet: ConnackPacket): void {
-    if (packet.reasonCode !== 0) {
-      this.refused(connection, packet)
+    const { reasonCode, properties } = packet
+    if (reasonCode !== 0) {
+      this.lost(new ConnectionRefusedError(reasonCode, connection.level, properties), -1)
       return
     }
     const { settings } = this
@@ -441,19 +418,18 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       // [MQTT-3.2.2-4]
       protocolError('a session is present that was to be new')
     }
-    this.authentication?.accepted(packet.properties)
-    if (this.authentication === null && packet.properties.authenticationMethod !== undefined) {
+    this.authentication?.accepted(properties)
+    if (this.authentication === null && properties.authenticationMethod !== undefined) {
       protocolError('an authentication method that was not asked for')
     }
     const { level } = connection
-    const expected = expectsSession(level, this.agreed, this.cleanStart)
+    const { agreed: before } = this
+    const expected = expectsSession(level, before, this.cleanStart)
     const agreed = negotiate(settings, level, packet)
     this.agreed = agreed
-    this.clientId = packet.properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]
+    this.clientId = properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]
     connection.established = true
     this.lastError = null
-    const first = !this.everConnected
-    this.everConnected = true
     // From now on the session is resumed, if the server keeps it.
     if (level === 5) this.cleanStart = false
     this.link.connected(this.platform.nowMs(), agreed.keepAliveSeconds)
@@ -469,23 +445,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     if (this.isClosing) return
     this.owner.event({ type: 'connected', sessionPresent: kept })
     if (this.isOver) return
-    if (first) this.owner.ready()
+    if (before === null) this.owner.ready()
     this.wantsTurnEnd()
-  }
-
-  private refused(connection: Connection, packet: ConnackPacket): void {
-    const { reasonCode, properties } = packet
-    const error = new ConnectionRefusedError(reasonCode, connection.level, properties)
-    // Before MQTT 5.0 an authenticator could not take part.
-    const mayFallBack = this.settings.protocolVersion === 'auto' && this.authentication === null
-    if (error.reasonCode === UNSUPPORTED_VERSION && this.level === 5 && mayFallBack) {
-      this.level = 4
-      this.drop(connection)
-      this.link.attempt--
-      this.begin()
-      return
-    }
-    this.lost(error, -1)
   }
 
   private handleAuth(packet: AuthPacket): void {
@@ -512,13 +473,16 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   /** A connection or an attempt is over. @param reasonCode to tell the server, -1 for nothing */
-  private lost(error: MqttError, reasonCode: number): void {
-    const { connection, link } = this
-    if (link.state === LinkState.CLOSED) return
-    this.generation++
+  private lost(cause: MqttError, reasonCode: number): void {
+    const { agreed, authentication, connection, level, link } = this
+    const { protocolVersion } = this.settings
+    const { state } = link
+    if (state === LinkState.CLOSED) return
+    this.epoch++
+    this.level = usualLevel(protocolVersion, agreed)
+    const error = level === this.level ? cause : moreTelling(this.lastError, cause)
     this.lastError = error
-    const closing = link.state === LinkState.CLOSING
-    const wasConnected = link.state === LinkState.CONNECTED
+    const wasConnected = state === LinkState.CONNECTED
     if (connection !== null) {
       if (wasConnected && reasonCode >= 0 && connection.level === 5 && !this.outflow.isBehind) {
         sendDisconnect(connection, reasonCode, NO_PROPERTIES, this)
@@ -526,13 +490,21 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
       }
       this.drop(connection)
     }
-    this.authentication?.cancel(error)
+    authentication?.cancel(error)
     this.session.connectionLost()
     this.reading.attach(null)
     this.outflow.reset()
     this.answerDueMs = 0
-    if (closing) {
+    if (state === LinkState.CLOSING) {
       this.finish(null)
+      return
+    }
+    // Before MQTT 5.0 an authenticator could not take part.
+    const canFallBack = level === 5 && protocolVersion === 'auto' && authentication === null
+    if (canFallBack && mayBeOlder(state, error, agreed)) {
+      this.level = 4
+      link.attempt--
+      void this.begin()
       return
     }
     if (wasConnected) {
@@ -559,9 +531,10 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.retired.add(connection, this.platform.nowMs() + this.settings.closeTimeoutMs)
   }
 
-  private finish(error: MqttError | null): void {
+  /** Ends everything, perhaps because of an error. */
+  finish(error: MqttError | null): void {
     if (this.isOver) return
-    this.generation++
+    this.epoch++
     const { connection } = this
     this.link.closed()
     this.answerDueMs = 0

@@ -13,9 +13,10 @@ import {
   type QoS,
   type Will,
 } from '@godwit/packet'
+import type { Prepared } from './attempt.ts'
 import { Limits } from './limits.ts'
 import { readMessageProperties } from './message-properties.ts'
-import { type ConnectOptions, type Credentials, readPayload, type Settings } from './options.ts'
+import { type ConnectOptions, readPayload, type Settings } from './options.ts'
 import { sharing } from './same.ts'
 import type { SendLimits } from './session.ts'
 
@@ -51,19 +52,18 @@ export interface Negotiated {
 /** The same without what is each client's own. */
 export type Agreed = Omit<Negotiated, 'clientId'>
 
-/** How one CONNECT differs from the next. */
-export interface ConnectParts {
+/** Whose CONNECT it is. */
+export interface Connecting {
+  readonly settings: Settings
+  readonly given: ConnectOptions
   readonly level: ProtocolLevel
   readonly clientId: string
   readonly cleanStart: boolean
-  readonly credentials: Credentials
-  readonly authenticationData: Uint8Array | undefined
-  readonly given: ConnectOptions
 }
 
-export function connectPacket(settings: Settings, parts: ConnectParts): ConnectPacket {
-  const { level, clientId, cleanStart, credentials, given } = parts
-  const { username, password } = credentials
+export function connectPacket(client: Connecting, prepared: Prepared): ConnectPacket {
+  const { settings, given, level, clientId, cleanStart } = client
+  const { username, password } = prepared.credentials
   return {
     type: PacketType.CONNECT,
     protocolLevel: level,
@@ -74,23 +74,24 @@ export function connectPacket(settings: Settings, parts: ConnectParts): ConnectP
     username: username ?? null,
     password: typeof password === 'string' ? encodeUtf8(password) : (password ?? null),
     bridge: false,
-    properties: level === 5 ? connectProperties(settings, parts) : NO_PROPERTIES,
+    properties: level === 5 ? connectProperties(client, prepared) : NO_PROPERTIES,
   }
 }
 
-function connectProperties(settings: Settings, parts: ConnectParts): Properties {
-  const { sessionExpirySeconds, topicAliasMaximum } = settings
-  const { authenticator, userProperties, problemInformation, responseInformation } = parts.given
+function connectProperties(client: Connecting, { authenticationData }: Prepared): Properties {
+  const { sessionExpirySeconds, topicAliasMaximum, receiveMaximum, packetBytesMax } =
+    client.settings
+  const { authenticator, userProperties, problemInformation, responseInformation } = client.given
   return {
-    receiveMaximum: settings.receiveMaximum,
-    maximumPacketSize: settings.packetBytesMax,
+    receiveMaximum,
+    maximumPacketSize: packetBytesMax,
     ...(responseInformation !== false && { requestResponseInformation: 1 }),
     ...(problemInformation === false && { requestProblemInformation: 0 }),
     ...(sessionExpirySeconds > 0 && { sessionExpiryInterval: sessionExpirySeconds }),
     ...(topicAliasMaximum > 0 && { topicAliasMaximum }),
     ...(userProperties && { userProperties }),
     ...(authenticator && { authenticationMethod: authenticator.method }),
-    ...(parts.authenticationData && { authenticationData: parts.authenticationData }),
+    ...(authenticationData && { authenticationData }),
   }
 }
 

@@ -9,7 +9,7 @@ import type { StoreWriter } from './store-writer.ts'
 /** What happens on the way out. */
 export interface OutflowPort {
   /** The connection that is written to, null when there is none. */
-  readonly current: Connection | null
+  readonly connection: Connection | null
   /** Something is about to be written. */
   writing(): void
   /** All that was collected is with the transport. */
@@ -62,7 +62,7 @@ export class Outflow {
   /** The transport may take more than before. */
   resume(): void {
     const { session, port } = this
-    const connection = port.current
+    const { connection } = port
     if (connection === null || !session.connected) return
     if (connection.bufferedBytes > HIGH_WATER_BYTES) return
     this.mark(false)
@@ -78,7 +78,7 @@ export class Outflow {
 
   private write(): void {
     const { session, port } = this
-    const connection = port.current
+    const { connection } = port
     if (connection === null || connection.transport === null) return
     if (connection.hasOutput) {
       port.writing()

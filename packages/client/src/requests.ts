@@ -225,11 +225,7 @@ export class Requests {
   private listen(): void {
     if (this.responses !== null) return
     const { engine, platform } = this.core
-    const { agreed } = engine
-    if (agreed === null || agreed.protocolVersion < 5) {
-      throw new MqttError('not-supported', 'requests need MQTT 5.0')
-    }
-    const prefix = agreed.responseInformation.replace(/\/$/, '') || 'response'
+    const prefix = engine.agreed?.responseInformation.replace(/\/$/, '') || 'response'
     if (/[+#]/.test(prefix)) throw invalidArgument('the response information has a wildcard')
     const own = engine.clientId.replace(/[+#/]/g, '_')
     this.responseTopic = `${prefix}/${own}/${hex(platform.randomBytes(8))}`

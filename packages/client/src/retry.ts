@@ -11,7 +11,8 @@ interface Loser {
   readonly settings: Settings
   readonly given: ConnectOptions
   readonly link: Link
-  readonly everConnected: boolean
+  /** Null when there was no connection yet. */
+  readonly agreed: object | null
   /** Whether the URL is asked for anew. */
   readonly canRenewUrl: boolean
 }
@@ -33,9 +34,9 @@ export function waitToRetry(error: MqttError, loser: Loser): number | MqttError 
 }
 
 function mayRetry(error: MqttError, loser: Loser): boolean {
-  const { settings, given, link, everConnected, canRenewUrl } = loser
+  const { agreed, settings, given, link, canRenewUrl } = loser
   const { reconnect, reconnects } = settings
-  if (!reconnects || !(everConnected || reconnect.first)) return false
+  if (!reconnects || (agreed === null && !reconnect.first)) return false
   if (link.attempt >= reconnect.attemptsMax) return false
   switch (error.code) {
     case 'authentication-failed':

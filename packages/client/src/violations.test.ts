@@ -286,7 +286,7 @@ const BeforeConnack: readonly (readonly [string, Bytes])[] = [
 for (const [name, bytes] of BeforeConnack) {
   test(`${name} ends the attempt, and nothing more is sent`, async () => {
     const world = new World()
-    const client = world.begin()
+    const client = world.begin({ protocolVersion: 5 })
     await world.settle()
     world.peer.sendBytes(bytes)
     await assert.rejects(client, { code: 'protocol-error' })

@@ -2,8 +2,7 @@
 // Cuts a stream of chunks into whole frames. A frame that lies within one chunk is a view on it;
 // only a frame that chunks cut apart is copied, once. It does not look inside a frame.
 
-import { ReasonCode } from './constants.ts'
-import { PacketError } from './errors.ts'
+import { malformed, refuse } from './errors.ts'
 
 const EMPTY = new Uint8Array(0)
 const FIRST_COPY_BYTES = 512
@@ -172,13 +171,11 @@ export class Decoder {
   }
 
   private refuseLength(what: string): never {
-    const message = `the remaining length ${what}`
-    throw new PacketError('malformed-packet', ReasonCode.MALFORMED_PACKET, message)
+    malformed(`the remaining length ${what}`)
   }
 
   private refuseSize(): never {
-    const limit = this.packetBytesMax
-    const message = `a packet of ${this.frameLength} bytes came, the limit is ${limit}`
-    throw new PacketError('packet-too-large', ReasonCode.PACKET_TOO_LARGE, message)
+    const { frameLength: size, packetBytesMax: limit } = this
+    refuse('packet-too-large', 0x95, `a packet of ${size} bytes came, the limit is ${limit}`)
   }
 }

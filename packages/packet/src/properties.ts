@@ -170,9 +170,8 @@ function readValue(reader: Reader, name: string, kind: number): string | Uint8Ar
   const [low, high] = Numbers[kind] as readonly [number, number]
   if (value >= low && value <= high) return value
   // [MQTT-3.3.2-8]
-  const text = `${name} is ${value}`
-  if (name === 'topicAlias') refuse('topic-alias-invalid', 0x94, text)
-  return protocolError(text)
+  if (name === 'topicAlias') refuse('topic-alias-invalid', 0x94, `${name} is ${value}`)
+  return protocolError(`${name} is ${value}`)
 }
 
 /**

@@ -74,8 +74,7 @@ export function topicMatches(filter: string, topic: string): boolean {
 /** @throws PacketError `topic-name-invalid` */
 export function checkTopicName(topic: string): void {
   if (isTopicName(topic)) return // [MQTT-3.3.2-2]
-  const text = topic === '' ? 'a topic is empty' : 'a topic contains a wildcard'
-  refuse('topic-name-invalid', 0x90, text)
+  refuse('topic-name-invalid', 0x90, `a topic ${topic === '' ? 'is empty' : 'contains a wildcard'}`)
 }
 
 /** @throws PacketError `topic-filter-invalid` */

@@ -1,10 +1,11 @@
 // The client over every kind of transport in Node, against our broker over real sockets.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Duplex } from 'node:stream'
+import { Duplex, duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { type BrokerServer, createBroker, type ListenOptions } from '@godwit/broker'
 import { type Client, type ConnectOptions, connect, MqttError } from '@godwit/client'
@@ -98,6 +99,49 @@ test('messages go both ways over a pair of web streams', async context => {
   const broker = await brokerFor(context)
   await using client = await connect(Duplex.toWeb(broker.connect()))
   await exchange(client)
+})
+
+/** A server that knows no MQTT 5.0: it hands over to our broker whoever speaks 3.1.1. */
+async function old(context: TestContext, refuse: (socket: Socket) => void): Promise<string> {
+  const broker = await brokerFor(context)
+  const listener = createServer(socket => {
+    socket.on('error', () => socket.destroy())
+    socket.once('data', chunk => {
+      // Behind the header, the name of the protocol and its length.
+      if (chunk[8] !== 4) {
+        refuse(socket)
+        return
+      }
+      const stream = broker.connect()
+      stream.write(chunk)
+      stream.pipe(socket).pipe(stream)
+    })
+  })
+  context.after(() => listener.close())
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  return `mqtt://127.0.0.1:${(listener.address() as AddressInfo).port}`
+}
+
+const Refusals: readonly (readonly [string, (socket: Socket) => void])[] = [
+  ['closes', socket => socket.end()],
+  ['resets', socket => socket.resetAndDestroy()],
+  ['sends what is no MQTT and closes', socket => socket.end('no')],
+]
+
+for (const [name, refuse] of Refusals) {
+  test(`a server that ${name} on MQTT 5.0 gets 3.1.1`, async context => {
+    const client = await connect(await old(context, refuse))
+    assert.equal(client.negotiated.protocolVersion, 4)
+    await exchange(client)
+    await client.close()
+  })
+}
+
+test('a stream that its server closes has no second attempt: the first is told', async () => {
+  const [stream, server] = duplexPair()
+  server.once('data', () => server.end())
+  await assert.rejects(connect(stream), { code: 'connect-failed', message: /before CONNACK/ })
 })
 
 test('a stream is not used for a second connection', async context => {

@@ -151,6 +151,26 @@ const Scenarios: Readonly<Record<string, Scenario>> = {
     await notes.fails('closed', () => client.request('ask', ''))
   },
 
+  async 'payloads that a schema takes or refuses'(web, broker, notes) {
+    const schema: Web.PayloadSchema<number> = {
+      '~standard': {
+        validate: value =>
+          typeof value === 'number' ? { value } : { issues: [{ message: 'no number' }] },
+      },
+    }
+    const client = await web.connect(broker.connect(), LIMITS)
+    const subscription = client.subscribe('value/+name')
+    await subscription.ready
+    await client.publish('value/a', '"text"')
+    await client.publish('value/b', '2')
+    const invalid = (error: unknown): void => notes.add('invalid', error)
+    for await (const message of web.decoded(subscription, web.json(schema), { invalid })) {
+      notes.add('value', [message.topic, message.params, message.value])
+      break
+    }
+    await client.close()
+  },
+
   async 'a transport of your own'(web, broker, notes) {
     const dial: Web.Dial = handler => {
       const stream = broker.connect()

@@ -21,6 +21,7 @@ import {
   protocolError,
 } from '../errors.ts'
 import type { ClientEvent } from '../events.ts'
+import { mayBeOlder, moreTelling, usualLevel } from '../fallback.ts'
 import { FLUSH_BYTES, Limits } from '../limits.ts'
 import { isWorthRetrying, Link, LinkAction, LinkState } from '../link.ts'
 import type { Payload } from '../options.ts'
@@ -38,7 +39,6 @@ import type * as Public from './types.ts'
 const { CONNACK, PUBLISH, PINGREQ, PINGRESP, DISCONNECT, AUTH } = PacketType
 const NEVER = Number.POSITIVE_INFINITY
 const UNSPECIFIED = 0x80
-const UNSUPPORTED_VERSION = 0x84
 const KEEP_ALIVE_TIMEOUT = 0x8d
 const QUOTA_EXCEEDED = 0x97
 
@@ -406,16 +406,7 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     const { agreed, level, link, platform, session, settings } = this
     const { properties, reasonCode, sessionPresent } = packet
     if (reasonCode !== 0) {
-      const error = new ConnectionRefusedError(reasonCode, connection.level, properties)
-      const mayFallBack = (settings.protocolVersion ?? 'auto') === 'auto' && agreed === null
-      if (error.reasonCode === UNSUPPORTED_VERSION && level === 5 && mayFallBack) {
-        this.level = 4
-        this.drop(connection)
-        link.attempt--
-        void this.begin()
-      } else {
-        this.lost(error, -1)
-      }
+      this.lost(new ConnectionRefusedError(reasonCode, connection.level, properties), -1)
       return
     }
     // [MQTT-3.2.2-4]
@@ -451,11 +442,14 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
   }
 
   /** A connection or an attempt is over. @param reasonCode to tell the server, -1 for nothing */
-  private lost(error: MqttError, reasonCode: number): void {
-    const { connection, link } = this
+  private lost(cause: MqttError, reasonCode: number): void {
+    const { agreed, connection, lastError, level, link } = this
+    const { protocolVersion = 'auto' } = this.settings
     const { state } = link
     if (state === LinkState.CLOSED) return
     this.generation++
+    this.level = usualLevel(protocolVersion, agreed)
+    const error = level === this.level ? cause : moreTelling(lastError, cause)
     this.lastError = error
     const wasConnected = state === LinkState.CONNECTED
     if (connection !== null) {
@@ -468,6 +462,12 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     this.answerDueMs = NEVER
     if (state === LinkState.CLOSING) {
       this.finish(null)
+      return
+    }
+    if (level === 5 && protocolVersion === 'auto' && mayBeOlder(state, error, agreed)) {
+      this.level = 4
+      link.attempt--
+      void this.begin()
       return
     }
     if (wasConnected) this.event({ type: 'disconnected', error })

@@ -53,6 +53,7 @@ const Lacks: readonly RegExp[] = [
 setKind({ name: 'lite: ', open: openLiteForTests, lacks: Lacks })
 await import('../connecting.test.ts')
 await import('../ending.test.ts')
+await import('../falling-back.test.ts')
 await import('../misbehaving.test.ts')
 await import('../publishing.test.ts')
 await import('../receiving.test.ts')
