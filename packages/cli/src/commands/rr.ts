@@ -42,6 +42,9 @@ export async function request(choice: ClientChoice): Promise<number> {
       WRONG,
     )
   }
+  if (choice.properties.publish['responseTopic'] !== undefined) {
+    usage('Duplicate response topic: -e is one, -D publish response-topic another.', WRONG)
+  }
   const payloads = payloadsOf(choice)
   const say = sayer(choice)
   const output = new Output()

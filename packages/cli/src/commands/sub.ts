@@ -2,7 +2,7 @@
 
 import { type PublishPacket, topicMatches } from '@godwit/packet'
 import { ExitCode, lost, report, type Say, sayer, took } from '../network/ending.ts'
-import { type Link, openLink } from '../network/link.ts'
+import { type Link, openLink, type SubscribeWishes } from '../network/link.ts'
 import type { ClientChoice } from '../options/choice.ts'
 import { Output } from '../output/output.ts'
 import { needsPacketIds, printer, Recorder } from '../output/printer.ts'
@@ -109,7 +109,7 @@ class Run {
     const { topics, unsubscribes, properties, exitAfterSubscribe } = choice
     const isV5 = choice.level === 5
     if (topics.length > 0) {
-      const codes = await link.subscribe(topics, {
+      const codes = await subscribeTo(link, topics, unsubscribes, {
         qos: choice.qos,
         retainAsPublished: isV5 && choice.retainAsPublished,
         retainHandling: isV5 ? choice.retainHandling : 0,
@@ -124,7 +124,7 @@ class Run {
         if (code >= FAILURE_CODE) say(`Warning: the subscription to ${topics[index]} was denied.`)
       }
     }
-    if (unsubscribes.length > 0) await link.unsubscribe(unsubscribes, properties.unsubscribe)
+    for (const filter of unsubscribes) await link.unsubscribe(filter, properties.unsubscribe)
     return exitAfterSubscribe ? ENOUGH : await this.ended
   }
 
@@ -158,6 +158,24 @@ class Run {
     cleared.catch(() => undefined)
     this.clearing.add(cleared)
   }
+}
+
+/** What is left at once (-U) is subscribed to alone. @returns the codes in the order of `topics` */
+async function subscribeTo(
+  link: Link,
+  topics: readonly string[],
+  unsubscribes: readonly string[],
+  wishes: SubscribeWishes,
+): Promise<number[]> {
+  const stays = topics.filter(topic => !unsubscribes.includes(topic))
+  const leaves = [...new Set(unsubscribes)].filter(topic => topics.includes(topic))
+  const codes = new Map<string, number>()
+  for (const group of [stays, ...leaves.map(topic => [topic])]) {
+    if (group.length === 0) continue
+    const granted = await link.subscribe(group, wishes)
+    for (const [i, topic] of group.entries()) codes.set(topic, granted[i] ?? 0)
+  }
+  return topics.map(topic => codes.get(topic) ?? 0)
 }
 
 async function openSink(choice: ClientChoice, output: Output, say: Say): Promise<Sink> {

@@ -88,6 +88,8 @@ export class Link {
   private readonly client: Client
   private readonly choice: ClientChoice
   private readonly watch: PacketIdWatch | null
+  /** Subscriptions to one filter. */
+  private readonly alone = new Map<string, Subscription>()
 
   constructor(client: Client, choice: ClientChoice, watch: PacketIdWatch | null) {
     this.client = client
@@ -144,6 +146,8 @@ export class Link {
       ack: qos === 0 ? 'received' : 'manual',
       listener: message => this.take(message),
     })
+    const [first] = filters
+    if (first !== undefined && filters.length === 1) this.alone.set(first, subscription)
     try {
       return [...(await subscription.ready).reasonCodes]
     } catch (error) {
@@ -155,22 +159,30 @@ export class Link {
     }
   }
 
-  /** @throws LinkError */
-  async unsubscribe(filters: readonly string[], { userProperties }: Properties): Promise<void> {
+  /** From a filter that an earlier client has left, or that has been subscribed to alone. */
+  async unsubscribe(filter: string, { userProperties }: Properties): Promise<void> {
+    const own = this.alone.get(filter)
     try {
-      await this.client.unsubscribe(filters, userProperties === undefined ? {} : { userProperties })
+      if (own !== undefined) await own.unsubscribe()
+      else {
+        const options = userProperties === undefined ? {} : { userProperties }
+        await this.client.unsubscribe(filter, options)
+      }
     } catch (error) {
       const isRefusal = error instanceof MqttError && error.code === 'unsubscribe-refused'
       if (!isRefusal) throw linkError(this.choice, error)
     }
   }
 
-  /** Says goodbye and waits until all that was sent has gone. */
+  /**
+   * Says goodbye and waits until all that was sent has gone. Before MQTT 5.0 a goodbye has no
+   * reason code, and the broker publishes no will.
+   */
   async close(reasonCode = 0): Promise<void> {
     const { sessionExpiryInterval, userProperties } = this.choice.properties
       .disconnect as Properties
     await this.client.close({
-      reasonCode,
+      reasonCode: this.hasProperties ? reasonCode : 0,
       ...(sessionExpiryInterval === undefined
         ? {}
         : { sessionExpirySeconds: sessionExpiryInterval }),

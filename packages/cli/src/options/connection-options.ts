@@ -60,6 +60,7 @@ export const ConnectionOptions: readonly OptionGroup[] = [
         'client id (default: a random one)',
         (choice, value) => {
           if (choice.idPrefix !== null) bothIds()
+          if (value === '') usage('Invalid id: -i takes one, none is without -i.', WRONG)
           choice.id = value
         },
       ),
@@ -215,6 +216,7 @@ function bothIds(): never {
  * `-host host:port` is how the Go programs took it, and no host has a colon but an IPv6 address.
  */
 function applyHost(choice: ClientChoice, value: string): void {
+  if (value === '') usage('-h takes a host, not ""', WRONG)
   const [, host, port] = /^([^:]*):(\d+)$/.exec(value) ?? []
   choice.host = host === undefined ? value.replace(/^\[(.*)\]$/, '$1') : host || 'localhost'
   if (port !== undefined) choice.port = wholeNumber('-h', port, 0, UINT16_MAX)

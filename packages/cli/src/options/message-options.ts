@@ -106,7 +106,8 @@ export const MessageOptions: readonly OptionGroup[] = [
     options: [
       option(SUB, '-t --topic', '<filter>', 'topic filter, again for more', addTopic),
       option(SUB, '-T --filter-out', '<filter>', 'leave out these topics', (choice, value) => {
-        choice.filterOuts.push(topicFilter('filter', value))
+        // An empty one leaves nothing out.
+        if (value !== '') choice.filterOuts.push(topicFilter('filter', value))
       }),
       option(SUB, '-U --unsubscribe', '<filter>', 'unsubscribe from it', (choice, value) => {
         choice.unsubscribes.push(topicFilter('unsubscribe', value))

@@ -6,6 +6,8 @@ import { usage } from '../failure.ts'
 import type { ClientCommand } from './choice.ts'
 import { WRONG } from './option.ts'
 
+const Texts = new Set(['-m', '--message', '--will-payload', '-F'])
+
 /**
  * The path of the options file: of -o, else `godwit_pub` or `mosquitto_pub` in `$XDG_CONFIG_HOME`
  * or `~/.config`.
@@ -45,7 +47,9 @@ export function readOptionsFile(path: string): string[][] {
 }
 
 function wordsOf(line: string): string[] {
-  const [, option = '', value = ''] = /^ *(\S+) *(.*)$/s.exec(line) ?? []
+  const [, option = '', rest = ''] = /^ *(\S+) ?(.*)$/s.exec(line) ?? []
+  // Mosquitto keeps them in front of every value; only for a text they mean something.
+  const value = Texts.has(option) ? rest : rest.replace(/^ +/, '')
   if (option === '-D' || option === '--property') return [option, ...propertyWords(value)]
   return value === '' ? [option] : [option, value]
 }

@@ -88,6 +88,9 @@ export function applyProperty(choice: ClientChoice, words: readonly string[]): n
     properties[field] = [...pairs, [value, second]]
     return 4
   }
+  if (properties[field] !== undefined) {
+    usage(`Duplicate property ${identifier} for ${command} in --property argument.`, WRONG)
+  }
   properties[field] = readValue(identifier, kind, value)
   return 3
 }

@@ -2,6 +2,7 @@
 // output, exit code, and what the broker got, byte for byte.
 
 import { ConnectionScripts } from './connection-scripts.ts'
+import { OddScripts } from './odd-scripts.ts'
 import type { Script, ScriptMessage } from './script.ts'
 
 /** More than the client takes where nobody says otherwise. */
@@ -507,4 +508,5 @@ export const Scripts: readonly Script[] = [
   ...Requests,
   ...MoreRequests,
   ...ConnectionScripts,
+  ...OddScripts,
 ]
