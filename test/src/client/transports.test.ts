@@ -8,7 +8,13 @@ import { join } from 'node:path'
 import { Duplex, duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { type BrokerServer, createBroker, type ListenOptions } from '@godwit/broker'
-import { type Client, type ConnectOptions, connect, MqttError } from '@godwit/client'
+import {
+  type Client,
+  type ConnectOptions,
+  connect,
+  MqttError,
+  type TlsOptions,
+} from '@godwit/client'
 import { makeCertificates } from '../support/certificates.ts'
 
 const certificates = await makeCertificates()
@@ -225,4 +231,41 @@ test('what is neither a URL nor a stream is refused', async () => {
     connect(() => ({ write: 1 })),
     isInvalid,
   )
+})
+
+const Plain: readonly (readonly [string, string])[] = [
+  ['mqtt://127.0.0.1:9', 'mqtts:'],
+  ['tcp://127.0.0.1:9', 'mqtts:'],
+  ['ws://127.0.0.1:9/mqtt', 'wss:'],
+]
+
+for (const [url, use] of Plain) {
+  const { protocol } = new URL(url)
+  test(`${protocol} together with tls is refused, and nothing is sent in plain text`, async () => {
+    const given: readonly TlsOptions[] = [{ ca }, { ...own }, { verify: false }]
+    for (const tls of given) {
+      const names = Object.keys(tls).join(', ')
+      const message = `${protocol} has no TLS, and there is tls: { ${names} }: use ${use}`
+      await assert.rejects(connect(url, { tls }), { code: 'invalid-argument', message })
+      const later = connect(() => url, { tls, reconnect: { first: true } })
+      await assert.rejects(later, { code: 'invalid-argument', message })
+    }
+  })
+}
+
+test('a unix: URL together with tls is refused', async () => {
+  await assert.rejects(connect('unix:/none', { tls: { ca } }), {
+    code: 'invalid-argument',
+    message: 'unix: has no TLS, and there is tls: { ca }: give a stream of node:tls instead',
+  })
+})
+
+test('tls without anything in it asks for nothing', async context => {
+  for (const ws of [false, true]) {
+    const url = await listening(context, { ws })
+    for (const tls of [undefined, {}, { ca: undefined }]) {
+      const client = await connect(url, { tls } as ConnectOptions)
+      await client.close()
+    }
+  }
 })

@@ -132,7 +132,8 @@ async function failureOf(url: string, options: ConnectOptions = {}): Promise<Mqt
 for (const [scheme, there, path, text] of Cases) {
   test(`${scheme}: dials ${there}${path === '' ? '' : ` at ${path}`}: ${text}`, async context => {
     const port = await (Ports[there] as Opens)(context)
-    const { code, message } = await failureOf(`${scheme}://127.0.0.1:${port}${path}`, WithTls)
+    const options = scheme === 'mqtts' || scheme === 'wss' ? WithTls : {}
+    const { code, message } = await failureOf(`${scheme}://127.0.0.1:${port}${path}`, options)
     assert.equal(code, 'connect-failed')
     assert.equal(message, text)
   })

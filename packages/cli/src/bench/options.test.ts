@@ -120,6 +120,8 @@ const Wrong: readonly (readonly [command: BenchCommand, args: string, says: RegE
   ['many', '--html packages', /--html: packages is a directory/],
   ['load', '--abort-on-slo --slo delivery.lost==0', /needs a goal for the response/],
   ['load', '-L http://x', /mqtt, mqtts, ws or wss/],
+  ['load', '-L mqtt://x --tls', /--url: mqtt: has no TLS, which other options ask for: use mqtts:/],
+  ['many', '-L ws://x --insecure', /--url: ws: has no TLS, which other options ask for: use wss:/],
   ['load', '--retained 10 --rate 5', /--retained says/],
   ['load', '--topic a/{x}', /\{client\}/],
   ['load', '--slo response.p99', /takes a goal/],

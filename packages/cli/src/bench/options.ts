@@ -360,7 +360,7 @@ function targetsOf(values: FlagValues, isSecure: boolean): Targets {
   const url = text(values, 'url')
   const port = text(values, 'port')
   const list = text(values, 'target')
-  if (url !== undefined) return targetOfUrl(url)
+  if (url !== undefined) return targetOfUrl(url, isSecure)
   const kind = isSecure ? 'tls' : 'tcp'
   const defaultPort = port === undefined ? (isSecure ? 8883 : 1883) : parsePort('--port', port)
   const names = list?.split(',') ?? [text(values, 'host') ?? 'localhost']
@@ -374,15 +374,20 @@ function targetsOf(values: FlagValues, isSecure: boolean): Targets {
   return { targets, username: null, password: null }
 }
 
-function targetOfUrl(url: string): Targets {
+/** @param wantsTls whether other options do */
+function targetOfUrl(url: string, wantsTls: boolean): Targets {
   const parsed = URL.canParse(url) ? new URL(url) : null
   const scheme = parsed === null ? undefined : Schemes[parsed.protocol]
   if (parsed === null || scheme === undefined) {
     usage(`--url takes mqtt, mqtts, ws or wss ://host[:port], not ${JSON.stringify(url)}`)
   }
-  const { hostname, port, pathname, search, username, password } = parsed
+  const { protocol, hostname, port, pathname, search, username, password } = parsed
   const orNull = (part: string): string | null => (part === '' ? null : decodeURIComponent(part))
   const isWeb = scheme.kind === 'ws' || scheme.kind === 'wss'
+  if (wantsTls && (scheme.kind === 'tcp' || scheme.kind === 'ws')) {
+    const use = isWeb ? 'wss:' : 'mqtts:'
+    usage(`--url: ${protocol} has no TLS, which other options ask for: use ${use}`)
+  }
   const target: Target = {
     kind: scheme.kind,
     // An IPv6 address stands in brackets in a URL and without them in a connect.

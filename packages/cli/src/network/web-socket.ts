@@ -18,13 +18,21 @@ export function webSocketOptions(choice: ClientChoice): {
   localAddress?: string
 } {
   const { bindAddress } = choice
-  const { ca, cert, key, ciphers } = wantsTls(choice) ? tlsSettings(choice) : {}
-  const tls = {
+  return {
+    ...(wantsTls(choice) ? { tls: tlsOptions(choice) } : {}),
+    ...(bindAddress === null ? {} : { localAddress: bindAddress }),
+  }
+}
+
+function tlsOptions(choice: ClientChoice): TlsOptions {
+  const { ca, cert, key, ciphers, minVersion, ALPNProtocols } = tlsSettings(choice)
+  return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
     ...(ciphers === undefined ? {} : { ciphers }),
+    ...(minVersion === undefined ? {} : { minVersion }),
+    ...(ALPNProtocols === undefined ? {} : { alpn: ALPNProtocols }),
     ...(choice.insecure ? { verify: false } : {}),
   } as TlsOptions
-  return { tls, ...(bindAddress === null ? {} : { localAddress: bindAddress }) }
 }

@@ -83,6 +83,7 @@ function dial(url: URL, options: DialOptions): Dial {
   switch (url.protocol) {
     case 'mqtt:':
     case 'tcp:': {
+      refuseTls(url, options.tls, 'use mqtts:')
       const { localAddress } = options
       const where = { host: needsHost(host, url), port: portOf(url, PORT) }
       return tcpDial(localAddress === '' ? where : { ...where, localAddress })
@@ -95,17 +96,27 @@ function dial(url: URL, options: DialOptions): Dial {
       return handler => openTls(host, port, options, handler)
     }
     case 'ws:':
+      refuseTls(url, options.tls, 'use wss:')
+      return handler => openWebSocket(url, options, handler)
     case 'wss:':
       return handler => openWebSocket(url, options, handler)
     case 'unix:':
-    case 'mqtt+unix:': {
+    case 'mqtt+unix:':
+      refuseTls(url, options.tls, 'give a stream of node:tls instead')
       return tcpDial({ path: pathOf(url) })
-    }
     default:
       throw invalidArgument(
         `no transport for ${url.protocol} URLs: expected mqtt://, mqtts://, ws://, wss:// or unix:`,
       )
   }
+}
+
+/** Who gives certificates wants no plain text. @throws MqttError `invalid-argument` */
+function refuseTls({ protocol }: URL, tls: TlsOptions, instead: string): void {
+  const names = Object.entries(tls).flatMap(([name, value]) => (value === undefined ? [] : name))
+  if (names.length === 0) return
+  const given = `tls: { ${names.join(', ')} }`
+  throw invalidArgument(`${protocol} has no TLS, and there is ${given}: ${instead}`)
 }
 
 /** Keeps nothing but the address: thousands of clients may have one each. */
