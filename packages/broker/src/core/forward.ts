@@ -328,16 +328,21 @@ export class Forwarder {
     form.packetId = packetId
     form.identifiers = connection.level5 ? identifiers : null
     const fresh = this.chooseAlias(connection)
-    const start = this.write(connection.level5, qos, retain)
-    const arena = this.sender.arena
+    const { arena } = this.sender
+    let start = this.write(connection.level5, qos, retain)
+    form.alias = 0
+    form.aliasKnown = false
+    if (fresh && arena.at - start > connection.sendBytesMax) {
+      // The alias itself has three bytes.
+      connection.sentAliases?.delete(this.message.topic)
+      arena.at = start
+      start = this.write(connection.level5, qos, retain)
+    }
     form.dup = false
     form.packetId = 0
     form.identifiers = null
-    form.alias = 0
-    form.aliasKnown = false
     const length = arena.at - start
     if (length > connection.sendBytesMax) {
-      if (fresh) connection.sentAliases?.delete(this.message.topic)
       arena.at = start
       return this.lose('packet-too-large', session)
     }

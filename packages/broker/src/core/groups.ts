@@ -2,18 +2,15 @@
 // messages that a member did not finish. MQTT 5.0 section 4.8.2.
 
 import type { Broker } from './broker.ts'
+import { sizeKeyOf } from './held-back.ts'
 import type { DropReason } from './ledger.ts'
-import { HELD_LOOKS_MAX } from './limits.ts'
+import { HELD_LOOKS_MAX, MEMBER_LOOKS_MAX } from './limits.ts'
 import type { Message } from './message.ts'
 import { InflightState } from './ports.ts'
 import { Delivery, type Session } from './session.ts'
 import { Group } from './shared.ts'
 import type { Subscription } from './subscriptions.ts'
-
-/** For what a frame gets on its way: expiry, subscription identifier, a packet identifier. */
-const FRAME_ROOM_BYTES = 16
-
-type IsReady = (member: Subscription) => boolean
+import { Takers } from './takers.ts'
 
 export class Groups {
   private readonly broker: Broker
@@ -26,9 +23,13 @@ export class Groups {
   private blocked: Group[] = []
   /** They go on in the next turn. */
   private unfinished: Group[] = []
+  private readonly takers: Takers
+  private looksLeft = MEMBER_LOOKS_MAX
+  private readonly ready = (member: Subscription): boolean => this.isReady(member)
 
   constructor(broker: Broker) {
     this.broker = broker
+    this.takers = new Takers(broker)
   }
 
   get count(): number {
@@ -97,14 +98,7 @@ export class Groups {
   take(group: Group, message: Message): void {
     const broker = this.broker
     if (message.qos === 0) {
-      group.lookedAt = 0
-      const first = group.next(this.admitting(isOnline, message.topic))
-      const member = first === null ? null : this.fitting(group, first, message, isOnline)
-      broker.workload.looked(group.lookedAt)
-      const retain = message.retain && (member?.retainAsPublished ?? false)
-      const identifiers = identifiersOf(member)
-      if (member === null) this.lose(group, 'no-member-online', message)
-      else broker.forwarder.once(member.session, identifiers, retain)
+      this.takeOnce(group, message)
       return
     }
     const { limits, queues } = broker
@@ -128,6 +122,27 @@ export class Groups {
     this.wake(group)
   }
 
+  /** QoS 0: to a member that is there, or to nobody. */
+  private takeOnce(group: Group, message: Message): void {
+    const { broker, takers } = this
+    const { turn } = group
+    group.lookedAt = 0
+    let member = group.next(isOnline)
+    let why: DropReason = 'no-member-online'
+    if (member !== null && !takers.takes(member, message)) {
+      // Who was asked and did not get it is in turn again.
+      group.turn = turn
+      member = takers.search(group, message, isOnline)
+      if (takers.isTooLarge) why = 'packet-too-large'
+    }
+    broker.workload.looked(group.lookedAt)
+    if (member === null) this.lose(group, why, message)
+    else {
+      const retain = message.retain && member.retainAsPublished
+      broker.forwarder.once(member.session, identifiersOf(member), retain)
+    }
+  }
+
   /** A member has room: its groups are looked at. */
   serve(session: Session): void {
     const groups = session.groups
@@ -146,6 +161,7 @@ export class Groups {
     if (this.waking.length === 0) {
       const { unfinished } = this
       this.unfinished = []
+      this.looksLeft = MEMBER_LOOKS_MAX
       for (const group of unfinished) this.wake(group)
       return false
     }
@@ -250,8 +266,7 @@ export class Groups {
 
   private pump(group: Group): void {
     const durable = this.broker.sender.durableBatch
-    const ready = (member: Subscription): boolean => this.isReady(member)
-    if (group.held.isDue) this.pumpHeld(group, ready)
+    if (group.held.isDue) this.pumpHeld(group)
     for (;;) {
       const next = group.queue.first
       if (next === null) {
@@ -269,88 +284,89 @@ export class Groups {
       }
       if (group.held.has(next.message.topic)) {
         group.queue.shift()
-        group.held.push(next)
+        group.held.push(next.message.topic, next)
         continue
       }
-      const first = group.nextWithRoom(ready)
+      if (this.looksLeft <= 0) {
+        this.unfinished.push(group)
+        return
+      }
+      group.lookedAt = 0
+      const { turn } = group
+      const first = group.nextWithRoom(this.ready)
       if (first === null) {
         group.exhaust()
         return
       }
-      const member = this.permitted(group, first, next.message.topic)
       group.queue.shift()
-      // Those that have room may not have it: nobody waits behind it.
-      if (member !== null) {
-        this.giveFirst(group, this.fitting(group, member, next.message, ready), next)
-      } else if (this.hasUse(group, next.message.topic)) group.held.push(next)
-      else this.drop(group, next, 'not-authorized')
+      this.handOut(group, first, turn, next)
+      this.looksLeft -= group.lookedAt
     }
   }
 
+  /** To the member that has room, or to another one, or aside, or nowhere. */
+  private handOut(group: Group, first: Subscription, turn: number, next: Delivery): void {
+    const { takers } = this
+    const { message } = next
+    if (takers.takes(first, message)) {
+      this.giveFirst(group, first, next)
+      return
+    }
+    // Who was asked and did not get it is in turn again.
+    group.turn = turn
+    const sizeKey = sizeKeyOf(message)
+    if (group.held.has(sizeKey)) {
+      group.held.push(sizeKey, next)
+      return
+    }
+    const member = takers.search(group, message, this.ready)
+    if (member !== null) this.giveFirst(group, member, next)
+    // Those that have room may not have it, or not take it: nobody waits behind it.
+    else if (takers.waits) group.held.push(takers.othersPass ? sizeKey : message.topic, next)
+    else this.drop(group, next, takers.isTooLarge ? 'packet-too-large' : 'not-authorized')
+  }
+
   /** Hands out what was held back, if somebody who may have it has room now. */
-  private pumpHeld(group: Group, ready: IsReady): void {
-    for (let looks = HELD_LOOKS_MAX; looks > 0; looks--) {
-      const topic = group.held.next()
-      if (topic === null) break
-      this.pumpTopic(group, topic, ready)
+  private pumpHeld(group: Group): void {
+    for (let looks = HELD_LOOKS_MAX; looks > 0 && this.looksLeft > 0; looks--) {
+      const key = group.held.next()
+      if (key === null) break
+      this.pumpKey(group, key)
     }
     if (group.held.isDue) this.unfinished.push(group)
     else group.held.looked()
   }
 
-  private pumpTopic(group: Group, topic: string, ready: IsReady): void {
+  private pumpKey(group: Group, key: string): void {
     const { held } = group
-    const admitted = this.admitting(ready, topic)
-    for (let next = held.first(topic); next !== null; next = held.first(topic)) {
-      if (this.broker.queues.isExpired(next.message)) {
-        held.shift(topic)
+    const { takers } = this
+    for (let next = held.first(key); next !== null; next = held.first(key)) {
+      if (this.looksLeft <= 0) {
+        held.lookAgain(null)
+        return
+      }
+      const { message } = next
+      if (this.broker.queues.isExpired(message)) {
+        held.shift(key)
         this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
         continue
       }
       // Of many members only those are asked that can make a difference.
-      if (!held.mayFind(admitted)) return
-      const member = group.next(admitted)
-      if (member === null && this.hasUse(group, topic)) return
-      held.shift(topic)
-      if (member === null) this.drop(group, next, 'not-authorized')
-      else this.giveFirst(group, this.fitting(group, member, next.message, ready), next)
+      if (!held.mayFind(member => this.ready(member) && takers.takes(member, message))) return
+      group.lookedAt = 0
+      const member = takers.search(group, message, this.ready)
+      this.looksLeft -= group.lookedAt
+      if (member === null && takers.waits) {
+        if (!takers.othersPass || key !== message.topic) return
+        // It waits for itself from now on.
+        held.shift(key)
+        held.push(sizeKeyOf(message), next)
+        continue
+      }
+      held.shift(key)
+      if (member !== null) this.giveFirst(group, member, next)
+      else this.drop(group, next, takers.isTooLarge ? 'packet-too-large' : 'not-authorized')
     }
-  }
-
-  /** Whether a member may have the topic, or may turn out to when it comes back. */
-  private hasUse(group: Group, topic: string): boolean {
-    return group.members.some(member => this.broker.mayReceive(member.session, topic))
-  }
-
-  /** The member that has room, or another one: the whole group is asked only if that may not. */
-  private permitted(group: Group, member: Subscription, topic: string): Subscription | null {
-    if (this.broker.mayReceive(member.session, topic)) return member
-    return group.next(this.admitting(ready => this.isReady(ready), topic))
-  }
-
-  /**
-   * The member, or another one that is ready if the message is too large for it. Nobody waits for
-   * one that is not: a large message would hold up all others of its topic. Section 3.1.2.11.4.
-   */
-  private fitting(
-    group: Group,
-    member: Subscription,
-    message: Message,
-    ready: IsReady,
-  ): Subscription {
-    const fits = ({ session }: Subscription): boolean => {
-      const most = session.connection?.sendBytesMax ?? 0
-      return message.byteLength + FRAME_ROOM_BYTES <= most
-    }
-    if (fits(member)) return member
-    const admitted = this.admitting(ready, message.topic)
-    return group.next(other => fits(other) && admitted(other)) ?? member
-  }
-
-  /** Members for which `ready` holds and that may have messages of the topic. */
-  private admitting(ready: IsReady, topic: string): IsReady {
-    if (!this.broker.ports.guard.checksPermissions) return ready
-    return member => ready(member) && this.broker.mayReceive(member.session, topic)
   }
 
   private giveFirst(group: Group, member: Subscription, delivery: Delivery): void {
@@ -468,6 +484,6 @@ function isOnline(member: Subscription): boolean {
   return member.session.connection !== null
 }
 
-function identifiersOf(member: Subscription | null): readonly number[] | null {
-  return member === null || member.identifier === 0 ? null : [member.identifier]
+function identifiersOf(member: Subscription): readonly number[] | null {
+  return member.identifier === 0 ? null : [member.identifier]
 }

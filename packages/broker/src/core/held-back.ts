@@ -1,13 +1,18 @@
-// Messages of a group that only members may have who have no room or no connection now. They wait
-// by topic, beside the group's queue, so that members who may not have them get the others.
+// Messages of a group that only members may have, or take, who have no room or no connection now.
+// They wait by topic, beside the group's queue, so that other members get the others. What is too
+// large for who has room waits for itself, with those of its topic that are about as large.
 
+import type { Message } from './message.ts'
 import { type Delivery, DeliveryQueue } from './session.ts'
 import type { Subscription } from './subscriptions.ts'
 
 export class HeldBack {
   count = 0
-  /** In the order in which they are looked at: who had its turn goes to the end. */
-  private readonly byTopic = new Map<string, DeliveryQueue>()
+  /**
+   * By topic, or by `sizeKeyOf`, in the order in which they are looked at: what had its turn goes
+   * to the end.
+   */
+  private readonly byKey = new Map<string, DeliveryQueue>()
   private due = 0
   /** Who got room since all was looked at; null: anybody may take something now. */
   private roomy: Set<Subscription> | null = new Set()
@@ -17,24 +22,24 @@ export class HeldBack {
     return this.due > 0
   }
 
-  has(topic: string): boolean {
-    return this.count > 0 && this.byTopic.has(topic)
+  has(key: string): boolean {
+    return this.count > 0 && this.byKey.has(key)
   }
 
-  push(delivery: Delivery): void {
-    this.queueOf(delivery).push(delivery)
+  push(key: string, delivery: Delivery): void {
+    this.queueOf(key).push(delivery)
     this.count++
   }
 
   /** Puts back what was on its way to a member, before all others of its topic. */
   unshift(delivery: Delivery): void {
-    this.queueOf(delivery).unshift([delivery])
+    this.queueOf(delivery.message.topic).unshift([delivery])
     this.count++
   }
 
   /** The member may have got room, or null: anybody may take what they could not. */
   lookAgain(member: Subscription | null): void {
-    this.due = this.byTopic.size
+    this.due = this.byKey.size
     if (this.due === 0) return
     if (member === null) this.roomy = null
     else this.roomy?.add(member)
@@ -52,46 +57,51 @@ export class HeldBack {
     return false
   }
 
-  /** The next topic that is due; null: none is. */
+  /** The key of what is due next; null: nothing is. */
   next(): string | null {
     if (this.due === 0) return null
     this.due--
-    for (const [topic, queue] of this.byTopic) {
-      this.byTopic.delete(topic)
-      this.byTopic.set(topic, queue)
-      return topic
+    for (const [key, queue] of this.byKey) {
+      this.byKey.delete(key)
+      this.byKey.set(key, queue)
+      return key
     }
     return null
   }
 
-  first(topic: string): Delivery | null {
-    return this.byTopic.get(topic)?.first ?? null
+  first(key: string): Delivery | null {
+    return this.byKey.get(key)?.first ?? null
   }
 
-  /** Takes the first of the topic out. */
-  shift(topic: string): Delivery | null {
-    const queue = this.byTopic.get(topic)
+  /** Takes the first of the key out. */
+  shift(key: string): Delivery | null {
+    const queue = this.byKey.get(key)
     const delivery = queue?.shift() ?? null
     if (delivery !== null) this.count--
     if (queue?.length === 0) {
-      this.byTopic.delete(topic)
-      this.due = Math.min(this.due, this.byTopic.size)
+      this.byKey.delete(key)
+      this.due = Math.min(this.due, this.byKey.size)
     }
     return delivery
   }
 
   /** Takes one out that has waited for long. */
   shiftAny(): Delivery | null {
-    for (const topic of this.byTopic.keys()) return this.shift(topic)
+    for (const key of this.byKey.keys()) return this.shift(key)
     return null
   }
 
-  private queueOf({ message }: Delivery): DeliveryQueue {
-    let queue = this.byTopic.get(message.topic)
+  private queueOf(key: string): DeliveryQueue {
+    let queue = this.byKey.get(key)
     if (queue === undefined) {
       queue = new DeliveryQueue()
-      this.byTopic.set(message.topic, queue)
+      this.byKey.set(key, queue)
     }
     return queue
   }
+}
+
+/** No topic has a null character. A power of two is what makes sizes alike. */
+export function sizeKeyOf({ topic, byteLength }: Message): string {
+  return `${topic}\0${Math.clz32(byteLength)}`
 }

@@ -96,6 +96,21 @@ test('topicAliasBytesMax: a topic longer than its share gets no alias', () => {
   ])
 })
 
+test('a message that is too large with a new alias goes out without', () => {
+  const sizeOf = (sendBytesMax: number): number => {
+    const world = new World()
+    const properties = { topicAliasMaximum: 10, maximumPacketSize: sendBytesMax }
+    const client = world.connect({ properties })
+    client.subscribe('a')
+    world.connect({ clientId: 'p' }).publish('a', 'x'.repeat(100))
+    const [packet] = client.takePublishes()
+    assert.equal(packet?.properties.topicAlias, sendBytesMax < 1000 ? undefined : 1)
+    return world.broker.counters.publishBytesSent
+  }
+  const size = sizeOf(1000)
+  assert.equal(sizeOf(size - 3), size - 3)
+})
+
 test('topicLevelsMax and topicBytesMax: a topic beyond them is refused', () => {
   for (const [limits, good, bad] of [
     [{ topicLevelsMax: 3 }, 'a/b/c', 'a/b/c/d'],

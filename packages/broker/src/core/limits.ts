@@ -18,6 +18,9 @@ export const WORK_PER_TURN_MAX = 200_000
 /** Topics that a group holds back are looked at in parts of so many per turn. */
 export const HELD_LOOKS_MAX = 64
 
+/** Members of groups that are looked at in one turn for one that takes a message. */
+export const MEMBER_LOOKS_MAX = 100_000
+
 /** Topics with more bytes have a few of the places of routes: in all they could take gigabytes. */
 export const LONG_TOPIC_BYTES = 512
 /** A power of two. */

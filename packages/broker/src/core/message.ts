@@ -126,13 +126,8 @@ export function writePublish(
 ): number {
   const from = message.bytes
   const topicLength = form.aliasKnown ? 0 : message.topicEnd - message.topicStart
-  const payloadLength = message.end - message.payloadStart
-  let propertiesLength = 0
-  let remaining = 2 + topicLength + (form.qos > 0 ? 2 : 0) + payloadLength
-  if (form.level5) {
-    propertiesLength = propertiesLengthOf(message, form)
-    remaining += integerLength(propertiesLength) + propertiesLength
-  }
+  const propertiesLength = form.level5 ? propertiesLengthOf(message, form) : 0
+  const remaining = remainingLengthOf(message, form, propertiesLength)
   out[at++] = 0x30 | (form.dup ? 8 : 0) | (form.qos << 1) | (form.retain ? 1 : 0) // [MQTT-4.3.1-1]
   at = writeInteger(remaining, out, at)
   out[at++] = topicLength >> 8
@@ -149,6 +144,19 @@ export function writePublish(
     at = writeProperties(message, form, out, at)
   }
   return copyBytes(from, message.payloadStart, message.end, out, at)
+}
+
+/** Bytes that the PUBLISH has in the given form. */
+export function publishBytes(message: Message, form: PublishForm): number {
+  const propertiesLength = form.level5 ? propertiesLengthOf(message, form) : 0
+  const remaining = remainingLengthOf(message, form, propertiesLength)
+  return 1 + integerLength(remaining) + remaining
+}
+
+function remainingLengthOf(message: Message, form: PublishForm, propertiesLength: number): number {
+  const topicLength = form.aliasKnown ? 0 : message.topicEnd - message.topicStart
+  const length = 2 + topicLength + (form.qos > 0 ? 2 : 0) + message.end - message.payloadStart
+  return form.level5 ? length + integerLength(propertiesLength) + propertiesLength : length
 }
 
 function copyTopic(message: Message, length: number, out: Uint8Array, at: number): number {

@@ -18,9 +18,10 @@ export class Group {
   queuedBytes = 0
   nextSequence = 1
   waking = false
-  /** How many members `next` has gone through; who wants to know sets it to 0 before. */
+  /** How many members were gone through; who wants to know sets it to 0 before. */
   lookedAt = 0
-  private turn = 0
+  /** The place of the member that is in turn. */
+  turn = 0
   /** No member had room when they were last asked, but those that have said so since. */
   private isExhausted = false
   private readonly roomy: Subscription[] = []

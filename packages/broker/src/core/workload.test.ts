@@ -60,7 +60,7 @@ test('a chunk for a large group that takes no message so large is handled over t
     world.connect({ clientId: `m${i}`, properties }).subscribe('$share/g/+', 0)
   }
   const publisher = world.connect({ clientId: 'p' })
-  const topics = Array.from({ length: 2500 }, () => 'twenty bytes of topic')
+  const topics = Array.from({ length: 2500 }, () => 'forty bytes of topic'.padEnd(40, '.'))
   const before = world.broker.counters.publishReceived
   publisher.connection.bytes(chunkOf(topics, 0))
   const handled = world.broker.counters.publishReceived - before

@@ -334,6 +334,24 @@ export function connectPacket(options: Partial<ConnectPacket> = {}): ConnectPack
   }
 }
 
+export function publishPacket(
+  topic: string,
+  payload: string,
+  options: Partial<PublishPacket> = {},
+): PublishPacket {
+  return {
+    type: PacketType.PUBLISH,
+    topic,
+    payload: new TextEncoder().encode(payload),
+    qos: 0,
+    retain: false,
+    dup: false,
+    packetId: (options.qos ?? 0) > 0 ? 1 : 0,
+    properties: NO_PROPERTIES,
+    ...options,
+  }
+}
+
 /** A raw client: it sends what the test says and acknowledges nothing by itself. */
 export class TestClient implements Wire {
   readonly origin: Origin = ORIGIN
@@ -453,17 +471,7 @@ export class TestClient implements Wire {
   }
 
   publish(topic: string, payload: string, options: Partial<PublishPacket> = {}): this {
-    return this.send({
-      type: PacketType.PUBLISH,
-      topic,
-      payload: new TextEncoder().encode(payload),
-      qos: 0,
-      retain: false,
-      dup: false,
-      packetId: (options.qos ?? 0) > 0 ? 1 : 0,
-      properties: NO_PROPERTIES,
-      ...options,
-    })
+    return this.send(publishPacket(topic, payload, options))
   }
 
   acknowledge(type: 4 | 5 | 6 | 7, packetId: number, reasonCode = 0): Packet[] {
