@@ -9,6 +9,7 @@ import type { Origin } from './core/ports.ts'
 import {
   type CertificateOptions,
   certificateOf,
+  hasAuthority,
   readSecureContext,
 } from './listeners/certificates.ts'
 import {
@@ -23,7 +24,7 @@ import { openSocket } from './listeners/socket-wire.ts'
 import { listenTcp } from './listeners/tcp.ts'
 import { listenTls } from './listeners/tls.ts'
 import { listenUnix } from './listeners/unix.ts'
-import { listenWebSocket, serveUpgrades } from './listeners/websocket.ts'
+import { EVERY_PATH, listenWebSocket, serveUpgrades } from './listeners/websocket.ts'
 import { check, checkNames, checkObject, OptionError, within } from './options.ts'
 
 /** Where to listen. Without anything: MQTT on 127.0.0.1:1883. */
@@ -32,6 +33,8 @@ export interface ListenOptions {
   readonly name?: string
   /** Default: 127.0.0.1, which is this machine alone. */
   readonly host?: string
+  /** Of an IPv6 address such as `::`, whether IPv4 is left out. Default: false. */
+  readonly ipv6Only?: boolean
   /** 0 takes a free one. Default: 1883, TLS 8883, WebSocket 8083, both 8084. */
   readonly port?: number
   /** TLS, and who the clients have to be. */
@@ -59,7 +62,7 @@ export interface MetricsOptions {
 }
 
 export interface WebSocketChoice {
-  /** Default: `/mqtt`; `/` is always accepted too. */
+  /** Default: `/mqtt`; `/` is always accepted too. `*` is every path. */
   readonly path?: string
   /** Web pages that may connect, e.g. `https://app.example`. Default: all. */
   readonly origins?: readonly string[]
@@ -76,6 +79,7 @@ const MODE_MAX = 0o777
 const LISTEN_NAMES: readonly (keyof ListenOptions)[] = [
   'name',
   'host',
+  'ipv6Only',
   'port',
   'tls',
   'ws',
@@ -94,6 +98,7 @@ const TLS_NAMES: readonly (keyof CertificateOptions)[] = [
   'passphrase',
   'caFile',
   'ca',
+  'caDirectory',
   'crlFile',
   'crl',
   'clientCertificate',
@@ -129,6 +134,7 @@ export async function openListener(
   const common = {
     name: options.name ?? transport,
     host: options.host ?? DEFAULT_HOST,
+    ipv6Only: options.ipv6Only ?? false,
     port: options.port ?? DefaultPorts[transport],
     backlog,
     connectionsMax: most,
@@ -188,6 +194,7 @@ function checkListenOptions(options: ListenOptions): void {
   const { port, backlog, connectionsMax, unix, tls, ws, server, proxyProtocol } = options
   if (options.name !== undefined) check('listen.name', options.name, 'string')
   if (options.host !== undefined) checkHost('listen.host', options.host)
+  if (options.ipv6Only !== undefined) check('listen.ipv6Only', options.ipv6Only, 'boolean')
   if (port !== undefined) within('listen.port', port, 0, PORT_MAX)
   if (backlog !== undefined) within('listen.backlog', backlog, 1, BACKLOG_MAX)
   if (connectionsMax !== undefined) {
@@ -218,8 +225,10 @@ function checkWebSocket(ws: WebSocketChoice): void {
   checkObject('listen.ws', ws)
   checkNames('listen.ws', ws, ['path', 'origins'])
   const { path, origins } = ws
-  if (path !== undefined && !(typeof path === 'string' && path.startsWith('/'))) {
-    throw new OptionError('listen.ws.path', `expected a text that begins with /, got ${path}`)
+  const isPath = typeof path === 'string' && (path.startsWith('/') || path === EVERY_PATH)
+  if (path !== undefined && !isPath) {
+    const text = `expected a text that begins with /, or ${EVERY_PATH}, got ${path}`
+    throw new OptionError('listen.ws.path', text)
   }
   // A text would let in whoever has a part of it.
   const isList = Array.isArray(origins) && origins.every(origin => typeof origin === 'string')
@@ -246,8 +255,8 @@ function checkCertificates(tls: CertificateOptions): void {
     throw new OptionError('listen.tls', 'a private key is missing: give key or keyFile')
   }
   const wants = tls.clientCertificate ?? 'none'
-  if (wants !== 'none' && tls.ca === undefined && tls.caFile === undefined) {
-    const text = 'certificates of clients are checked against ca or caFile: give one'
+  if (wants !== 'none' && !hasAuthority(tls)) {
+    const text = 'certificates of clients are checked against ca, caFile or caDirectory: give one'
     throw new OptionError('listen.tls.clientCertificate', text)
   }
 }

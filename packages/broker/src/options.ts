@@ -59,6 +59,10 @@ export interface BrokerOptions {
   readonly nodeName?: string
   /** What clients that ask for Response Information get before their client id; null: nothing. */
   readonly responseTopicPrefix?: string | null
+  /** What the client ids begin with that the broker gives to clients without one. Default: ''. */
+  readonly assignedClientIdPrefix?: string
+  /** Whether clients may come without a client id. Default: true; else they get 0x85. */
+  readonly allowEmptyClientId?: boolean
   readonly limits?: Partial<Limits>
 }
 
@@ -89,6 +93,7 @@ const TIMER_MS_MAX = 0x7fff_ffff
 const SCRAM_ITERATIONS_MIN = 4096
 const SCRAM_ITERATIONS_MAX = 10_000_000
 const COUNT_MAX = Number.MAX_SAFE_INTEGER
+const ID_PREFIX_MAX = 64
 const SEGMENT_MAX = 2 ** 30
 
 /** Of each limit that is a number, the smallest and the largest value. */
@@ -144,6 +149,8 @@ const OPTION_NAMES: readonly (keyof BrokerOptions)[] = [
   'log',
   'nodeName',
   'responseTopicPrefix',
+  'assignedClientIdPrefix',
+  'allowEmptyClientId',
   'limits',
 ]
 
@@ -186,6 +193,9 @@ export function resolveOptions(options: BrokerOptions = {}): ResolvedOptions {
   check('nodeName', nodeName, 'string')
   const responseTopicPrefix = options.responseTopicPrefix ?? null
   if (responseTopicPrefix !== null) checkTopicPrefix(responseTopicPrefix)
+  const { assignedClientIdPrefix = '', allowEmptyClientId = true } = options
+  checkIdPrefix(assignedClientIdPrefix)
+  check('allowEmptyClientId', allowEmptyClientId, 'boolean')
   return Object.freeze({
     store,
     hooks,
@@ -201,6 +211,8 @@ export function resolveOptions(options: BrokerOptions = {}): ResolvedOptions {
     log: checkedLog(options.log ?? SILENT),
     nodeName,
     responseTopicPrefix,
+    assignedClientIdPrefix,
+    allowEmptyClientId,
     limits: resolveLimits(options.limits ?? {}),
   })
 }
@@ -316,6 +328,15 @@ function checkTopicPrefix(prefix: unknown): void {
   if (typeof prefix === 'string' && prefix !== '' && !/[#+\0]/.test(prefix)) return
   const text = `expected a topic without wildcards, got ${show(prefix)}`
   throw new OptionError('responseTopicPrefix', text)
+}
+
+function checkIdPrefix(prefix: unknown): void {
+  const isText = typeof prefix === 'string' && prefix.length <= ID_PREFIX_MAX
+  // With a wildcard in its id a client gets nothing by patterns of an ACL file.
+  if (isText && /^[^\0+#\p{Surrogate}]*$/u.test(prefix)) return
+  const most = `at most ${ID_PREFIX_MAX} characters and no wildcards`
+  const text = `expected a text of ${most}, got ${show(prefix)}`
+  throw new OptionError('assignedClientIdPrefix', text)
 }
 
 function resolveScram(scram: ScramOptions | undefined): ScramOptions | null {

@@ -321,6 +321,7 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
 
   private run(opened: OpenedStore): void {
     const { nodeName, limits, statsIntervalSeconds, responseTopicPrefix } = this.options
+    const { assignedClientIdPrefix, allowEmptyClientId } = this.options
     this.store = opened
     // To read it may take seconds.
     if (this.isClosing()) return
@@ -334,6 +335,8 @@ export class BrokerServer extends EventEmitter<BrokerEvents> {
       statsIntervalSeconds,
       heapBytes,
       responseTopicPrefix,
+      assignedClientIdPrefix,
+      allowEmptyClientId,
     })
     this.core = core
     core.start()

@@ -2,12 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_LIMITS, OptionError } from '@godwit/broker'
+import { OptionError } from '@godwit/broker'
 import { limitErrors, located } from './config.ts'
 import { loadConfig, parseConfig } from './config-file.ts'
-import { CONFIG_FIELDS } from './config-schema.ts'
 import { CommandFailure } from './failure.ts'
-import { MosquittoOptions } from './mosquitto-conf.ts'
 
 function failure(text: string): string {
   try {
@@ -71,7 +69,12 @@ test('a file that says everything is understood', () => {
     fullQueue: 'refuse',
     retainAvailable: false,
   })
-  assert.deepEqual(config.log, { level: 'debug', format: 'json' })
+  assert.deepEqual(config.log, {
+    level: 'debug',
+    format: 'json',
+    to: ['stdout'],
+    connections: false,
+  })
   assert.equal(config.drainSeconds, 2.5)
 })
 
@@ -133,7 +136,7 @@ for (const [text, said] of [
   ['listeners: [{port: 1.5}]\n', 'port: expected a whole number, got 1.5'],
   ['listeners: [{backlog: 0}]\n', 'backlog: expected a number, at least 1, got 0'],
   ['listeners: [{ws: 3}]\n', 'ws: expected true or false or an object, got 3'],
-  ['listeners: [{ws: {path: x}}]\n', 'ws.path: expected a text that begins with /, got "x"'],
+  ['listeners: [{ws: {path: x}}]\n', 'ws.path: expected a text that begins with /, or *, got "x"'],
   ['listeners: [{unix: {mode: 1}}]\n', 'unix.path: it is missing: expected a text'],
   [
     'log: {level: loud}\n',
@@ -159,51 +162,6 @@ test('all that is wrong is named, not only the first', () => {
   assert.deepEqual(places.sort(), ['godwit.yaml:1:1', 'godwit.yaml:3:3', 'godwit.yaml:5:5'])
 })
 
-const DEBIAN = `# Place your local configuration in /etc/mosquitto/conf.d/
-pid_file /run/mosquitto/mosquitto.pid
-persistence_location /var/lib/mosquitto/
-
-log_dest file /var/log/mosquitto/mosquitto.log
-listener 1883
-listener 8883
-include_dir /etc/mosquitto/conf.d
-`
-const MOSQUITTO = [
-  DEBIAN,
-  'allow_anonymous true',
-  "tls_version 'a\nlistener 1883\n",
-  'a: b: c\nport 1',
-]
-
-for (const text of MOSQUITTO) {
-  test(`a mosquitto.conf is called one: ${JSON.stringify(text.slice(0, 24))}`, () => {
-    assert.throws(() => parseConfig(text, 'm.conf'), {
-      name: 'CommandFailure',
-      message: /^m\.conf:\d+:1: expected YAML, got the configuration of Mosquitto.*moving\.md/s,
-    })
-  })
-}
-
-test('each option of a mosquitto.conf is told once, with its name here', () => {
-  assert.throws(
-    () => parseConfig(DEBIAN, 'm.conf'),
-    (error: Error) => {
-      const rows = error.message.split('\n').filter(row => row.startsWith('  '))
-      assert.deepEqual(
-        rows.map(row => row.trim().split(/\s{2,}/)),
-        [
-          ['pid_file', "nothing: the service manager's"],
-          ['persistence_location', 'data'],
-          ['log_dest', 'log: { level, format }, on standard output'],
-          ['listener', 'listeners: [{ port, host }]'],
-          ['include_dir', 'not there'],
-        ],
-      )
-      return true
-    },
-  )
-})
-
 test('YAML with a fault is not taken for a mosquitto.conf', () => {
   const forgottenColon = 'data: none\nport 1883'
   const faults = ['port: 1883', 'listeners: 1', '- listener', 'data ./here', 'log: [']
@@ -218,19 +176,8 @@ test('YAML with a fault is not taken for a mosquitto.conf', () => {
   }
 })
 
-test('each field that is named for an option of Mosquitto is a field', () => {
-  for (const [option, here] of Object.entries(MosquittoOptions)) {
-    const [, limits = ''] = /^limits: \{ (.*) \}$/.exec(here) ?? []
-    for (const limit of limits === '' ? [] : limits.split(', ')) {
-      assert.ok(limit in DEFAULT_LIMITS, `${option}: ${limit}`)
-    }
-    const [field = ''] = here.split(/[:, ]/)
-    assert.ok(['nothing', 'not', 'a', ...CONFIG_FIELDS].includes(field), `${option}: ${field}`)
-  }
-})
-
-test('a file that cannot be read is said', () => {
-  assert.throws(() => loadConfig('/nowhere/godwit.yaml'), {
+test('a file that cannot be read is said', async () => {
+  await assert.rejects(loadConfig('/nowhere/godwit.yaml'), {
     name: 'CommandFailure',
     message: /cannot be read.*ENOENT/,
   })
@@ -257,6 +204,24 @@ test('limits out of their range are named together with everything else', () => 
   const { config, source } = parseConfig('limits: {maximumQoS: 3, receiveMaximum: 0}\n', 'x')
   assert.equal(limitErrors(config.broker.limits, source).length, 2)
   assert.deepEqual(limitErrors({ maximumQoS: 1, inflightMax: 5 }, source), [])
+})
+
+test('a listener with access of its own has a name of its own', () => {
+  const { config } = parseConfig('listeners:\n  - {}\n  - { aclFile: a }\n', 'x.yaml')
+  assert.deepEqual(config.listeners, [{}, { name: 'listener 2' }])
+  assert.equal(config.ownAccess.get('listener 2')?.aclFile, 'a')
+  for (const name of ['tcp', 'one']) {
+    const yaml = `listeners: [{ name: one }, { name: ${name}, allowAnonymous: true }]`
+    assert.throws(() => parseConfig(yaml, 'x.yaml'), /needs a name of its own/)
+  }
+})
+
+test('the log goes to one place, to several, or nowhere', () => {
+  const to = (yaml: string) => parseConfig(`log: { to: ${yaml} }`, 'x.yaml').config.log.to
+  assert.deepEqual(to('stderr'), ['stderr'])
+  assert.deepEqual(to('[stdout, /var/log/x]'), ['stdout', '/var/log/x'])
+  assert.deepEqual(to('none'), [])
+  assert.match(failure('log: { to: [] }'), /log\.to/)
 })
 
 test('metrics need a port, and have no other fields', () => {

@@ -4,21 +4,21 @@
 import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
 import { type ConfigSource, type LoadedConfig, limitErrors, toConfig } from './config.ts'
-import { CONFIG_FIELDS, readFields } from './config-schema.ts'
+import { readFields } from './config-schema.ts'
 import { CommandFailure, USAGE } from './failure.ts'
-import { mosquittoText } from './mosquitto-conf.ts'
+import { isMosquittoConf } from './mosquitto/recognise.ts'
 
-const OURS = new RegExp(`^(?:${CONFIG_FIELDS.join('|')}):(?:\\s|$)`, 'm')
-
-/** @throws CommandFailure that names every wrong field with its line */
-export function loadConfig(path: string): LoadedConfig {
+/** YAML, or a mosquitto.conf. @throws CommandFailure that names all that is wrong with its line */
+export async function loadConfig(path: string): Promise<LoadedConfig> {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
     throw new CommandFailure(`the configuration cannot be read: ${(error as Error).message}`, USAGE)
   }
-  return parseConfig(text, path)
+  if (!isMosquittoConf(text, path)) return parseConfig(text, path)
+  const { loadMosquittoConf } = await import('./mosquitto/load.ts')
+  return loadMosquittoConf(text, path)
 }
 
 /** @throws CommandFailure */
@@ -26,7 +26,6 @@ export function parseConfig(text: string, path: string): LoadedConfig {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   if (document.errors.length > 0) {
-    refuseMosquitto(text, path)
     const errors = document.errors.map(({ pos, message }) => {
       return `${place(path, lines, pos[0])}: ${message}`
     })
@@ -35,22 +34,13 @@ export function parseConfig(text: string, path: string): LoadedConfig {
   const source: ConfigSource = { locate: field => locate(document, lines, path, field) }
   const raw = plainOf(document, path)
   const { fields, problems } = readFields(raw)
-  if (fields !== null) return { config: toConfig(fields), source }
-  if (!isMap(document.contents)) refuseMosquitto(text, path)
+  if (fields !== null) return { config: toConfig(fields), source, notes: [], files: null }
   const errors = problems.map(({ path: at, text: what }) => {
     const where = source.locate(at) ?? source.locate(at.slice(0, -1)) ?? path
     return `${where}: ${fieldName(at)}: ${what}`
   })
   errors.push(...limitErrors((raw as { limits?: unknown } | null)?.limits, source))
   throw new CommandFailure(errors.join('\n'), USAGE)
-}
-
-/** @throws CommandFailure for a mosquitto.conf, that says what its options are called here */
-function refuseMosquitto(text: string, path: string): void {
-  // With a field of ours in it, it is YAML that somebody has mistyped.
-  if (OURS.test(text)) return
-  const about = mosquittoText(text, path)
-  if (about !== null) throw new CommandFailure(about, USAGE)
 }
 
 /** @throws CommandFailure for an alias that stands for nothing, or for far too much */

@@ -12,6 +12,7 @@ const Certificates = z.strictObject({
   keyFile: z.string(),
   passphrase: z.string().optional(),
   caFile: z.string().optional(),
+  caDirectory: z.string().optional(),
   crlFile: z.string().optional(),
   clientCertificate: z.enum(['none', 'optional', 'required']).optional(),
   minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).optional(),
@@ -19,7 +20,10 @@ const Certificates = z.strictObject({
 })
 
 const WebSocketChoice = z.strictObject({
-  path: z.string().startsWith('/').optional(),
+  path: z
+    .string()
+    .regex(/^(?:\/|\*$)/)
+    .optional(),
   origins: z.array(z.string()).optional(),
 })
 
@@ -29,9 +33,18 @@ const UnixChoice = z.strictObject({
   mode: z.number().int().optional(),
 })
 
+/** Who may come in and do what: for all, or for a listener. */
+const Access = {
+  passwordFile: z.string().min(1).optional(),
+  allowAnonymous: z.boolean().optional(),
+  aclFile: z.string().min(1).optional(),
+  certificateUserNames: z.union([z.boolean(), z.literal('subject')]).optional(),
+}
+
 const Listener = z.strictObject({
   name: z.string().optional(),
   host: z.string().optional(),
+  ipv6Only: z.boolean().optional(),
   port: z.number().int().min(0).max(65_535).optional(),
   tls: Certificates.optional(),
   ws: z.union([z.boolean(), WebSocketChoice]).optional(),
@@ -41,6 +54,7 @@ const Listener = z.strictObject({
     .optional(),
   backlog: z.number().int().min(1).optional(),
   connectionsMax: z.number().int().min(1).optional(),
+  ...Access,
 })
 
 /** Each limit has the type of its default; its range is checked by the broker. */
@@ -75,6 +89,8 @@ const Config = z.strictObject({
     .strictObject({
       level: z.enum(LOG_LEVELS).optional(),
       format: z.enum(['auto', 'pretty', 'json']).optional(),
+      to: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).optional(),
+      connections: z.boolean().optional(),
     })
     .optional(),
   scram: z
@@ -84,10 +100,13 @@ const Config = z.strictObject({
     })
     .optional(),
   limits: Limits.optional(),
-  passwordFile: z.string().min(1).optional(),
-  allowAnonymous: z.boolean().optional(),
-  aclFile: z.string().min(1).optional(),
-  certificateUserNames: z.boolean().optional(),
+  ...Access,
+  clientIdPrefix: z.string().min(1).optional(),
+  assignedClientIdPrefix: z.string().optional(),
+  allowEmptyClientId: z.boolean().optional(),
+  payloadBytesMax: z.number().int().min(1).optional(),
+  pidFile: z.string().min(1).optional(),
+  user: z.string().min(1).optional(),
 })
 
 /** The names at the top of the file. */
@@ -164,8 +183,8 @@ function expectedBy(issue: z.core.$ZodIssue): string {
       return [...new Set(kinds)].join(' or ')
     }
     case 'invalid_format':
-      return issue.format === 'starts_with' && 'prefix' in issue
-        ? `a text that begins with ${String(issue.prefix)}`
+      return issue.format === 'regex'
+        ? 'a text that begins with /, or *'
         : `a text: ${issue.message}`
     default:
       return issue.message

@@ -1,10 +1,10 @@
-// Where the log goes: standard output, at once as long as it takes it. What it does not take (the
-// disk is full, the reader of a pipe stands still) waits in memory up to a limit and is then lost
-// and counted: the log neither ends the broker nor holds it up.
+// Where the log goes: a standard stream or a file, at once as long as it takes it. What it does not
+// take (the disk is full, the reader of a pipe stands still) waits in memory up to a limit and is
+// then lost and counted: the log neither ends the broker nor holds it up.
 
-import { writeSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 
-/** What waits for standard output. */
+/** What waits for it. */
 export const LOG_WAITING_BYTES_MAX: number = 1024 * 1024
 const RETRY_MS = 100
 
@@ -15,9 +15,42 @@ export interface LogOutputWorld {
   later(ms: number, act: () => void): void
 }
 
-const STANDARD_OUTPUT: LogOutputWorld = {
-  put: bytes => writeSync(1, bytes),
-  later: (ms, act) => void setTimeout(act, ms).unref(),
+const STREAMS: ReadonlyMap<string, number> = new Map([
+  ['stdout', 1],
+  ['stderr', 2],
+])
+/** Others on the machine need not know who connects. */
+const FILE_MODE = 0o640
+
+/** A standard stream, or a file that is written to at its end. */
+export class LogDestination implements LogOutputWorld {
+  readonly name: string
+  private readonly path: string | null
+  private descriptor: number
+
+  /** @param to `stdout`, `stderr` or a path @throws Error of the system */
+  constructor(to: string) {
+    const stream = STREAMS.get(to)
+    this.name = to
+    this.path = stream === undefined ? to : null
+    this.descriptor = stream ?? openSync(to, 'a', FILE_MODE)
+  }
+
+  put(bytes: Uint8Array): number {
+    return writeSync(this.descriptor, bytes)
+  }
+
+  later(ms: number, act: () => void): void {
+    setTimeout(act, ms).unref()
+  }
+
+  /** Goes on in a new file after somebody has moved the old one. @throws Error of the system */
+  reopen(): void {
+    if (this.path === null) return
+    const descriptor = openSync(this.path, 'a', FILE_MODE)
+    closeSync(this.descriptor)
+    this.descriptor = descriptor
+  }
 }
 
 export class LogOutput {
@@ -30,7 +63,7 @@ export class LogOutput {
   private retries = false
   private isClosed = false
 
-  constructor(found: (lost: number) => void, world: LogOutputWorld = STANDARD_OUTPUT) {
+  constructor(found: (lost: number) => void, world: LogOutputWorld) {
     this.found = found
     this.world = world
   }

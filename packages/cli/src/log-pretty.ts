@@ -6,7 +6,8 @@ import pretty from 'pino-pretty'
 export function prettyLines(colorize: boolean): (line: string) => string {
   return pretty.prettyFactory({
     colorize,
-    translateTime: 'SYS:HH:MM:ss.l',
+    // In a file it is read on another day.
+    translateTime: colorize ? 'SYS:HH:MM:ss.l' : 'SYS:yyyy-mm-dd HH:MM:ss.l',
     singleLine: true,
     ignore: 'err',
     messageFormat: withReason,

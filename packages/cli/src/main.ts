@@ -32,6 +32,7 @@ Examples:
   godwit serve --tls-cert server.crt --tls-key server.key
   godwit serve --port 1883 --ws-port 8083   MQTT and WebSocket
   godwit serve --config godwit.yaml --check
+  godwit serve --config /etc/mosquitto/mosquitto.conf --print-config
 
 Sizes are 4096, 64k or 1m; times are 30, 90s, 15m, 12h or 7d.
 SIGHUP reads certificates, passwords and ACL again, SIGINT and SIGTERM stop gracefully.`
@@ -150,8 +151,9 @@ function defineServe(program: Parser, run: (flags: ServeFlags) => Promise<void>)
     .option('--tls-user-names', "common names of clients' certificates, which need no password")
     .option('--acl-file <file>', 'who may publish and read what, as in Mosquitto (default: all)')
     .optionsGroup('What it does:')
-    .option('--config <file>', 'configuration in YAML; flags come before it')
+    .option('--config <file>', 'configuration, YAML or a mosquitto.conf; flags come before it')
     .option('--check', 'only tell whether the configuration is valid')
+    .option('--print-config', 'only print it as YAML, with the flags in it')
     .option('--data <directory>', 'where to store; none is in memory (default: ./data)')
     .option('--salvage', 'start without the records of a damaged log that cannot be read')
     .option(

@@ -1,18 +1,26 @@
-// Who may come in at `godwit serve`, and who may do what: its files and certificates as hooks.
+// Who may come in at `godwit serve`, and who may do what: its files and certificates as hooks, for
+// all listeners or for one.
 
-import type { AclFile, Hooks, ListenOptions, PasswordFile } from '@godwit/broker'
+import type {
+  AclClient,
+  AclFile,
+  ConnectingClient,
+  Hooks,
+  ListenOptions,
+  PasswordFile,
+} from '@godwit/broker'
+import { ReasonCode } from '@godwit/packet'
+import { type AccessChoice, accessOf } from './access-choice.ts'
 import { usage } from './failure.ts'
-import { openAcl, tellAcl } from './serve-acl.ts'
+import { openAcl, reloadAcl, tellAcl } from './serve-acl.ts'
 import type { ReadyConfig } from './serve-flags.ts'
-import { openPasswords, tellPasswords } from './serve-passwords.ts'
+import { checkPasswords, openPasswords, reloadPasswords, tellPasswords } from './serve-passwords.ts'
 
-export interface Access {
+/** Who may come in at a listener, with its files read. */
+interface Access {
+  readonly choice: AccessChoice
   readonly passwords: PasswordFile | null
   readonly acl: AclFile | null
-  /** Who brings a certificate has its common name as user name, and needs no password. */
-  readonly certificateUserNames: boolean
-  /** Whether a user name that a client gives is its own. */
-  readonly checksNames: boolean
 }
 
 interface Log {
@@ -21,46 +29,184 @@ interface Log {
   error(text: string): void
 }
 
-/** @throws CommandFailure for a file that cannot be read */
-export function openAccess(config: ReadyConfig, log: Log): Access {
-  const { passwords: choice, aclFile, certificateUserNames, broker } = config
-  const passwords = choice === null ? null : openPasswords(choice)
-  const acl = aclFile === null ? null : openAcl(aclFile)
-  const checksNames = passwords !== null || certificateUserNames || broker.scram !== undefined
-  if (passwords !== null) tellPasswords(passwords, log)
-  if (acl !== null) tellAcl(acl, checksNames, log)
-  return { passwords, acl, certificateUserNames, checksNames }
+/** What of the configuration is about it. */
+type AccessConfig = Pick<
+  ReadyConfig,
+  'access' | 'ownAccess' | 'clientIdPrefix' | 'payloadBytesMax' | 'broker'
+>
+
+/** Every listener's access. Files that several have are read once. */
+export class AccessSet {
+  private everywhere: Access
+  private own: ReadonlyMap<string, Access>
+  private config: AccessConfig
+  private passwordFiles = new Map<string, PasswordFile>()
+  private aclFiles = new Map<string, AclFile>()
+
+  /** @throws CommandFailure for a file that cannot be read */
+  constructor(config: AccessConfig) {
+    this.config = config
+    this.everywhere = this.open(config.access)
+    this.own = this.openOwn(config)
+  }
+
+  get hasFiles(): boolean {
+    return this.passwordFiles.size + this.aclFiles.size > 0
+  }
+
+  /** For `--check`. @throws CommandFailure that names each wrong line */
+  check(): void {
+    for (const { passwords } of this.all()) if (passwords !== null) checkPasswords(passwords)
+  }
+
+  tell(log: Log): void {
+    for (const passwords of this.passwordFiles.values()) tellPasswords(passwords, log)
+    for (const acl of this.aclFiles.values()) tellAcl(acl, this.checksNames(acl), log)
+  }
+
+  /** Reads the files again. @returns whether permissions may have changed */
+  reload(log: Log): boolean {
+    for (const passwords of this.passwordFiles.values()) reloadPasswords(passwords, log)
+    let isChanged = false
+    for (const acl of this.aclFiles.values()) {
+      if (reloadAcl(acl, this.checksNames(acl), log)) isChanged = true
+    }
+    return isChanged
+  }
+
+  /** Takes over another choice. @throws CommandFailure; then all stays as it was */
+  replace(config: AccessConfig): void {
+    const next = new AccessSet(config)
+    this.config = config
+    this.everywhere = next.everywhere
+    this.own = next.own
+    this.passwordFiles = next.passwordFiles
+    this.aclFiles = next.aclFiles
+  }
+
+  /** Which questions have to be asked at all; each costs time. */
+  get asks(): { readonly who: boolean; readonly what: boolean; readonly size: boolean } {
+    const { clientIdPrefix, payloadBytesMax } = this.config
+    const all = this.all()
+    return {
+      who: clientIdPrefix !== null || all.some(access => !isOpen(access)),
+      what: all.some(({ acl }) => acl !== null),
+      size: payloadBytesMax !== null,
+    }
+  }
+
+  authenticate(client: ConnectingClient): ReturnType<NonNullable<Hooks['authenticate']>> {
+    const { clientIdPrefix } = this.config
+    if (clientIdPrefix !== null && !client.clientId.startsWith(clientIdPrefix)) {
+      const reasonString = 'client ids begin otherwise here'
+      return { reasonCode: ReasonCode.NOT_AUTHORIZED, reasonString }
+    }
+    const { choice, passwords } = this.at(client.origin.listener)
+    const username = certificateName(client, choice)
+    // A name that nobody has checked could be that of a certificate: it takes a password then.
+    if (username !== '') return { reasonCode: 0, username }
+    if (passwords !== null) return passwords.authenticate(client)
+    return choice.certificateUserNames === null && choice.allowAnonymous !== false
+  }
+
+  mayPublish(client: Client, topic: string): boolean {
+    return this.at(client.origin.listener).acl?.mayPublish(client, topic) ?? true
+  }
+
+  mayReceive(client: Client, topic: string): boolean {
+    return this.at(client.origin.listener).acl?.mayReceive(client, topic) ?? true
+  }
+
+  /** @returns the reason code of a payload that is too large */
+  publish(payload: Uint8Array): number | undefined {
+    const most = this.config.payloadBytesMax
+    if (most === null || payload.length <= most) return undefined
+    return ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
+  }
+
+  private at(listener: string): Access {
+    return this.own.get(listener) ?? this.everywhere
+  }
+
+  private all(): Access[] {
+    return [this.everywhere, ...this.own.values()]
+  }
+
+  /** Whether somebody asks for a password before a user name of this file is believed. */
+  private checksNames(acl: AclFile): boolean {
+    if (this.config.broker.scram !== undefined) return true
+    return this.all()
+      .filter(access => access.acl === acl)
+      .every(({ choice, passwords }) => passwords !== null || choice.certificateUserNames !== null)
+  }
+
+  private openOwn({ access, ownAccess }: AccessConfig): ReadonlyMap<string, Access> {
+    return new Map(
+      [...ownAccess].map(([name, fields]) => [name, this.open(accessOf(fields, access))]),
+    )
+  }
+
+  private open(choice: AccessChoice): Access {
+    const { passwordFile, aclFile } = choice
+    const allowAnonymous = choice.allowAnonymous ?? false
+    return {
+      choice,
+      passwords:
+        passwordFile === null
+          ? null
+          : once(this.passwordFiles, `${allowAnonymous} ${passwordFile}`, () =>
+              openPasswords({ file: passwordFile, allowAnonymous }),
+            ),
+      acl: aclFile === null ? null : once(this.aclFiles, aclFile, () => openAcl(aclFile)),
+    }
+  }
 }
+
+type Client = AclClient & { readonly origin: { readonly listener: string } }
 
 /** @throws CommandFailure when no listener takes certificates of clients */
 export function checkCertificateUsers(listeners: readonly ListenOptions[]): void {
   const takes = ({ tls, proxyProtocol }: ListenOptions): boolean =>
     tls?.caFile !== undefined ||
+    tls?.caDirectory !== undefined ||
     (typeof proxyProtocol === 'object' && proxyProtocol.trustCertificate === true)
   if (listeners.some(takes)) return
   usage('user names of certificates need a listener that asks clients for them: see --tls-ca')
 }
 
-export function hooksOf({ passwords, acl, certificateUserNames }: Access): Hooks {
+export function hooksOf(access: AccessSet): Hooks {
+  const { who, what, size } = access.asks
   return {
-    ...(certificateUserNames ? { authenticate: byCertificate(passwords) } : {}),
-    ...(passwords === null || certificateUserNames
-      ? {}
-      : { authenticate: client => passwords.authenticate(client) }),
-    ...(acl === null
-      ? {}
-      : {
-          authorizePublish: (client, topic) => acl.mayPublish(client, topic),
-          authorizeReceive: (client, topic) => acl.mayReceive(client, topic),
-        }),
+    ...(who ? { authenticate: client => access.authenticate(client) } : {}),
+    ...(what
+      ? {
+          authorizePublish: (client, topic) => access.mayPublish(client, topic),
+          authorizeReceive: (client, topic) => access.mayReceive(client, topic),
+        }
+      : {}),
+    ...(size ? { publish: ({ payload }) => access.publish(payload) } : {}),
   }
 }
 
-/** A name that nobody has checked could be that of a certificate: it takes a password then. */
-function byCertificate(passwords: PasswordFile | null): NonNullable<Hooks['authenticate']> {
-  return client => {
-    const username = client.origin.certificate?.commonName ?? ''
-    if (username !== '') return { reasonCode: 0, username }
-    return passwords === null ? false : passwords.authenticate(client)
-  }
+/** Whoever comes is let in. */
+function isOpen({ choice, passwords }: Access): boolean {
+  return (
+    passwords === null && choice.certificateUserNames === null && choice.allowAnonymous !== false
+  )
+}
+
+/** Empty: it brings none, or none is asked for. */
+function certificateName({ origin }: ConnectingClient, choice: AccessChoice): string {
+  const { certificate } = origin
+  if (certificate === null || choice.certificateUserNames === null) return ''
+  const { commonName, subject } = certificate
+  return choice.certificateUserNames === 'subject' ? subject : commonName
+}
+
+function once<T>(known: Map<string, T>, key: string, open: () => T): T {
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const opened = open()
+  known.set(key, opened)
+  return opened
 }

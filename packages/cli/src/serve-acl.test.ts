@@ -11,10 +11,10 @@ import { fileOf, noting } from './testing/access-file.ts'
 
 test('the ACL file is named by a flag or in the configuration, and the flag wins', () => {
   const { config } = parseConfig('aclFile: a\n', 'x.yaml')
-  assert.equal(config.aclFile, 'a')
-  assert.equal(applyFlags(config, {}).aclFile, 'a')
-  assert.equal(applyFlags(config, { aclFile: 'b' }).aclFile, 'b')
-  assert.equal(applyFlags(EMPTY_CONFIG.config, {}).aclFile, null)
+  assert.equal(config.access.aclFile, 'a')
+  assert.equal(applyFlags(config, {}).access.aclFile, 'a')
+  assert.equal(applyFlags(config, { aclFile: 'b' }).access.aclFile, 'b')
+  assert.equal(applyFlags(EMPTY_CONFIG.config, {}).access.aclFile, null)
   assert.throws(() => parseConfig('aclFile: 3\n', 'x.yaml'), /x.yaml:1:1: aclFile/)
 })
 

@@ -8,11 +8,11 @@ import type {
   ListenOptions,
   MetricsOptions,
 } from '@godwit/broker'
+import { type AccessChoice, type AccessFields, accessOf } from './access-choice.ts'
 import type { ServeConfig } from './config.ts'
 import { storeOf } from './data-place.ts'
 import { usage } from './failure.ts'
 import { LOG_LEVELS, type LogLevel } from './log-levels.ts'
-import type { PasswordChoice } from './serve-passwords.ts'
 import {
   parseAddress,
   parseCount,
@@ -26,6 +26,7 @@ import {
 export interface ServeFlags {
   readonly config?: string
   readonly check?: boolean
+  readonly printConfig?: boolean
   readonly addr?: string
   readonly host?: string
   readonly port?: string
@@ -157,16 +158,47 @@ export function applyFlags(config: ServeConfig, flags: ServeFlags): ReadyConfig 
     usage(`--log-level takes one of ${LOG_LEVELS.join(', ')}, not ${JSON.stringify(level)}`)
   }
   return {
-    listeners: listeners.length === 0 ? [sharedOf(flags, undefined)] : listeners,
+    ...config,
+    listeners: listeners.length === 0 ? localListeners(config, flags) : listeners,
     broker: brokerOf(config.broker, flags),
-    log: { level, format: flags.json === true ? 'json' : config.log.format },
+    log: { ...config.log, level, format: flags.json === true ? 'json' : config.log.format },
     drainSeconds:
       flags.drain === undefined ? config.drainSeconds : parseSeconds('--drain', flags.drain),
-    passwords: passwordsOf(config.passwords, flags),
-    aclFile: flags.aclFile ?? config.aclFile,
-    certificateUserNames: flags.tlsUserNames ?? config.certificateUserNames,
+    access: accessWith(config.access, flags),
+    ownAccess: new Map(
+      [...config.ownAccess].map(([name, own]) => [name, { ...own, ...typed(flags) }]),
+    ),
     metrics: metricsOf(config.metrics, flags),
   }
+}
+
+function localListeners(
+  { localListeners: local }: ServeConfig,
+  flags: ServeFlags,
+): ListenOptions[] {
+  return local.map(one => ({ ...one, ...sharedOf(flags, undefined) }))
+}
+
+/** What the flags say of who may come in. */
+function typed({ passwordFile, allowAnonymous, aclFile, tlsUserNames }: ServeFlags): AccessFields {
+  return {
+    ...(passwordFile === undefined ? {} : { passwordFile }),
+    ...(allowAnonymous === undefined ? {} : { allowAnonymous }),
+    ...(aclFile === undefined ? {} : { aclFile }),
+    ...(tlsUserNames === undefined ? {} : { certificateUserNames: tlsUserNames }),
+  }
+}
+
+function accessWith(given: AccessChoice, flags: ServeFlags): AccessChoice {
+  const access = accessOf(typed(flags), given)
+  if (
+    flags.allowAnonymous === true &&
+    access.passwordFile === null &&
+    given.allowAnonymous === null
+  ) {
+    usage('--allow-anonymous needs --password-file')
+  }
+  return access
 }
 
 function metricsOf(
@@ -192,18 +224,6 @@ function checkCompanions(flags: ServeFlags): void {
   if (wsPort !== undefined || wssPort !== undefined) return
   if (flags.wsPath !== undefined) usage('--ws-path needs --ws-port or --wss-port')
   if (flags.wsOrigin !== undefined) usage('--ws-origin needs --ws-port or --wss-port')
-}
-
-function passwordsOf(
-  given: PasswordChoice | null,
-  { passwordFile, allowAnonymous }: ServeFlags,
-): PasswordChoice | null {
-  const file = passwordFile ?? given?.file
-  if (file === undefined) {
-    if (allowAnonymous === true) usage('--allow-anonymous needs --password-file')
-    return null
-  }
-  return { file, allowAnonymous: allowAnonymous ?? given?.allowAnonymous ?? false }
 }
 
 function brokerOf(broker: BrokerOptions, flags: ServeFlags): BrokerOptions {

@@ -12,12 +12,11 @@ import { fileOf, noting } from './testing/access-file.ts'
 
 test('the password file is named by a flag or in the configuration, and the flag wins', () => {
   const { config } = parseConfig('passwordFile: a\nallowAnonymous: true\n', 'x.yaml')
-  assert.deepEqual(config.passwords, { file: 'a', allowAnonymous: true })
-  assert.deepEqual(applyFlags(config, { passwordFile: 'b' }).passwords, {
-    file: 'b',
-    allowAnonymous: true,
-  })
-  assert.equal(applyFlags(EMPTY_CONFIG.config, {}).passwords, null)
+  const { access } = config
+  assert.deepEqual([access.passwordFile, access.allowAnonymous], ['a', true])
+  const flagged = applyFlags(config, { passwordFile: 'b' }).access
+  assert.deepEqual([flagged.passwordFile, flagged.allowAnonymous], ['b', true])
+  assert.equal(applyFlags(EMPTY_CONFIG.config, {}).access.passwordFile, null)
   assert.throws(() => applyFlags(EMPTY_CONFIG.config, { allowAnonymous: true }), /needs/)
   assert.throws(() => parseConfig('passwordFile: 3\n', 'x.yaml'), /x.yaml:1:1: passwordFile/)
 })
@@ -25,7 +24,7 @@ test('the password file is named by a flag or in the configuration, and the flag
 test('a password file that is not there is an error, a wrong line only for --check', context => {
   const file = fileOf(context, 'passwords', 'joe:plain\n')
   const choice = { file, allowAnonymous: false }
-  assert.throws(() => checkPasswords(choice), /:1: a hash begins with/)
+  assert.throws(() => checkPasswords(openPasswords(choice)), /:1: a hash begins with/)
   const log = noting()
   tellPasswords(openPasswords(choice), log)
   assert.equal(log.lines.length, 2)

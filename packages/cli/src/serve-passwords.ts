@@ -25,8 +25,7 @@ export function openPasswords({ file, allowAnonymous }: PasswordChoice): Passwor
 }
 
 /** For `--check`. @throws CommandFailure that names each wrong line */
-export function checkPasswords(choice: PasswordChoice): void {
-  const { problems } = openPasswords(choice)
+export function checkPasswords({ problems }: PasswordFile): void {
   if (problems.length > 0) throw new CommandFailure(problems.join('\n'), USAGE)
 }
 

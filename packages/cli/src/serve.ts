@@ -14,18 +14,18 @@ import {
   StoreError,
   VERSION,
 } from '@godwit/broker'
-import { tellCertificates, watchCertificates } from './certificate-times.ts'
+import { watchCertificates } from './certificate-times.ts'
 import { EMPTY_CONFIG, type LoadedConfig, limitErrors, located } from './config.ts'
 import type { EarlySignals } from './early-signals.ts'
 import { CommandFailure, StoreExit } from './failure.ts'
 import { boundYoungHeap, giveHeapRoom } from './heap.ts'
-import { openLog } from './log.ts'
-import { type Access, checkCertificateUsers, hooksOf, openAccess } from './serve-access.ts'
-import { openAcl, reloadAcl } from './serve-acl.ts'
+import { type OpenLog, openLog } from './log.ts'
+import { AccessSet, checkCertificateUsers, hooksOf } from './serve-access.ts'
 import { applyFlags, type ReadyConfig, type ServeFlags } from './serve-flags.ts'
-import { checkPasswords, reloadPasswords } from './serve-passwords.ts'
+import { becomeUser, writePidFile } from './serve-process.ts'
+import { reloadOnHangup } from './serve-reload.ts'
 
-type Log = Awaited<ReturnType<typeof openLog>>
+type Log = OpenLog['log']
 
 const FAILED = 1
 const DEFAULT_PORT = 1883
@@ -36,20 +36,20 @@ const DEFAULT_PORT = 1883
  * @returns the exit code
  */
 export async function serve(flags: ServeFlags, signals: EarlySignals): Promise<number> {
-  const loaded = flags.config === undefined ? EMPTY_CONFIG : await load(flags.config)
-  const config = applyFlags(loaded.config, flags)
-  checkConfig(config, loaded)
-  if (flags.check === true) {
+  const { loaded, config } = await read(flags)
+  if (flags.check === true || flags.printConfig === true) {
     signals.release()
-    if (config.passwords !== null) checkPasswords(config.passwords)
-    if (config.aclFile !== null) openAcl(config.aclFile)
-    console.log(`${flags.config ?? 'the configuration'} is valid`)
-    return 0
+    return tellConfig(flags, loaded, config)
   }
   if (flags.config !== undefined && typeof config.broker.store !== 'object') await dropThread()
-  const log = await openLog(config.log.level, config.log.format)
+  if (config.user !== null) becomeUser(...accountsOf(config.user))
+  const opened = await openLogOf(config)
+  const { log } = opened
+  for (const note of loaded.notes) log.warn(note)
+  if (config.pidFile !== null) writePidFile(config.pidFile)
   answerUserSignals(signals, log)
-  const access = openAccess(config, log)
+  const access = new AccessSet(config)
+  access.tell(log)
   const broker = createBroker({
     ...config.broker,
     hooks: hooksOf(access),
@@ -61,7 +61,7 @@ export async function serve(flags: ServeFlags, signals: EarlySignals): Promise<n
     // It is in the log; a broker that cannot go on closes itself, which is no success.
     exitCode = exitCodeOf(error)
   })
-  logEvents(broker, log)
+  logEvents(broker, config.log.connections, log)
   const stopped = stopOnSignals(signals, broker, config.drainSeconds, log)
   const failure = await startAll(broker, config, stopped, log)
   if (failure !== null) {
@@ -70,12 +70,12 @@ export async function serve(flags: ServeFlags, signals: EarlySignals): Promise<n
   }
   if (!stopped()) {
     exitCode = 0
-    const hasCertificates = config.listeners.some(({ tls }) => tls !== undefined)
     watchCertificates(config.listeners, log)
     // Whoever reads that it listens may send signals.
     greet(broker.addresses, config.broker, log)
-    const { listeners } = config
-    reloadOnHangup(signals, broker, { ...access, hasCertificates, listeners }, log)
+    const again = flags.config === undefined ? null : (): ReturnType<typeof read> => read(flags)
+    const reopenLog = opened.hasFiles ? opened.reopen : null
+    reloadOnHangup(signals, { broker, access, config, read: again, reopenLog, log })
     tellStarted()
   }
   const endOfRoom = giveHeapRoom()
@@ -86,6 +86,56 @@ export async function serve(flags: ServeFlags, signals: EarlySignals): Promise<n
   log.info('stopped')
   // A disk that failed is no success, however the broker was stopped.
   return stopped() && exitCode === FAILED ? 0 : exitCode
+}
+
+/** @throws CommandFailure for anything that would fail later */
+async function read(flags: ServeFlags): Promise<{
+  readonly loaded: LoadedConfig
+  readonly config: ReadyConfig
+  readonly notes: LoadedConfig['notes']
+}> {
+  const loaded = flags.config === undefined ? EMPTY_CONFIG : await load(flags.config)
+  const config = applyFlags(loaded.config, flags)
+  checkConfig(config, loaded)
+  return { loaded, config, notes: loaded.notes }
+}
+
+/** Mosquitto's own user may not be there, and then it is nobody, as Mosquitto has it. */
+function accountsOf(user: string): readonly string[] {
+  return user === 'mosquitto' ? [user, 'nobody'] : [user]
+}
+
+async function openLogOf({ log }: ReadyConfig): Promise<OpenLog> {
+  try {
+    return await openLog(log)
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    throw new CommandFailure(`the log cannot be opened: ${text}`, FAILED)
+  }
+}
+
+/** For --check and --print-config: starts nothing. */
+async function tellConfig(
+  flags: ServeFlags,
+  { notes, files }: LoadedConfig,
+  config: ReadyConfig,
+): Promise<number> {
+  new AccessSet(config).check()
+  if (flags.printConfig !== true) {
+    console.log(`${flags.config ?? 'the configuration'} is valid`)
+    if (files === null) return 0
+  }
+  const { yamlOf } = await import('./config-yaml.ts')
+  if (flags.printConfig === true || files === null) {
+    for (const note of notes) console.log(`# ${note}`)
+    process.stdout.write(yamlOf(config))
+    return 0
+  }
+  console.log(`It is Mosquitto's (${files.join(', ')}), and this in a godwit.yaml:\n`)
+  process.stdout.write(yamlOf(config))
+  if (notes.length > 0) console.log(`\nWhat is otherwise than with Mosquitto:\n`)
+  for (const note of notes) console.log(note)
+  return 0
 }
 
 /**
@@ -172,7 +222,12 @@ function checkConfig(config: ReadyConfig, { source }: LoadedConfig): void {
       throw new CommandFailure(where === null ? text : `${where}: ${text}`, 2)
     }
   }
-  if (config.certificateUserNames) checkCertificateUsers(config.listeners)
+  const { access, ownAccess, listeners } = config
+  if (access.certificateUserNames !== null) checkCertificateUsers(listeners)
+  for (const [name, { certificateUserNames }] of ownAccess) {
+    if (certificateUserNames === undefined || certificateUserNames === false) continue
+    checkCertificateUsers(listeners.filter(listener => listener.name === name))
+  }
 }
 
 async function listenMetrics(
@@ -225,19 +280,22 @@ function isLoopback(host: string): boolean {
   return host === '::1' || host.startsWith('127.') || host === 'localhost'
 }
 
-function logEvents(broker: BrokerServer, log: Log): void {
+function logEvents(broker: BrokerServer, tellsConnections: boolean, log: Log): void {
   broker.on('dropped', event => log.warn(event, 'a message was lost, the first of its kind'))
   broker.on('flapping', event => log.warn(event, 'a client connects again and again'))
   broker.on('refused', ({ origin, ...event }) => {
     const { remoteAddress, remotePort, listener } = origin
     log.info({ ...event, remoteAddress, remotePort, listener }, 'a connection was refused')
   })
+  const level = tellsConnections ? 'info' : 'debug'
+  if (log.isLevelEnabled(level)) {
+    broker.on('clientConnected', ({ origin, ...client }) => {
+      const { remoteAddress, remotePort, listener } = origin
+      log[level]({ ...client, remoteAddress, remotePort, listener }, 'a client has connected')
+    })
+    broker.on('clientDisconnected', event => log[level](event, 'a client has gone'))
+  }
   if (!log.isLevelEnabled('debug')) return
-  broker.on('clientConnected', ({ origin, ...client }) => {
-    const { remoteAddress, remotePort, listener } = origin
-    log.debug({ ...client, remoteAddress, remotePort, listener }, 'a client has connected')
-  })
-  broker.on('clientDisconnected', event => log.debug(event, 'a client has gone'))
   broker.on('subscribe', event => log.debug(event, 'a client has subscribed'))
   broker.on('unsubscribe', event => log.debug(event, 'a client has unsubscribed'))
 }
@@ -273,34 +331,4 @@ function answerUserSignals(signals: EarlySignals, log: Log): void {
     log.info('SIGUSR1: there is nothing to save; what is acknowledged is kept as it comes')
   })
   signals.answer('SIGUSR2', () => log.info('SIGUSR2: it is for nothing here'))
-}
-
-interface Reloaded extends Access {
-  readonly hasCertificates: boolean
-  readonly listeners: readonly ListenOptions[]
-}
-
-function reloadOnHangup(
-  signals: EarlySignals,
-  broker: BrokerServer,
-  { passwords, acl, checksNames, hasCertificates, listeners }: Reloaded,
-  log: Log,
-): void {
-  signals.answer('SIGHUP', () => {
-    if (passwords !== null) reloadPasswords(passwords, log)
-    if (acl !== null && reloadAcl(acl, checksNames, log)) broker.permissionsChanged()
-    if (!hasCertificates) {
-      if (passwords === null && acl === null) {
-        log.info('SIGHUP: there are neither certificates nor passwords nor an ACL to read again')
-      }
-      return
-    }
-    try {
-      broker.reloadCertificates()
-      log.info('certificates were read again')
-      tellCertificates(listeners, log)
-    } catch (error) {
-      log.error({ err: error }, 'certificates could not be read again; the old ones stay')
-    }
-  })
 }

@@ -37,7 +37,7 @@ async function main(): Promise<number> {
 
 /** As far as can be told without a parser: a configuration may say later that there is none. */
 function needsStore(words: readonly string[]): boolean {
-  const none = ['none', '--data=none', '--help', '-h', '--check']
+  const none = ['none', '--data=none', '--help', '-h', '--check', '--print-config']
   return words.every(word => !none.includes(word))
 }
 

@@ -42,6 +42,10 @@ export interface CoreOptions {
   readonly heapBytes?: () => number
   /** What a client that asks for Response Information gets, before its client id; null: nothing. */
   readonly responseTopicPrefix: string | null
+  /** Client ids that the broker gives begin with it. */
+  readonly assignedClientIdPrefix: string
+  /** False: a client without a client id is refused. */
+  readonly allowEmptyClientId: boolean
   /** Only the simulation gives others. */
   readonly paging?: Paging
 }

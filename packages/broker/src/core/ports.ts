@@ -30,7 +30,12 @@ export interface Origin {
   /** The name of the listener, as configured. */
   readonly listener: string
   /** Names of a verified client certificate, else null. */
-  readonly certificate: { readonly commonName: string; readonly names: readonly string[] } | null
+  readonly certificate: {
+    readonly commonName: string
+    readonly names: readonly string[]
+    /** The whole subject, `CN=device,O=Example`; empty when a proxy tells only the name. */
+    readonly subject: string
+  } | null
 }
 
 /** One network connection as the core sees it. */

@@ -1,7 +1,8 @@
 // Certificates: where they come from, and what those of clients say.
 
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   createSecureContext,
   type SecureContextOptions,
@@ -10,6 +11,8 @@ import {
   type TlsOptions,
 } from 'node:tls'
 import type { Origin } from '../core/ports.ts'
+
+const HASHED_NAME = /^[0-9a-f]{8}\.\d+$/
 
 /** Certificate and key, as files that `reload` reads again or as their contents. All in PEM. */
 export interface CertificateOptions {
@@ -21,6 +24,8 @@ export interface CertificateOptions {
   /** Who may have signed the certificates of clients. */
   readonly caFile?: string
   readonly ca?: string | Uint8Array
+  /** The same as a directory that `openssl rehash` has made: files such as `5ed36f99.0`. */
+  readonly caDirectory?: string
   /** Which of them are revoked. */
   readonly crlFile?: string
   readonly crl?: string | Uint8Array
@@ -39,12 +44,12 @@ export interface CertificateOptions {
  * @throws Error that names the file, or the option
  */
 export function readSecureContext(options: CertificateOptions): SecureContextOptions {
-  const { cert, certFile, key, keyFile, ca, caFile, crl, crlFile } = options
+  const { cert, certFile, key, keyFile, crl, crlFile } = options
   const minVersion: SecureVersion = options.minVersion ?? 'TLSv1.2'
   const context: SecureContextOptions = {
     ...part('cert', cert, certFile),
     ...part('key', key, keyFile),
-    ...part('ca', ca, caFile),
+    ...authorities(options),
     ...part('crl', crl, crlFile),
     ...(options.passphrase === undefined ? {} : { passphrase: options.passphrase }),
     ...(options.ciphers === undefined ? {} : { ciphers: options.ciphers }),
@@ -65,11 +70,14 @@ function checkContext(context: SecureContextOptions, options: CertificateOptions
   checkPart({ crl }, `${nameOf('crl', options.crlFile)}: expected a list of revoked certificates`)
   checkPart({ ciphers }, `ciphers: expected names that OpenSSL knows, got ${ciphers}`)
   if (ca === undefined) return
+  const [first] = Array.isArray(ca) ? ca : [ca]
   try {
     // OpenSSL takes one without a certificate for nobody, and then nobody could come in.
-    new X509Certificate(ca as string | Buffer)
+    new X509Certificate(first as string | Buffer)
   } catch {
-    throw new Error(`${nameOf('ca', options.caFile)}: expected certificates in PEM, got none`)
+    const isFile = options.ca !== undefined || options.caFile !== undefined
+    const name = isFile ? nameOf('ca', options.caFile) : `caDirectory ${options.caDirectory}`
+    throw new Error(`${name}: expected certificates in PEM, got none`)
   }
 }
 
@@ -90,13 +98,40 @@ function nameOf(option: string, file: string | undefined): string {
   return file === undefined ? option : `${option}File ${file}`
 }
 
+/** Whether there is somebody who may have signed certificates of clients. */
+export function hasAuthority({ ca, caFile, caDirectory }: CertificateOptions): boolean {
+  return ca !== undefined || caFile !== undefined || caDirectory !== undefined
+}
+
+/** From a file and a directory together, where both are given. */
+function authorities({ ca, caFile, caDirectory }: CertificateOptions): SecureContextOptions {
+  const one = part('ca', ca, caFile)
+  if (caDirectory === undefined) return one
+  const found = hashedCertificates(caDirectory)
+  return { ca: 'ca' in one ? [one.ca as string | Buffer, ...found] : found }
+}
+
+/** As OpenSSL does it: what has no name of a hash is not trusted. */
+function hashedCertificates(directory: string): Buffer[] {
+  const name = `caDirectory ${directory}`
+  let found: string[]
+  try {
+    found = readdirSync(directory).filter(file => HASHED_NAME.test(file))
+  } catch (error) {
+    throw new Error(`${name}: ${(error as Error).message}`, { cause: error })
+  }
+  if (found.length === 0) {
+    throw new Error(`${name}: expected files such as 5ed36f99.0, got none; run openssl rehash`)
+  }
+  return found.sort().map(file => readFile('ca', join(directory, file)))
+}
+
 /** What a TLS server is created with. */
 export function tlsServerOptions(
   options: CertificateOptions,
   handshakeTimeoutMs: number,
 ): TlsOptions {
-  const hasAuthority = options.ca !== undefined || options.caFile !== undefined
-  const wanted = options.clientCertificate ?? (hasAuthority ? 'required' : 'none')
+  const wanted = options.clientCertificate ?? (hasAuthority(options) ? 'required' : 'none')
   return {
     ...readSecureContext(options),
     requestCert: wanted !== 'none',
@@ -113,7 +148,20 @@ export function certificateOf(socket: TLSSocket): Origin['certificate'] {
   // With several common names the first one counts, as in Mosquitto. The types know only one.
   const { CN: name }: { CN?: string | string[] } = certificate.subject
   const commonName = Array.isArray(name) ? (name[0] ?? '') : (name ?? '')
-  return { commonName, names: alternativeNames(certificate.subjectaltname ?? '') }
+  const names = alternativeNames(certificate.subjectaltname ?? '')
+  return { commonName, names, subject: subjectOf(socket.getPeerX509Certificate()?.subject ?? '') }
+}
+
+/**
+ * `CN=device,O=Example`, as RFC 2253 and Mosquitto write it.
+ * @param lines as Node has it: a part in each, the most general first
+ */
+export function subjectOf(lines: string): string {
+  const parts = lines.split('\n').reverse()
+  const text = parts.map(part => part.replaceAll(' + ', '+')).join(',')
+  return text.replaceAll(/[\u0080-\uffff]+/g, wide =>
+    [...Buffer.from(wide)].map(byte => `\\${byte.toString(16).toUpperCase()}`).join(''),
+  )
 }
 
 /** `DNS:a.example, IP Address:192.0.2.1, URI:"x, y"`: Node quotes what holds a comma. */

@@ -55,6 +55,8 @@ export interface Listener {
 /** What every listener on an address of its own can be told. */
 export interface BindOptions {
   readonly host: string
+  /** Of an IPv6 address: IPv4 is left out. */
+  readonly ipv6Only: boolean
   readonly port: number
   readonly backlog: number
   /** Connections of this listener; the limit of the broker counts those of all. */
@@ -80,7 +82,9 @@ export const SocketOptions: {
 /** Resolves when the server listens, rejects when it cannot. */
 export function startListening(
   server: Server,
-  where: { host: string; port: number; backlog: number } | { path: string; backlog: number },
+  where:
+    | { host: string; port: number; backlog: number; ipv6Only: boolean }
+    | { path: string; backlog: number },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)

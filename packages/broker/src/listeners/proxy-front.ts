@@ -108,7 +108,9 @@ export class ProxyFront {
     const own = originOf(socket, 'tcp', this.listener, null)
     const { source, commonName } = header
     const certificate =
-      commonName !== null && this.options.trustCertificate ? { commonName, names: [] } : null
+      commonName !== null && this.options.trustCertificate
+        ? { commonName, names: [], subject: '' }
+        : null
     const { address, port } = source ?? { address: own.remoteAddress, port: own.remotePort }
     if (rest.length > 0) socket.unshift(rest)
     waiting.accepted({ ...own, remoteAddress: address, remotePort: port, certificate })

@@ -35,6 +35,9 @@ export interface WebSocketOptions extends BindOptions {
   readonly proxyProtocol: ProxyProtocolOptions | null
 }
 
+/** As a path: wherever clients connect to. */
+export const EVERY_PATH = '*'
+
 /** In the order in which the server likes them. */
 const SUBPROTOCOLS = ['mqtt', 'mqttv3.1'] as const
 const HTTP_HEADER_BYTES_MAX = 8192
@@ -66,7 +69,7 @@ export async function listenWebSocket(
   watch(front, name, host, options)
   await startListening(front, options)
   return {
-    address: tcpAddress(front, name, transport, path),
+    address: tcpAddress(front, name, transport, path === EVERY_PATH ? '' : path),
     reload: () => {
       if (tls !== null && 'setSecureContext' in http) http.setSecureContext(readSecureContext(tls))
     },
@@ -168,7 +171,7 @@ function pathOf(request: IncomingMessage): string {
 
 function isAt(request: IncomingMessage, path: string): boolean {
   const asked = pathOf(request)
-  return asked === path || asked === '/'
+  return asked === path || asked === '/' || path === EVERY_PATH
 }
 
 /** @returns null when the request may become a connection */

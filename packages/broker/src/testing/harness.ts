@@ -247,6 +247,8 @@ export class World {
       version: '0',
       statsIntervalSeconds: 0,
       responseTopicPrefix: null,
+      assignedClientIdPrefix: '',
+      allowEmptyClientId: true,
       ...options.core,
     }
     this.broker = new Broker(

@@ -195,6 +195,8 @@ export class BrokerNode {
         version: '0',
         statsIntervalSeconds: 0,
         responseTopicPrefix: null,
+        assignedClientIdPrefix: '',
+        allowEmptyClientId: true,
         paging: this.#options.paging,
       },
     )

@@ -83,7 +83,8 @@ function authenticate(broker: Broker, connection: Connection, packet: ConnectPac
 /** An id that nobody has [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]. */
 function freeClientId(broker: Broker): string {
   let clientId: string
-  do clientId = broker.ports.random.text(ASSIGNED_ID_LENGTH)
+  const prefix = broker.options.assignedClientIdPrefix
+  do clientId = prefix + broker.ports.random.text(ASSIGNED_ID_LENGTH)
   while (broker.sessions.byClientId.has(clientId) || broker.sleep.sleepers.find(clientId) >= 0)
   return clientId
 }
@@ -96,6 +97,10 @@ function checkConnect(
   const { limits } = broker
   if (broker.refusing !== 0) {
     return { reasonCode: broker.refusing, text: 'the server takes no connections now' }
+  }
+  if (packet.clientId === '' && !broker.options.allowEmptyClientId) {
+    const text = 'the client id is empty, clients have to have one'
+    return { reasonCode: ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, text } // [MQTT-3.1.3-8]
   }
   // A UTF-16 unit takes at most three bytes, so most ids need no counting.
   const isLong = packet.clientId.length * 3 > limits.clientIdBytesMax

@@ -1,0 +1,108 @@
+// SIGHUP at `godwit serve`: certificates, passwords, ACL and the files of the log, and of the
+// configuration file who may come in.
+
+import { isDeepStrictEqual } from 'node:util'
+import type { BrokerServer } from '@godwit/broker'
+import { tellCertificates } from './certificate-times.ts'
+import type { LoadedConfig } from './config.ts'
+import type { EarlySignals } from './early-signals.ts'
+import type { AccessSet } from './serve-access.ts'
+import type { ReadyConfig } from './serve-flags.ts'
+
+interface Log {
+  info(text: string): void
+  warn(text: string): void
+  error(text: string): void
+  error(fields: object, text: string): void
+}
+
+/** What is read again. */
+export interface Reloaded {
+  readonly broker: BrokerServer
+  readonly access: AccessSet
+  readonly config: ReadyConfig
+  /** Null: there is no configuration file. @throws CommandFailure */
+  readonly read: (() => Promise<{ config: ReadyConfig; notes: LoadedConfig['notes'] }>) | null
+  readonly reopenLog: (() => void) | null
+  readonly log: Log
+}
+
+/** What of the configuration needs no restart. */
+const RELOADED: readonly (keyof ReadyConfig)[] = ['access', 'ownAccess', 'clientIdPrefix']
+
+export function reloadOnHangup(signals: EarlySignals, reloaded: Reloaded): void {
+  let { config } = reloaded
+  // One after the other, however quickly they come.
+  let last = Promise.resolve()
+  signals.answer('SIGHUP', () => {
+    last = last.then(async () => {
+      reopenLog(reloaded)
+      config = await readConfig(reloaded, config)
+      readFiles(reloaded, config)
+    })
+  })
+}
+
+function reopenLog({ reopenLog: reopen, log }: Reloaded): void {
+  try {
+    reopen?.()
+  } catch (error) {
+    log.error(`the log cannot be opened again: ${textOf(error)}; it goes on where it was`)
+  }
+}
+
+/** @returns what holds from now on */
+async function readConfig(
+  { read, access, broker, log }: Reloaded,
+  config: ReadyConfig,
+): Promise<ReadyConfig> {
+  if (read === null) return config
+  try {
+    const { config: next } = await read()
+    const asked = access.asks
+    const isSame = RELOADED.every(name => isDeepStrictEqual(next[name], config[name]))
+    if (!isSame) {
+      access.replace(next)
+      broker.permissionsChanged()
+      log.info('the configuration was read again: who may come in and do what is as it says now')
+    }
+    tellRest(config, next, log)
+    const needs = access.asks
+    if ((needs.who && !asked.who) || (needs.what && !asked.what)) {
+      log.warn('who may come in or do what was not asked for at the start: it is after a restart')
+    }
+    return { ...config, access: next.access, ownAccess: next.ownAccess }
+  } catch (error) {
+    log.error(`${textOf(error)}\nthe configuration stays as it was read before`)
+    return config
+  }
+}
+
+function tellRest(config: ReadyConfig, next: ReadyConfig, log: Log): void {
+  const names = Object.keys(next) as (keyof ReadyConfig)[]
+  const changed = names.filter(name => {
+    return !RELOADED.includes(name) && !isDeepStrictEqual(next[name], config[name])
+  })
+  if (changed.length === 0) return
+  log.warn(`the configuration has changed in ${changed.join(', ')}: that takes a restart`)
+}
+
+function readFiles({ broker, access, log }: Reloaded, { listeners }: ReadyConfig): void {
+  if (access.reload(log)) broker.permissionsChanged()
+  if (!listeners.some(({ tls }) => tls !== undefined)) {
+    if (access.hasFiles) return
+    log.info('SIGHUP: there are neither certificates nor passwords nor an ACL to read again')
+    return
+  }
+  try {
+    broker.reloadCertificates()
+    log.info('certificates were read again')
+    tellCertificates(listeners, log)
+  } catch (error) {
+    log.error({ err: error }, 'certificates could not be read again; the old ones stay')
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
