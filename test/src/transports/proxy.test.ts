@@ -103,7 +103,9 @@ for (const trustCertificate of [false, true]) {
       const { port } = await broker.listen({ port: 0, proxyProtocol: { trustCertificate } })
       const client = RawClient.tcp(port).send(v2('device-7'))
       await client.connect()
-      const certificate = trustCertificate ? { commonName: 'device-7', names: [], subject: '' } : null
+      const certificate = trustCertificate
+        ? { commonName: 'device-7', names: [], subject: '' }
+        : null
       assert.deepEqual(broker.clients()[0]?.origin.certificate, certificate)
       client.destroy()
     })

@@ -68,6 +68,38 @@ test('a client with a certificate is known by its name', async () => {
   assert.deepEqual([connack, commonName], [0, 'device-7'])
 })
 
+test('the whole subject of a certificate is as RFC 2253 writes it', async () => {
+  let subject: string | undefined
+  const hooks = {
+    authenticate: ({ origin }: { origin: { certificate: { subject: string } | null } }) => {
+      subject = origin.certificate?.subject
+      return true
+    },
+  }
+  await withBroker({ hooks }, async broker => {
+    const { port } = await broker.listen({ port: 0, tls: MUTUAL })
+    const { cert, key } = await authority.issue({ commonName: 'é\\, x, O=Example\\+, C=DE' })
+    const client = new RawClient(tlsTo(port, { cert, key }))
+    assert.equal((await client.connect()).reasonCode, 0)
+    client.destroy()
+  })
+  assert.equal(subject, 'C=DE,O=Example\\+,CN=\\C3\\A9\\, x')
+})
+
+test('a directory of authorities is what openssl rehash has made of it', async () => {
+  await withFolder(async folder => {
+    const tls = { ...SERVER, caDirectory: folder }
+    assert.throws(() => checkListen({ tls }), /caDirectory .*expected files such as .*rehash/)
+    writeFileSync(join(folder, 'stranger.pem'), stranger.cert)
+    assert.throws(() => checkListen({ tls }), /caDirectory/)
+    writeFileSync(join(folder, '5ed36f99.0'), authority.cert)
+    const identity = { cert: device.cert, key: device.key }
+    assert.equal((await attempt(tls, identity)).commonName, 'device-7')
+    assert.equal((await attempt(tls, await stranger.issue({ commonName: 'x' }))).connack, null)
+    assert.throws(() => checkListen({ tls: { ...tls, caDirectory: join(folder, 'no') } }), /ENOENT/)
+  })
+})
+
 test('the alternative names of a certificate reach the hook', async () => {
   let names: readonly string[] = []
   const hooks = {

@@ -46,6 +46,12 @@ async function status(
   return result
 }
 
+for (const path of ['/', '/mqtt', '/a/b?c']) {
+  test(`where every path is taken, ${path} is one`, async () => {
+    assert.equal(await status({ path: '*' }, path, ['mqtt']), 101)
+  })
+}
+
 for (const [path, expected] of [
   ['/mqtt', 101],
   ['/', 101],

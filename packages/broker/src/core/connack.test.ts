@@ -243,3 +243,22 @@ test('a SUBACK that a client cannot take ends its connection [MQTT-3.1.2-24]', (
   assert.equal(client.ended, true)
   assert.equal(watcher.ended, false)
 })
+
+test('client ids that the broker gives begin as it is told', () => {
+  const world = new World({ core: { assignedClientIdPrefix: 'auto-' } })
+  const { connack } = world.connect({ clientId: '' })
+  assert.match(connack?.properties.assignedClientIdentifier ?? '', /^auto-assigned0x+$/)
+})
+
+test('a client without an id is refused where it has to have one, in every version', () => {
+  const world = new World({ core: { allowEmptyClientId: false } })
+  for (const [protocolLevel, reasonCode] of [
+    [5, 0x85],
+    [4, 2],
+  ] as const) {
+    const client = world.open()
+    client.send(connectPacket({ clientId: '', protocolLevel }))
+    assert.equal(only(client.take(), PacketType.CONNACK).reasonCode, reasonCode)
+  }
+  world.connect({ clientId: 'a' })
+})

@@ -1,0 +1,123 @@
+// Who may come in where, when listeners have access of their own.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ConnectingClient, hashPassword } from '@godwit/broker'
+import { parseConfig } from './config-file.ts'
+import { AccessSet, hooksOf } from './serve-access.ts'
+import { applyFlags, type ServeFlags } from './serve-flags.ts'
+import { fileOf, noting } from './testing/access-file.ts'
+
+interface Comer {
+  readonly listener?: string
+  readonly username?: string
+  readonly password?: string
+  readonly clientId?: string
+  readonly commonName?: string
+}
+
+function comer({ listener = 'tcp', username, password, clientId = 'c', commonName }: Comer) {
+  const certificate =
+    commonName === undefined ? null : { commonName, names: [], subject: `CN=${commonName}` }
+  const origin = {
+    transport: 'tcp',
+    remoteAddress: '',
+    remotePort: 0,
+    listener,
+    certificate,
+  } as const
+  const client: ConnectingClient = {
+    origin,
+    clientId,
+    protocolLevel: 5,
+    cleanStart: true,
+    username: username ?? null,
+    password: password === undefined ? null : Buffer.from(password),
+    will: null,
+    properties: {},
+  }
+  return client
+}
+
+function accessOf(yaml: string, flags: ServeFlags = {}): AccessSet {
+  return new AccessSet(applyFlags(parseConfig(yaml, 'x.yaml').config, flags))
+}
+
+/** @returns whether it comes in, or the user name that it has then */
+async function comes(access: AccessSet, who: Comer): Promise<boolean | string> {
+  const answer = await access.authenticate(comer(who))
+  if (typeof answer === 'object') return answer.reasonCode === 0 ? (answer.username ?? true) : false
+  return answer === true || answer === 0
+}
+
+test('without a word everybody comes in and nobody is asked', () => {
+  assert.deepEqual(hooksOf(accessOf('')), {})
+  assert.deepEqual(Object.keys(hooksOf(accessOf('payloadBytesMax: 5'))), ['publish'])
+})
+
+test('allowAnonymous: false without a password file lets nobody in', async () => {
+  const access = accessOf('allowAnonymous: false')
+  assert.equal(await comes(access, {}), false)
+  assert.equal(await comes(access, { username: 'ann', password: 'a' }), false)
+  assert.equal(await comes(accessOf('allowAnonymous: true'), { username: 'ann' }), true)
+})
+
+test('a listener has what it says, and else what holds for all; flags come before both', async context => {
+  const users = fileOf(context, 'users', `ann:${await hashPassword(Buffer.from('a'), 'sha512')}\n`)
+  const guests = fileOf(context, 'guests', 'topic read news\n')
+  const yaml = `passwordFile: ${users}
+listeners:
+  - {}
+  - { name: guests, passwordFile: none, allowAnonymous: true, aclFile: ${guests} }
+  - { name: both, allowAnonymous: true }
+  - { name: devices, passwordFile: none, certificateUserNames: subject }
+`
+  const access = accessOf(yaml)
+  const ann = { username: 'ann', password: 'a' }
+  assert.equal(await comes(access, {}), false)
+  assert.equal(await comes(access, ann), true)
+  assert.equal(await comes(access, { listener: 'guests' }), true)
+  assert.equal(await comes(access, { listener: 'guests', username: 'ann', password: 'x' }), true)
+  assert.equal(await comes(access, { listener: 'both' }), true)
+  assert.equal(await comes(access, { listener: 'both', username: 'ann', password: 'x' }), false)
+  assert.equal(await comes(access, { listener: 'devices', ...ann }), false)
+  assert.equal(await comes(access, { listener: 'devices', commonName: 'd' }), 'CN=d')
+  const guest = comer({ listener: 'guests' })
+  assert.deepEqual(
+    [access.mayReceive(guest, 'news'), access.mayPublish(guest, 'news')],
+    [true, false],
+  )
+  assert.equal(access.mayPublish(comer({}), 'news'), true)
+  const flagged = accessOf(yaml, { passwordFile: users })
+  assert.equal(await comes(flagged, { listener: 'devices', ...ann }), true)
+})
+
+test('client ids that begin otherwise do not come in', async () => {
+  const access = accessOf('clientIdPrefix: plant-')
+  assert.equal(await comes(access, { clientId: 'plant-1' }), true)
+  assert.equal(await comes(access, { clientId: 'plan' }), false)
+})
+
+test('a payload of the limit passes, one byte more does not', () => {
+  const access = accessOf('payloadBytesMax: 5')
+  assert.equal(access.publish(new Uint8Array(5)), undefined)
+  assert.equal(access.publish(new Uint8Array(6)), 0x83)
+})
+
+test('files that several listeners have are read and told once', context => {
+  const file = fileOf(context, 'acl', 'user ann\ntopic a\n')
+  const log = noting()
+  const yaml = `aclFile: ${file}\nlisteners: [{ name: a, aclFile: ${file}, allowAnonymous: false }]`
+  accessOf(yaml).tell(log)
+  assert.equal(log.lines.length, 2)
+  assert.match(log.lines[1] ?? '', /^warn nobody checks the user names/)
+})
+
+test('another choice is taken over as a whole, or not at all', async () => {
+  const access = accessOf('allowAnonymous: false')
+  const config = applyFlags(parseConfig('aclFile: /nowhere/acl', 'x.yaml').config, {})
+  assert.throws(() => access.replace(config), /cannot be read/)
+  assert.equal(await comes(access, {}), false)
+  access.replace(applyFlags(parseConfig('', 'x.yaml').config, {}))
+  assert.equal(await comes(access, {}), true)
+})
