@@ -45,8 +45,7 @@ const Files = {
   'checkpoint-service': ['../../broker/dist/store/checkpoint-service.js'],
   'argon-worker': ['../../broker/dist/guard/argon-worker.js'],
   observer: ['../../broker/dist/observer.js'],
-  config: ['config-file.js', 'mosquitto/load.js'],
-  'config-yaml': ['config-yaml.js'],
+  config: ['config-file.js', 'mosquitto/load.js', 'config-yaml.js'],
   'log-pretty': ['log-pretty.js'],
   bench: ['bench/command.js'],
   testers: [

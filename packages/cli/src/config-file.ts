@@ -2,7 +2,7 @@
 // line and its field.
 
 import { readFileSync } from 'node:fs'
-import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml'
+import { type Document, isMap, isNode, LineCounter, parseDocument, stringify } from 'yaml'
 import { type ConfigSource, type LoadedConfig, limitErrors, toConfig } from './config.ts'
 import { readFields } from './config-schema.ts'
 import { CommandFailure, USAGE } from './failure.ts'
@@ -19,6 +19,11 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   if (!isMosquittoConf(text, path)) return parseConfig(text, path)
   const { loadMosquittoConf } = await import('./mosquitto/load.ts')
   return loadMosquittoConf(text, path)
+}
+
+/** Fields as such a file has them. */
+export function showConfig(fields: object): string {
+  return stringify(fields, { lineWidth: 0 })
 }
 
 /** @throws CommandFailure */

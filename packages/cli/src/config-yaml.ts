@@ -2,8 +2,8 @@
 // flags, another YAML.
 
 import { DEFAULT_LIMITS } from '@godwit/broker'
-import { stringify } from 'yaml'
 import type { AccessChoice } from './access-choice.ts'
+import { showConfig } from './config-file.ts'
 import type { ReadyConfig } from './serve-flags.ts'
 
 /** @returns YAML that makes the same broker when it is read; what is as usual is left out */
@@ -27,7 +27,7 @@ export function yamlOf(config: ReadyConfig): string {
     ...given('pidFile', config.pidFile),
     ...given('user', config.user),
   }
-  return stringify(fields, { lineWidth: 0 })
+  return showConfig(fields)
 }
 
 function accessFields({ certificateUserNames, ...access }: AccessChoice): object {

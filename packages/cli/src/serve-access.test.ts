@@ -62,7 +62,7 @@ test('allowAnonymous: false without a password file lets nobody in', async () =>
   assert.equal(await comes(accessOf('allowAnonymous: true'), { username: 'ann' }), true)
 })
 
-test('a listener has what it says, and else what holds for all; flags come before both', async context => {
+test('a listener has what it says, else what holds for all; flags win', async context => {
   const users = fileOf(context, 'users', `ann:${await hashPassword(Buffer.from('a'), 'sha512')}\n`)
   const guests = fileOf(context, 'guests', 'topic read news\n')
   const yaml = `passwordFile: ${users}

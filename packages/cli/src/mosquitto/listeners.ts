@@ -195,7 +195,7 @@ async function addressesOf(host: string, machine: Machine): Promise<[readonly st
   }
 }
 
-/** The first address of each family, as Mosquitto takes them; none that needs its interface said. */
+/** The first address of each family, as in Mosquitto; none that needs its interface said. */
 function deviceOf(device: string, machine: Machine): [readonly string[], string] {
   const all = machine.interfaces()
   const addresses = (all[device] ?? []).filter(address => !/^fe[89ab]/i.test(address))
@@ -239,14 +239,14 @@ function webSocketOf({ options }: ListenerSection, { problems }: Settings): obje
 }
 
 function tlsOf({ options }: ListenerSection, { problems }: Settings): object | null {
-  const any = options.first(TLS_OPTIONS)
-  if (any === null) return null
+  const one = options.first(TLS_OPTIONS)
+  if (one === null) return null
   const [certFile, keyFile] = [options.text('certfile'), options.text('keyfile')]
   if (certFile === null || keyFile === null) {
     const missing = certFile === null && keyFile === null ? 'certfile and keyfile' : 'the other'
     // Mosquitto would listen without TLS.
-    const text = `${any.name}: TLS needs certfile and keyfile, ${missing} of the listener is missing`
-    problems.push({ place: any.place, text })
+    const text = `${one.name}: TLS needs certfile and keyfile, ${missing} is not there`
+    problems.push({ place: one.place, text })
     return null
   }
   const caFile = options.text('cafile')

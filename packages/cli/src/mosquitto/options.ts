@@ -24,7 +24,7 @@ export type Handling =
   | { readonly kind: 'mapped'; readonly here: string }
   /** It changes nothing that anybody would miss, and is told as a warning. */
   | { readonly kind: 'ignored'; readonly why: string; readonly unless: readonly Value[] }
-  /** It would change what the broker does, or who may do what; but for some values it is so here. */
+  /** It would change what the broker does, or who may do what, but for some values. */
   | { readonly kind: 'refused'; readonly why: string; readonly unless: readonly Value[] }
 
 export interface MosquittoOption {
