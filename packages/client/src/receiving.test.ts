@@ -539,6 +539,22 @@ test('QoS 1 and 2 are never dropped: the server stops at the receive maximum', a
   assert.deepEqual([subscription.buffered, subscription.dropped], [6, 1])
 })
 
+test('a loop that never goes on costs no connection: PINGRESP is read all the same', async () => {
+  const options = { receiveMaximum: 2, keepAliveSeconds: 10 }
+  const { world, subscription } = await subscribed('a', { qos: 1 }, options)
+  for (const id of [1, 2]) world.peer.publish('a', 'x', 1, id)
+  for (let pings = 0; pings < 5; ) {
+    await world.advance(1000)
+    for (const packet of world.peer.takeShort()) {
+      assert.equal(packet, 'PINGREQ')
+      pings++
+      world.peer.send({ type: PacketType.PINGRESP })
+    }
+  }
+  assert.equal(world.peers.length, 1)
+  assert.equal(subscription.buffered, 2)
+})
+
 test('before MQTT 5.0 reading stops at the receive maximum and goes on at half of it', async () => {
   const { world, client, subscription } = await subscribed(
     'a',

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Duplex, duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import { createServer as createTlsServer } from 'node:tls'
 import { type BrokerServer, createBroker, type ListenOptions } from '@godwit/broker'
 import {
   type Client,
@@ -269,3 +270,21 @@ test('tls without anything in it asks for nothing', async context => {
     }
   }
 })
+
+for (const scheme of ['mqtts', 'wss'] as const) {
+  test(`${scheme}: the server name and the protocol go with the TLS handshake`, async context => {
+    const seen: unknown[] = []
+    const listener = createTlsServer({ ...server, ALPNProtocols: ['mqtt', 'http/1.1'] }, socket => {
+      seen.push((socket as { servername?: unknown }).servername, socket.alpnProtocol)
+      socket.destroy()
+    })
+    context.after(() => listener.close())
+    listener.listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    const { port } = listener.address() as AddressInfo
+    const tls = { ca, serverName: 'localhost', alpn: ['mqtt'] }
+    const options = { tls, protocolVersion: 5 } as const
+    await assert.rejects(connect(`${scheme}://127.0.0.1:${port}/mqtt`, options), MqttError)
+    assert.deepEqual(seen, ['localhost', 'mqtt'])
+  })
+}
