@@ -1,4 +1,4 @@
-// The WebSocket of a page, with one that the test plays: how a page learns that there is room again.
+// The WebSocket of a page, with one that the test plays: how a page learns of room.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { HIGH_WATER_BYTES } from '../limits.ts'
