@@ -69,6 +69,19 @@ const Outside = ['hash-wasm', 'node-sqlite3-wasm', 'uplot', 'ws']
 
 const OWN_URL = "'use strict';const ownUrl = require('node:url').pathToFileURL(__filename).href;"
 
+/** Modules of Node that most starts do without. */
+const Late = new Set([
+  'child_process',
+  'crypto',
+  'dns/promises',
+  'http',
+  'https',
+  'perf_hooks',
+  'tls',
+  'worker_threads',
+  'zlib',
+])
+
 const LICENSE = /^licen[cs]e/i
 
 /** @typedef {import('esbuild').Plugin} Plugin */
@@ -96,7 +109,7 @@ export async function bundleCommand() {
     metafile: true,
     logLevel: 'warning',
   })
-  for (const name of Object.keys(Files)) markWithHash(join(BUNDLE, `${name}.js`))
+  for (const name of Object.keys(Files)) finish(join(BUNDLE, `${name}.js`))
   writeFileSync(join(BUNDLE, 'package.json'), '{ "type": "commonjs" }\n')
   writeFileSync(join(BUNDLE, 'LICENSES.txt'), licenses(Object.keys(metafile.inputs)))
 }
@@ -130,9 +143,28 @@ const Parted = {
  * The first line says what the text is: bin/code-cache.js takes code only for the same text.
  * @param {string} path
  */
-function markWithHash(path) {
-  const text = readFileSync(path, 'utf8')
+function finish(path) {
+  const text = onDemand(readFileSync(path, 'utf8'))
   writeFileSync(path, `// ${createHash('sha256').update(text).digest('hex')}\n${text}`)
+}
+
+/**
+ * Asks Node for a module of its own when a name of it is used first: TLS, HTTP and crypto are
+ * twenty-five files of Node, 15 to 20 ms of processor time, and few commands need them.
+ * @param {string} text of a file, as esbuild writes it
+ * @returns {string}
+ */
+function onDemand(text) {
+  const declared = /^var (import_\w+) = (require\("node:([a-z_/]+)"\));$/gm
+  const found = [...text.matchAll(declared)].filter(([, , , name = '']) => Late.has(name))
+  const places = new Map(found.map(([, variable = '', required = '']) => [variable, required]))
+  return text.replace(/^var (import_\w+) = .*$|\bimport_\w+\b/gm, (part, declaredName) => {
+    const required = places.get(declaredName ?? part)
+    if (required === undefined) return part
+    // In brackets: `new call().Name()` would make a thing of the call.
+    if (declaredName === undefined) return `(${part}())`
+    return `function ${declaredName}() { return ${declaredName}.its ??= ${required}; }`
+  })
 }
 
 /**

@@ -4,17 +4,18 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { run } from '../support/run.ts'
 import { GODWIT } from '../support/served.ts'
 
-/** Tells at the end which files were loaded, after the command itself. */
+/** Tells at the end which files were loaded, and what of Node, after the command itself. */
 const WITNESS = `
 const { writeFileSync } = require('node:fs')
 process.on('exit', () => {
   const files = Object.keys(require.cache).filter(path => path !== __filename)
-  writeFileSync(process.env.GODWIT_LOADED, files.join('\\n'))
+  const parts = process.moduleLoadList.map(name => name.replace('NativeModule ', 'node:'))
+  writeFileSync(process.env.GODWIT_LOADED, [...files, ...parts].join('\\n'))
 })
 `
 let folder = ''
@@ -65,9 +66,28 @@ for (const [words, code, expected] of [
   ['bench compare-brokers --list', 0, ['start.js', 'bench.js', 'testers.js']],
 ] as const) {
   test(`a start reads what it needs and no more: ${words}`, async () => {
-    const loaded = await loadedBy(words.split(' '), code)
+    const loaded = (await loadedBy(words.split(' '), code)).filter(isAbsolute)
     const names = loaded.map(path => basename(path)).sort()
     assert.deepEqual(names, [...BIN, ...expected].sort(), loaded.join('\n'))
+  })
+}
+
+for (const [words, code, needless] of [
+  ['pub -p 1 a b', 1, ['tls', 'http', 'https', 'crypto', 'zlib', 'child_process']],
+  ['sub -p 1 a', 1, ['tls', 'http', 'https', 'crypto', 'zlib', 'child_process']],
+  ['rr -p 1 -t a -e b -m c', 1, ['tls', 'http', 'https', 'crypto', 'zlib', 'child_process']],
+  ['check -p 1', 1, ['tls', 'http', 'https', 'zlib', 'child_process']],
+  ['passwd --help', 0, ['tls', 'http', 'https', 'crypto', 'zlib']],
+  ['serve --check', 0, ['tls', 'http', 'https', 'crypto', 'zlib']],
+  ['bench load -p 1', 3, ['tls', 'http', 'https', 'crypto', 'child_process']],
+] as const) {
+  test(`a start asks Node for nothing that it does not need: ${words}`, async () => {
+    const loaded = await loadedBy(words.split(' '), code)
+    assert.ok(loaded.includes('node:events'), 'what is loaded is listed')
+    assert.deepEqual(
+      needless.filter(name => loaded.includes(`node:${name}`)),
+      [],
+    )
   })
 }
 

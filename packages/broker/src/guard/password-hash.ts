@@ -44,7 +44,9 @@ const HASH_BYTES = 64
 const ARGON2_KIB_MAX = 1_048_576
 const ARGON2_PASSES_MAX = 100
 
-const deriveKey = promisify(pbkdf2)
+function deriveKey(password: Uint8Array, salt: Uint8Array, iterations: number): Promise<Buffer> {
+  return promisify(pbkdf2)(password, salt, iterations, HASH_BYTES, 'sha512')
+}
 
 /**
  * Hashes a password for a password file.
@@ -65,7 +67,7 @@ export async function hashPassword(
       if (!Number.isInteger(iterations) || iterations < 1 || iterations > ITERATIONS_MAX) {
         throw new RangeError(`iterations: expected 1 to ${ITERATIONS_MAX}, got ${iterations}`)
       }
-      const key = await deriveKey(password, salt, iterations, HASH_BYTES, 'sha512')
+      const key = await deriveKey(password, salt, iterations)
       return `$7$${iterations}$${salt.toString('base64')}$${key.toString('base64')}`
     }
     default: {
@@ -116,7 +118,7 @@ function parsePbkdf2(fields: readonly string[]): PasswordHash {
     kind: 'sha512-pbkdf2',
     memoryBytes: 0,
     verify: async password => {
-      const key = await deriveKey(password, saltBytes, iterations, HASH_BYTES, 'sha512')
+      const key = await deriveKey(password, saltBytes, iterations)
       return timingSafeEqual(key, expected)
     },
   }

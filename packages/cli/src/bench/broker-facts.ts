@@ -12,6 +12,7 @@ import {
   type Properties,
   readServerPacket,
 } from '@godwit/packet'
+import { expectName } from '../network/names.ts'
 import { dialer } from './dialer.ts'
 import type { BrokerFacts } from './result.ts'
 import type { ConnectionSettings } from './settings.ts'
@@ -29,6 +30,7 @@ export function urlOf({ kind, host, port, path }: Target): string {
 /** @returns the first host that nobody knows, or null: it would be asked for once per connection */
 export async function unknownHost({ targets }: ConnectionSettings): Promise<string | null> {
   for (const host of new Set(targets.map(target => target.host))) {
+    expectName(host)
     const code = await lookup(host).then(
       () => '',
       (error: NodeJS.ErrnoException) => error.code ?? '',

@@ -22,8 +22,6 @@ export interface BrokerKind {
   command(port: number, folder: string): readonly string[]
 }
 
-const run = promisify(execFile)
-
 /** Servers are where Debian's users have no path to. */
 export function serverPath({ PATH = '' }: NodeJS.ProcessEnv): string {
   return [PATH, '/usr/local/sbin', '/usr/sbin'].filter(folder => folder !== '').join(':')
@@ -113,7 +111,7 @@ async function versionOf(
 ): Promise<string | null> {
   try {
     const env = { ...process.env, PATH: serverPath(process.env) }
-    const { stdout, stderr } = await run(command, [...args], { env })
+    const { stdout, stderr } = await promisify(execFile)(command, [...args], { env })
     return pattern.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown'
   } catch (error) {
     // Mosquitto's help ends with an exit code of its own.

@@ -1,7 +1,6 @@
 // A trial of `ping` or `load` from the first connection to the last figure. What goes wrong before
 // publishing is a RunFailure; what goes wrong later is in the result.
 
-import { randomInt } from 'node:crypto'
 import type { Properties } from '@godwit/packet'
 import { assembleConnect, assembleInterval, assembleTrial } from './assemble.ts'
 import { nowUs } from './clock.ts'
@@ -44,7 +43,7 @@ export async function runTrial(
   watcher: TrialWatcher,
   signal: AbortSignal,
 ): Promise<TrialResult> {
-  const parts = openParts(settings, randomInt(1, 65_536))
+  const parts = openParts(settings, 1 + Math.floor(Math.random() * 65_535))
   try {
     return await new Trial(settings, parts, watcher, signal).run()
   } finally {

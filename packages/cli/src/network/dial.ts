@@ -5,6 +5,7 @@ import { resolveSrv } from 'node:dns/promises'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ClientChoice } from '../options/choice.ts'
+import { expectName } from './names.ts'
 import { connectThrough } from './socks.ts'
 import { logKeys, tlsSettings, wantsTls } from './tls-settings.ts'
 
@@ -41,6 +42,7 @@ async function openTcp(choice: ClientChoice, place: Place, signal: AbortSignal):
   const { proxy, bindAddress } = choice
   const { host, port } = proxy ?? place
   const bind = bindAddress === null ? {} : { localAddress: bindAddress }
+  expectName(host)
   const socket = await opened(connectTcp({ host, port, ...bind }), 'connect', signal)
   socket.setNoDelay(true)
   if (proxy === null) return socket

@@ -74,6 +74,8 @@ export interface LinkWishes {
 const RECONNECT_MS = 1000
 const RECONNECT_MS_MAX = 30_000
 const FAILURE_CODE = 0x80
+/** As long as every broker takes. */
+const ID_LENGTH = 23
 const Handlings = ['always', 'new', 'never'] as const
 const NOTHING = new Uint8Array(0)
 
@@ -248,7 +250,7 @@ function connectOptions(choice: ClientChoice): ConnectOptions {
   const receiveMaximum = given.receiveMaximum ?? (few ? choice.count : receivedAtOnce(choice))
   return {
     protocolVersion: fallsBack ? 'auto' : level,
-    ...clientIdOf(choice),
+    clientId: clientIdOf(choice),
     cleanStart: choice.cleanSession,
     keepAliveSeconds: choice.keepAliveSeconds,
     inflightMax: choice.inflightMax,
@@ -276,9 +278,16 @@ function receivedAtOnce({ inflightMax, level }: ClientChoice): number | undefine
 }
 
 /** In MQTT 5.0 the broker gives one to who has none; before, a random one is the client's. */
-function clientIdOf({ id, level }: ClientChoice): { clientId?: string } {
-  if (id !== null) return { clientId: id }
-  return level === 5 ? { clientId: '' } : {}
+function clientIdOf({ id, level }: ClientChoice): string {
+  if (id !== null) return id
+  return level === 5 ? '' : randomId()
+}
+
+/** It is no secret, and to load Node's crypto for it takes 10 ms. [MQTT-3.1.3-5] */
+function randomId(): string {
+  let id = ''
+  while (id.length < ID_LENGTH) id += Math.random().toString(36).slice(2)
+  return id.slice(0, ID_LENGTH)
 }
 
 function willOf(choice: ClientChoice): WillOptions | null {
