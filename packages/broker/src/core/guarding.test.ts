@@ -15,6 +15,7 @@ type Question = [kind: string, ...values: unknown[]]
 class AskedGuard extends OpenGuard {
   override checksPermissions = true
   readonly questions: Question[] = []
+  asked: Identity | null = null
   ticket = 0
   publish = 0
   subscribe = 0
@@ -29,6 +30,7 @@ class AskedGuard extends OpenGuard {
   }
   override mayPublish(...[identity, topic, qos, retain, ticket]: Parameters<Guard['mayPublish']>) {
     this.questions.push(['publish', identity.clientId, topic, qos, retain])
+    this.asked = identity
     this.ticket = ticket
     return this.publish
   }
@@ -133,15 +135,42 @@ test('a will that is asked about late goes out when the answer is there, or is l
   }
 })
 
-test('a will of an earlier process goes out as CONNECT was told', () => {
-  const guard = new AskedGuard()
-  const before = new World({ guard })
+for (const username of [null, '', 'ann']) {
+  test(`a will of before a restart goes out if ${JSON.stringify(username)} may publish it`, () => {
+    for (const verdict of [0, ReasonCode.NOT_AUTHORIZED]) {
+      // Nobody was asked then: a guard may have come since.
+      const before = new World()
+      before.store.pages = true
+      const will = willOf('will', 'gone', { properties: { willDelayInterval: 5 } })
+      connectKept(before, 'c', {}, { will, username }).cut()
+      const guard = new AskedGuard()
+      guard.publish = verdict
+      const world = new World({ guard, kept: before.store.kept })
+      const watcher = watch(world, 'will')
+      guard.questions.length = 0
+      world.advance(10_000)
+      assert.deepEqual(guard.questions, [['publish', 'c', 'will', 0, false]])
+      assert.equal(guard.asked?.username, username)
+      assert.equal(guard.asked?.origin.transport, 'unknown')
+      assert.deepEqual(texts(watcher.take()), verdict === 0 ? ['gone'] : [])
+      assert.equal(world.broker.ledger.totalOf('not-authorized'), verdict === 0 ? 0 : 1)
+    }
+  })
+}
+
+test('a will that was stored without its user goes out as CONNECT was told', () => {
+  const before = new World()
   before.store.pages = true
   const will = willOf('will', 'gone', { properties: { willDelayInterval: 5 } })
   connectKept(before, 'c', {}, { will }).cut()
-  const world = new World({ guard, kept: before.store.kept })
+  const { kept } = before.store
+  for (const stored of kept.wills.values()) kept.putWill({ ...stored, user: null })
+  const guard = new AskedGuard()
+  const world = new World({ guard, kept })
   const watcher = watch(world, 'will')
+  guard.questions.length = 0
   world.advance(10_000)
+  assert.deepEqual(guard.questions, [])
   assert.deepEqual(texts(watcher.take()), ['gone'])
 })
 

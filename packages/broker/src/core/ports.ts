@@ -24,7 +24,8 @@ export interface Turn {
 
 /** Where a connection comes from. */
 export interface Origin {
-  readonly transport: 'tcp' | 'tls' | 'ws' | 'wss' | 'unix' | 'memory'
+  /** 'unknown': a will of before a restart, of whose client the id and the user name are kept. */
+  readonly transport: 'tcp' | 'tls' | 'ws' | 'wss' | 'unix' | 'memory' | 'unknown'
   readonly remoteAddress: string
   readonly remotePort: number
   /** The name of the listener, as configured. */
@@ -213,6 +214,12 @@ export const InflightState = {
   RELEASED: 3,
 } as const
 
+/** Whose will it is, as a guard has to know. */
+export interface StoredUser {
+  /** Null: its client had none. */
+  readonly username: string | null
+}
+
 export interface StoredWill {
   readonly sessionId: number
   readonly message: StoredMessage
@@ -221,6 +228,8 @@ export interface StoredWill {
   readonly expirySeconds: number
   /** Wall time at which it is published; 0 while connected. */
   readonly fireAtMs: number
+  /** Null: it was kept before user names were, and nobody can be asked about it. */
+  readonly user: StoredUser | null
 }
 
 /**

@@ -156,9 +156,10 @@ export class Sessions implements SessionOwner {
   }
 
   private putWill(session: Session, will: PendingWill, fireAtMs: number): void {
-    const { message, delaySeconds, expirySeconds } = will
+    const { message, delaySeconds, expirySeconds, identity } = will
     const sessionId = session.storedId
-    const stored = { sessionId, message, delaySeconds, expirySeconds, fireAtMs }
+    const user = identity === null ? null : { username: identity.username }
+    const stored = { sessionId, message, delaySeconds, expirySeconds, fireAtMs, user }
     this.broker.ports.store.putWill(stored)
   }
 

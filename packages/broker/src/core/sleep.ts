@@ -10,7 +10,7 @@ import { Inflight } from './inflight.ts'
 import { storedMessage } from './keep.ts'
 import { SLEEPERS_LOOKED_INTO_MAX } from './limits.ts'
 import type { Message } from './message.ts'
-import type { StoredPage, StoredWill } from './ports.ts'
+import type { Origin, StoredPage, StoredWill } from './ports.ts'
 import { DeliveryQueue, Session } from './session.ts'
 import { NO_TIME, Sleepers } from './sleepers.ts'
 import { hasWildcard, Subscription } from './subscriptions.ts'
@@ -19,6 +19,15 @@ import { deliveryOf } from './tails.ts'
 /** Of a session that wakes; the rest follows page by page. */
 const FIRST_PAGE_BYTES = 512 * 1024
 const SLOTS_PER_TICK = 100_000
+/** Of an earlier process that is not kept. */
+const UNKNOWN_ORIGIN: Origin = Object.freeze({
+  transport: 'unknown',
+  remoteAddress: '',
+  remotePort: 0,
+  listener: '',
+  certificate: null,
+})
+
 /** Sessions that end, or are asked for their will, in one tick. */
 const ENDS_PER_TICK = 2000
 const SESSION_NEVER_EXPIRES = 0xffff_ffff
@@ -94,9 +103,11 @@ export class Sleep {
 
   /** Whether the session can live in the store while nobody is connected. */
   canFall(session: Session): boolean {
-    const mustAsk = session.will !== null && session.will.identity !== null
+    const { store, guard } = this.broker.ports
+    // Where its client came from is not stored, and a guard may want to know.
+    const mustAsk = session.will !== null && guard.checksPermissions
     return (
-      this.broker.ports.store.pages &&
+      store.pages &&
       !mustAsk &&
       session.persistent &&
       session.retainedJobs === null &&
@@ -331,12 +342,13 @@ export class Sleep {
     sleepers.willAtMs.set(slot, NO_TIME)
     broker.ports.store.removeWill(sleepers.storedId.get(slot))
     if (will === null) return
-    const { delaySeconds, expirySeconds } = will
+    const { delaySeconds, expirySeconds, user } = will
     const message = storedMessage(will.message)
     // The record of the will was its only one.
     message.id = 0
-    // Whose it is was known to another process only: with permissions, who has a will stays awake.
-    broker.wills.publish({ message, delaySeconds, expirySeconds, identity: null, timer: null })
+    const identity =
+      user === null ? null : { clientId: message.publisher, ...user, origin: UNKNOWN_ORIGIN }
+    broker.wills.publish({ message, delaySeconds, expirySeconds, identity, timer: null })
   }
 
   /** Makes a session again, for a connection that takes it over at once. */

@@ -13,7 +13,7 @@ export interface PendingWill {
   readonly delaySeconds: number
   /** Message expiry counts from the moment of publication, in seconds; -1: none. */
   readonly expirySeconds: number
-  /** Whose it is; null: nobody has to be asked, or that was before this process. */
+  /** Whose it is; null: it was stored before user names were. */
   readonly identity: Identity | null
   /** Set while the delay runs. */
   timer: Timer | null

@@ -108,9 +108,16 @@ export function tcpAddress(
   path = '',
 ): ListeningAddress {
   const { address: host, port, family } = server.address() as AddressInfo
-  const scheme = { tcp: 'mqtt', tls: 'mqtts', ws: 'ws', wss: 'wss', unix: '', memory: '' }[
-    transport
-  ]
+  const schemes = {
+    tcp: 'mqtt',
+    tls: 'mqtts',
+    ws: 'ws',
+    wss: 'wss',
+    unix: '',
+    memory: '',
+    unknown: '',
+  }
+  const scheme = schemes[transport]
   const shown = family === 'IPv6' ? `[${host}]` : host
   return { name, transport, host, port, path, url: `${scheme}://${shown}:${port}${path}` }
 }

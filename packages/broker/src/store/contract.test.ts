@@ -102,7 +102,8 @@ const Calls: Readonly<Record<RecordMethod, (to: Store) => void>> = (() => {
   const numbers = { ownerId: 1, byteLength: 5, messageId: 1, flags: 1 }
   const delivery = { ...numbers, sequence: 1, identifiers: [7] }
   const times = { sessionExpirySeconds: 60, disconnectedAtMs: 0 }
-  const will = { sessionId: 1, message, delaySeconds: 1, expirySeconds: -1, fireAtMs: 0 }
+  const due = { delaySeconds: 1, expirySeconds: -1, fireAtMs: 0 }
+  const will = { sessionId: 1, message, ...due, user: { username: null } }
   return {
     putSession: to => to.putSession({ id: 1, clientId: 'c', protocolLevel: 5, ...times }),
     putSubscription: to =>
@@ -292,5 +293,12 @@ function plain({ ticket, entries, received, will }: StoredPage): unknown {
     const { sequence, byteLength, flags, identifiers } = delivery
     return `${sequence} ${byteLength} ${flags} ${identifiers} ${packetId}/${state} ${message.id}`
   })
-  return [ticket, lines, received.toSorted((a, b) => a - b), will?.message.id, will?.fireAtMs]
+  return [
+    ticket,
+    lines,
+    received.toSorted((a, b) => a - b),
+    will?.message.id,
+    will?.fireAtMs,
+    will?.user,
+  ]
 }

@@ -5,8 +5,10 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { StoredUser } from '../core/ports.ts'
 import { StoreError } from './errors.ts'
 import { SEGMENT_HEADER_BYTES } from './log-format.ts'
+import { Database } from './sqlite.ts'
 import { Model, RandomRecords, readAll } from './testing/model.ts'
 import {
   commitAll,
@@ -132,7 +134,6 @@ test('a torn last record is left out, without a word of salvage', async t => {
 test('the database of a newer version is refused', async t => {
   const directory = temporaryDirectory(t)
   await (await new Opened().open({ directory })).close()
-  const { Database } = await import('./sqlite.ts')
   const database = new Database(join(directory, 'state.db'))
   database.execute("UPDATE meta SET value = 999 WHERE key = 'schema_version'")
   database.close()
@@ -141,6 +142,41 @@ test('the database of a newer version is refused', async t => {
     assert.match(error.message, /version 999, this program knows up to/)
     return true
   })
+})
+
+test('a store of version 1 is opened with its wills, of whose users nothing is known', async t => {
+  const directory = temporaryDirectory(t)
+  const frame = new Uint8Array([1, 0x74])
+  const message = { id: 5, frame, protocolLevel: 5, expiresAtMs: 0, publisher: 'one' } as const
+  const will = { sessionId: 1, message, delaySeconds: 3, expirySeconds: -1, fireAtMs: 9_000 }
+  const owner = new Opened()
+  const older = await owner.open({ directory })
+  older.putSession({ ...session, disconnectedAtMs: 1 })
+  older.putMessage(message)
+  older.putWill({ ...will, user: null })
+  await commitAll(older, owner)
+  await older.close()
+  const database = new Database(join(directory, 'state.db'))
+  database.execute('ALTER TABLE will DROP COLUMN user')
+  database.execute("UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+  database.close()
+  fs.rmSync(join(directory, 'state.db.sums'))
+  let before: StoredUser | null = null
+  let { id }: { id: number } = message
+  for (const user of [{ username: null }, { username: '' }, { username: 'ann' }]) {
+    const later = new Opened()
+    const store = await later.open({ directory })
+    const page = await later.fetcher(store)(1, 0, 10)
+    assert.deepEqual(page.will?.user, before)
+    assert.equal(page.will?.fireAtMs, will.fireAtMs)
+    const next = { ...message, id: ++id }
+    store.putMessage(next)
+    store.putWill({ ...will, message: next, user })
+    await commitAll(store, later)
+    await store.close()
+    before = user
+  }
+  assert.ok(fs.existsSync(join(directory, 'state.db.v1.bak')))
 })
 
 test('a file where the database is and that is none refuses the start', async t => {

@@ -18,8 +18,56 @@ export interface Records {
 }
 
 /** Of each operation how many numbers it has, and texts after them; see record-writer.ts. */
-const NumberCounts = Uint8Array.of(0, 4, 1, 3, 1, 3, 5, 0, 0, 2, 2, 1, 0, 5, 1, 1, 1, 5, 2, 2, 4, 3)
-const TextCounts = Uint8Array.of(0, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0)
+const NumberCounts = Uint8Array.of(
+  0,
+  4,
+  1,
+  3,
+  1,
+  3,
+  5,
+  0,
+  0,
+  2,
+  2,
+  1,
+  0,
+  5,
+  1,
+  1,
+  1,
+  5,
+  2,
+  2,
+  4,
+  3,
+  6,
+)
+const TextCounts = Uint8Array.of(
+  0,
+  1,
+  0,
+  1,
+  1,
+  1,
+  0,
+  0,
+  0,
+  0,
+  0,
+  1,
+  1,
+  0,
+  0,
+  2,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  1,
+)
 
 const FIRST_ROOM = 1024
 const NOTHING = new Uint8Array(0)
@@ -105,6 +153,7 @@ export class Elision {
           this.needMessage(numbers[0] as number, overlay)
           break
         case Op.PUT_WILL:
+        case Op.PUT_WILL_OF_USER:
           this.needMessage(numbers[1] as number, overlay)
           break
         default:

@@ -11,7 +11,8 @@ import {
 import type { StoredMessage } from '../core/ports.ts'
 import type { Row } from './sqlite.ts'
 
-export const EXPORT_VERSION = 1
+/** 2: wills may have the user name of their client. */
+export const EXPORT_VERSION = 2
 
 /** What `state` of a delivery is called, by its number in InflightState. */
 export const STATE_NAMES = ['waiting', 'qos1-sent', 'qos2-sent', 'released'] as const

@@ -11,6 +11,7 @@ import {
   STATE_NAMES,
 } from './export-format.ts'
 import { openOffline } from './offline.ts'
+import { userOf } from './rows.ts'
 import type { Database, Row } from './sqlite.ts'
 
 export interface ExportOptions {
@@ -61,6 +62,7 @@ const Sections: readonly { readonly sql: string; readonly line: (row: Row) => Li
       delaySeconds: row['delay_seconds'],
       expirySeconds: row['expiry_seconds'],
       fireAtMs: row['fire_at'],
+      ...(userOf(row['user']) ?? {}),
     }),
   },
   {

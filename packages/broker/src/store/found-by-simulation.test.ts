@@ -90,7 +90,8 @@ test('the will of who was connected when the process died is due after its delay
   const message = { id: 1, frame, protocolLevel: 5, expiresAtMs: 0, publisher: 'c' } as const
   store.putSession(SESSION)
   store.putMessage(message)
-  store.putWill({ sessionId: 1, message, delaySeconds: 3, expirySeconds: -1, fireAtMs: 0 })
+  const times = { delaySeconds: 3, expirySeconds: -1, fireAtMs: 0 }
+  store.putWill({ sessionId: 1, message, ...times, user: null })
   store.commit()
   await first.until(() => first.durableBatch === 1)
   machine.crash(false)

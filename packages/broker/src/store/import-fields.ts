@@ -50,6 +50,12 @@ export class Fields {
     throw this.wrong(name, 'a text', value)
   }
 
+  textOrNull(name: string): string | null {
+    const value = this.take(name)
+    if (typeof value === 'string' || value === null) return value
+    throw this.wrong(name, 'a text or null', value)
+  }
+
   oneOf<T extends string | number>(name: string, choices: readonly T[]): T {
     const value = this.take(name)
     const found = choices.find(choice => choice === value)

@@ -12,6 +12,7 @@ import {
   STATE_NAMES,
 } from './export-format.ts'
 import type { Fields } from './import-fields.ts'
+import { textOfUser } from './rows.ts'
 import type { Database, SqlValue, Statement } from './sqlite.ts'
 
 const UINT32_MAX = 0xffff_ffff
@@ -24,7 +25,7 @@ const Inserts = {
   subscription: 'INSERT INTO subscription VALUES (?, ?, ?, ?)',
   message: 'INSERT INTO message VALUES (?, ?, ?, ?, ?)',
   retained: 'INSERT INTO retained VALUES (?, ?)',
-  will: 'INSERT INTO will VALUES (?, ?, ?, ?, ?)',
+  will: 'INSERT INTO will VALUES (?, ?, ?, ?, ?, ?)',
   group: 'INSERT INTO share_group VALUES (?, ?, ?)',
   queue: `INSERT INTO queue
     (owner, sequence, message, flags, identifiers, packet_id, state) VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -202,6 +203,7 @@ export class ImportRows {
       fields.integer('delaySeconds', 0, UINT32_MAX),
       fields.integer('expirySeconds', -1, UINT32_MAX),
       fields.integer('fireAtMs'),
+      textOfUser(fields.has('username') ? { username: fields.textOrNull('username') } : null),
     ])
   }
 

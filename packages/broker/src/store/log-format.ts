@@ -8,7 +8,8 @@
 
 import { crc32 } from 'node:zlib'
 
-export const FORMAT_VERSION = 1
+/** 2: wills with their users. */
+export const FORMAT_VERSION = 2
 /** Where the first frame of a segment begins. A sector, so that a torn frame cannot hurt it. */
 export const SEGMENT_HEADER_BYTES = 512
 export const FRAME_HEADER_BYTES = 20

@@ -173,9 +173,9 @@ test('a segment of another store refuses the start', async () => {
 
 test('a log of a newer version refuses the start', async () => {
   const rig = new LogRig(12)
-  const header = writeSegmentHeader({ version: 2, storeId: STORE_ID, number: 1, byteCount: 4096 })
+  const header = writeSegmentHeader({ version: 3, storeId: STORE_ID, number: 1, byteCount: 4096 })
   rig.disk.put(`${DIRECTORY}/${segmentName(1)}`, header)
-  assert.throws(() => rig.scan(), /has format version 2, this program knows 1/)
+  assert.throws(() => rig.scan(), /has format version 3, this program knows 2/)
 })
 
 test('a short write is completed', async () => {

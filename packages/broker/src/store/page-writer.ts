@@ -21,7 +21,8 @@ const Sql = {
     WHERE q.owner = ? AND q.sequence >= ? ORDER BY q.sequence LIMIT ?`,
   message: `SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ?`,
   received: 'SELECT packet_id FROM received WHERE session = ?',
-  will: `SELECT ${MESSAGE_COLUMNS}, w.session, w.delay_seconds, w.expiry_seconds, w.fire_at
+  will: `SELECT ${MESSAGE_COLUMNS}, w.session, w.delay_seconds, w.expiry_seconds, w.fire_at,
+    w.user
     FROM will w JOIN message m ON m.id = w.message WHERE w.session = ?`,
 } as const
 

@@ -1,7 +1,7 @@
 // The reverse of record-writer.ts: bytes of records become calls. An unknown operation is an error,
 // never skipped: what follows it could not be understood either.
 
-import { InflightState, type StoredDelivery } from '../core/ports.ts'
+import { InflightState, type StoredDelivery, type StoredUser } from '../core/ports.ts'
 import { StoreError } from './errors.ts'
 import { asBuffer } from './log-format.ts'
 import { Op, type RecordSink } from './record-writer.ts'
@@ -123,7 +123,9 @@ function readRareRecord(op: number, from: Cursor, sink: RecordSink): void {
     case Op.REMOVE_RETAINED:
       return sink.removeRetained(from.text())
     case Op.PUT_WILL:
-      return readWill(from, sink)
+      return readWill(from, sink, false)
+    case Op.PUT_WILL_OF_USER:
+      return readWill(from, sink, true)
     case Op.REMOVE_WILL:
       return sink.removeWill(from.number())
     case Op.PUT_GROUP:
@@ -217,13 +219,20 @@ function readInflights(from: Cursor, sink: RecordSink): void {
 }
 
 /** Of the message only the id is known here. */
-function readWill(from: Cursor, sink: RecordSink): void {
+function readWill(from: Cursor, sink: RecordSink, hasUser: boolean): void {
   const sessionId = from.number()
   const message = messageReference(from.number())
   const delaySeconds = from.number()
   const expirySeconds = from.number() - 1
   const fireAtMs = from.number()
-  sink.putWill({ sessionId, message, delaySeconds, expirySeconds, fireAtMs })
+  const user = hasUser ? readUser(from) : null
+  sink.putWill({ sessionId, message, delaySeconds, expirySeconds, fireAtMs, user })
+}
+
+function readUser(from: Cursor): StoredUser {
+  const isNamed = from.number() === 1
+  const username = from.text()
+  return { username: isNamed ? username : null }
 }
 
 function messageReference(id: number): {

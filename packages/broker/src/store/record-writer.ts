@@ -57,6 +57,8 @@ export const Op = {
   PUT_INFLIGHTS: 20,
   /** Of the message that was put last in the same batch. */
   PUT_DELIVERY_OF_LAST: 21,
+  /** With its user. Since version 2 of the log. */
+  PUT_WILL_OF_USER: 22,
 } as const
 
 function unexpected(): never {
@@ -286,12 +288,15 @@ export class RecordWriter implements RecordSink {
 
   /** The message itself is not in it: it was put before. */
   putWill(will: StoredWill): void {
-    this.begin(Op.PUT_WILL)
+    this.begin(will.user === null ? Op.PUT_WILL : Op.PUT_WILL_OF_USER)
     this.number(will.sessionId)
     this.number(will.message.id)
     this.number(will.delaySeconds)
     this.number(will.expirySeconds + 1)
     this.number(will.fireAtMs)
+    if (will.user === null) return
+    this.number(will.user.username === null ? 0 : 1)
+    this.text(will.user.username ?? '')
   }
 
   removeWill(sessionId: number): void {

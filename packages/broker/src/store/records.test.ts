@@ -26,7 +26,8 @@ const message = {
   publisher: 'sensor/ü',
 } as const
 
-const will = { sessionId: 3, message, delaySeconds: 30, expirySeconds: -1, fireAtMs: 0 }
+const times = { delaySeconds: 30, expirySeconds: -1, fireAtMs: 0 }
+const will = { sessionId: 3, message, ...times, user: { username: 'ann' } }
 
 function writeEach(to: RecordSink): void {
   to.putSession({

@@ -1,6 +1,6 @@
 // Rows of the database as the core's objects.
 
-import type { StoredDelivery, StoredMessage } from '../core/ports.ts'
+import type { StoredDelivery, StoredMessage, StoredUser } from '../core/ports.ts'
 import type { RecordWriter } from './record-writer.ts'
 import type { Row, SqlValue } from './sqlite.ts'
 
@@ -16,7 +16,19 @@ export function writeWill(to: RecordWriter, row: Row): void {
     delaySeconds: Number(row['delay_seconds']),
     expirySeconds: Number(row['expiry_seconds']),
     fireAtMs: Number(row['fire_at']),
+    user: userOf(row['user']),
   })
+}
+
+/** In the column of a will: a sign that it is known, and the name if there is one. */
+export function textOfUser(user: StoredUser | null): string | null {
+  if (user === null) return null
+  return user.username === null ? '-' : `=${user.username}`
+}
+
+export function userOf(text: SqlValue | undefined): StoredUser | null {
+  if (typeof text !== 'string') return null
+  return { username: text.startsWith('=') ? text.slice(1) : null }
 }
 
 export function messageOf(row: Row): StoredMessage {

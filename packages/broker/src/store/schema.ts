@@ -39,8 +39,11 @@ CREATE TABLE share_group (id INTEGER PRIMARY KEY, share_name TEXT NOT NULL, filt
 CREATE TABLE shared_message (message INTEGER PRIMARY KEY, reference_count INTEGER NOT NULL);
 `
 
+/** Whose a will is, see rows.ts; null: it is of version 1. */
+const VERSION_2 = 'ALTER TABLE will ADD COLUMN user TEXT'
+
 /** What makes version `i + 1` out of version `i`. Never change one that was released: add one. */
-export const MIGRATIONS: readonly string[] = [VERSION_1]
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2]
 
 /**
  * Brings the tables to the last version.

@@ -5,6 +5,7 @@ import type { CrashPoint } from './crash-points.ts'
 import { StoreError } from './errors.ts'
 import type { Overlay, QueueChanges } from './overlay.ts'
 import { REPAIRS } from './repairs.ts'
+import { textOfUser } from './rows.ts'
 import { MIGRATIONS, migrate } from './schema.ts'
 import { Database, type Row, type SqlValue, type Statement } from './sqlite.ts'
 
@@ -31,7 +32,7 @@ const Sql = {
   removeReceived: 'DELETE FROM received WHERE session = ? AND packet_id = ?',
   putRetained: 'INSERT INTO retained VALUES (?, ?)',
   removeRetained: 'DELETE FROM retained WHERE topic = ? RETURNING message',
-  putWill: 'INSERT INTO will VALUES (?, ?, ?, ?, ?)',
+  putWill: 'INSERT INTO will VALUES (?, ?, ?, ?, ?, ?)',
   removeWill: 'DELETE FROM will WHERE session = ? RETURNING message',
   putGroup: 'INSERT OR REPLACE INTO share_group VALUES (?, ?, ?)',
   removeGroup: 'DELETE FROM share_group WHERE id = ?',
@@ -205,8 +206,9 @@ export class State {
     for (const [sessionId, will] of overlay.wills) {
       release(statements.removeWill.all([sessionId]), changes)
       if (will === null) continue
-      const { message, delaySeconds, expirySeconds, fireAtMs } = will
-      statements.putWill.run([sessionId, message.id, delaySeconds, expirySeconds, fireAtMs])
+      const { message, delaySeconds, expirySeconds, fireAtMs, user } = will
+      const numbers = [sessionId, message.id, delaySeconds, expirySeconds, fireAtMs]
+      statements.putWill.run([...numbers, textOfUser(user)])
     }
   }
 

@@ -119,6 +119,7 @@ function fillMessages(store: Store): void {
     delaySeconds: 30,
     expirySeconds: -1,
     fireAtMs: 1_900_000_000_000,
+    user: { username: 'ann' },
   })
 }
 
@@ -183,7 +184,7 @@ test('people can read an export: texts as texts, bytes in base64', async context
   const directory = temporaryDirectory(context)
   await filled(directory)
   const lines = (await exported(directory)).map(line => JSON.parse(line))
-  assert.deepEqual(lines[0], { type: 'godwit-export', version: 1, at: lines[0].at })
+  assert.deepEqual(lines[0], { type: 'godwit-export', version: 2, at: lines[0].at })
   const messages = lines.filter(line => line.type === 'message')
   assert.equal(messages[0].payload, 'text, "quoted"\n\u0000 und Ümläute')
   assert.equal(messages[1].payloadBase64, Buffer.from(EveryByte).toString('base64'))
@@ -301,7 +302,7 @@ const WrongFields: readonly (readonly [find: RegExp, from: RegExp, to: string, e
   [/"retained"/, /"topic":"retained"/, '"topic":"x"', /field "topic": expected that of message 15/],
   [/"received"/, /"packetId":1\b/, '"packetId":0', /field "packetId": expected .* from 1 to 65535/],
   [/"end"/, /"records":\d+/, '"records":1', /field "records": expected \d+, that came, got 1/],
-  [/godwit-export/, /"version":1/, '"version":2', /version 2 is newer than 1/],
+  [/godwit-export/, /"version":2/, '"version":3', /version 3 is newer than 2/],
 ]
 
 for (const [find, from, to, error] of WrongFields) {

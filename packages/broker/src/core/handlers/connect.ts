@@ -371,7 +371,7 @@ function willOf(broker: Broker, connection: Connection, packet: ConnectPacket): 
   const message = ownMessage({ topic, payload, qos, retain, properties }, publisher, 0)
   const delaySeconds = Math.min(willDelayInterval ?? 0, broker.limits.willDelaySecondsMax)
   const expirySeconds = messageExpiryInterval ?? -1
-  const identity = broker.ports.guard.checksPermissions ? connection.identity : null
+  const { identity } = connection
   return { message, delaySeconds, expirySeconds, identity, timer: null }
 }
 

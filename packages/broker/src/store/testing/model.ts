@@ -121,9 +121,9 @@ export class Model implements RecordSink {
       lines.push(`retained ${topic} ${this.messageFacts(id)}`)
     }
     for (const will of this.wills.values()) {
-      const { sessionId, delaySeconds, expirySeconds, fireAtMs } = will
+      const { sessionId, delaySeconds, expirySeconds, fireAtMs, user } = will
       const at = fireAtMs === FIRE_AT_MS ? 'then' : 'from the start'
-      const numbers = `${delaySeconds} ${expirySeconds} ${at}`
+      const numbers = `${delaySeconds} ${expirySeconds} ${at} ${JSON.stringify(user)}`
       lines.push(`will ${sessionId} ${numbers} ${this.messageFacts(will.message.id)}`)
     }
     for (const [id, [name, filter]] of this.groups) lines.push(`share ${id} ${name} ${filter}`)
@@ -369,7 +369,9 @@ export class RandomRecords {
     if (this.random.chance(0.4)) return this.each(sink => sink.removeWill(sessionId))
     const message = this.message()
     const fireAtMs = this.pick([0, FIRE_AT_MS]) ?? 0
-    const will = { sessionId, message, delaySeconds: 3, expirySeconds: -1, fireAtMs }
+    const user = this.pick([null, { username: null }, { username: '' }, { username: 'ann' }])
+    const times = { delaySeconds: 3, expirySeconds: -1, fireAtMs }
+    const will = { sessionId, message, ...times, user: user ?? null }
     this.each(sink => sink.putWill(will))
   }
 
