@@ -123,7 +123,11 @@ function latenciesOf(parts: readonly PartReport[]): Partial<Record<LatencyName, 
 function countsOf(parts: readonly PartReport[], settings: LoadSettings): Counts {
   const isTimed = settings.durationMs > 0
   const within = (name: 'sent' | 'acked' | 'received'): number =>
-    sum(parts, part => (isTimed ? part.end[name] : part.totals[name]) - part.base[name])
+    sum(parts, part => {
+      // Of a run that was over in its warm-up the time measured is none, and what came then, too.
+      const isOver = isTimed || !part.hasMeasured
+      return (isOver ? part.end[name] : part.totals[name]) - part.base[name]
+    })
   const scheduled = sum(parts, part => part.end.scheduled - part.base.scheduled)
   const sent = within('sent')
   return {
@@ -166,6 +170,9 @@ function testerOf(
 
 function notesOf(parts: readonly PartReport[], settings: LoadSettings): string[] {
   const notes: string[] = []
+  if (!parts.some(part => part.hasMeasured)) {
+    notes.push('the run was over before the warm-up: nothing was measured')
+  }
   const { payload, plain } = settings
   const bytes = payload.kind === 'size' ? payload.bytesMin : HEADER_BYTES
   const detail = plain ? 'count' : detailOf(bytes)

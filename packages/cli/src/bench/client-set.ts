@@ -74,6 +74,10 @@ export class ClientSet {
     return this.members.reduce((sum, { client }) => sum + client.sent, 0)
   }
 
+  get packetBytesMax(): number {
+    return this.members.reduce((most, { source }) => Math.max(most, source?.packetBytesMax ?? 0), 0)
+  }
+
   get unacknowledged(): number {
     return this.members.reduce((sum, { client }) => sum + client.unacknowledged, 0)
   }

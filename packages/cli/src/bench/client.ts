@@ -232,12 +232,14 @@ export class Client implements TransportOwner {
     this.transport.write(PINGREQ, null)
   }
 
-  /** Takes back the retained messages of all its topics. */
+  /** Takes back the retained messages of all topics that it has sent to. */
   clearRetained(): void {
     const payload = new Uint8Array(0)
     const rest = { payload, qos: 0, retain: true, dup: false, packetId: 0 } as const
     if (!this.isReady || this.source === null) return
-    for (const topic of this.source.topics) {
+    const { topics, sequences } = this.source
+    for (const [i, topic] of topics.entries()) {
+      if (sequences[i] === 0) continue
       this.sendPacket({ type: PacketType.PUBLISH, topic, properties: NO_PROPERTIES, ...rest })
     }
   }

@@ -6,7 +6,9 @@ import { assembleConnect, assembleInterval, assembleTrial } from './assemble.ts'
 import { nowUs } from './clock.ts'
 import type { ConnectReport, SentTable } from './engine-reports.ts'
 import { mergeEncoded, summaryOf } from './histogram.ts'
+import { type Demands, refusalOf } from './negotiated.ts'
 import { openParts, type Part } from './parts.ts'
+import { planOf } from './plan.ts'
 import type { ConnectResult, Interval, TrialResult } from './result.ts'
 import type { LoadSettings } from './settings.ts'
 import { holds } from './slo.ts'
@@ -97,6 +99,7 @@ class Trial {
   }
 
   private async connect(): Promise<ConnectResult> {
+    await Promise.all(this.parts.map(part => part.ready()))
     const reports = await this.opening(part => part.connect())
     const connect = assembleConnect(reports)
     if (connect.failed > 0 && !this.signal.aborted) {
@@ -104,8 +107,21 @@ class Trial {
       const reason = error === undefined ? '' : `: ${error.text}`
       throw new RunFailure(`${connect.failed} of ${connect.wanted} connections failed${reason}`)
     }
-    this.watcher.connected(connect, connackOf(reports))
+    const connack = connackOf(reports)
+    this.watcher.connected(connect, connack)
+    const refusal = refusalOf(connack, this.demands(reports))
+    if (refusal !== null && !this.signal.aborted) throw new RunFailure(refusal)
     return connect
+  }
+
+  private demands(reports: readonly ConnectReport[]): Demands {
+    const { settings } = this
+    return {
+      qos: settings.qos,
+      retains: settings.retain || settings.retainedMessages > 0,
+      filters: planOf(settings).clients.flatMap(({ filters }) => filters),
+      packetBytesMax: Math.max(...reports.map(report => report.packetBytesMax)),
+    }
   }
 
   private async subscribe(): Promise<void> {

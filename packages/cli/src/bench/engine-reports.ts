@@ -16,6 +16,8 @@ export interface ConnectReport {
   readonly errors: readonly (readonly [text: string, count: number])[]
   /** Of one CONNACK. */
   readonly connack: Properties
+  /** The largest that will be sent; 0 when it is not known. */
+  readonly packetBytesMax: number
 }
 
 export interface IntervalReport {
@@ -59,6 +61,8 @@ export interface Totals {
 }
 
 export interface PartReport {
+  /** Whether the warm-up was over before the end. */
+  readonly hasMeasured: boolean
   /** When the measured time began, and when publishing ended. */
   readonly base: Snapshot
   readonly end: Snapshot

@@ -112,6 +112,7 @@ export class Engine implements ClientHost {
       encoded: this.connecting.encoded(),
       errors: [...this.errors],
       connack: members.find(({ client }) => client.isReady)?.client.connack?.properties ?? {},
+      packetBytesMax: this.set.packetBytesMax,
     }
   }
 
@@ -235,6 +236,7 @@ export class Engine implements ClientHost {
   report(sent: SentTable): PartReport {
     const unsent = this.set.publishers.reduce((sum, { client }) => sum + client.due.length, 0)
     return {
+      hasMeasured: this.isMeasuring,
       base: this.base,
       end: this.end,
       startUs: this.startUs,

@@ -60,6 +60,8 @@ export class Batch {
 export class FrameSource {
   /** By topic: how many messages were made. */
   readonly sequences: Uint32Array
+  /** The largest packet; variables in a payload may make others a little larger. */
+  readonly packetBytesMax: number
   /** Room that a batch must have for one more message. */
   readonly roomBytes: number
   private readonly plan: FramePlan
@@ -80,7 +82,8 @@ export class FrameSource {
       plan.payload.kind === 'template' && /\{(?:seq|time|random:\d+)\}/.test(plan.payload.text)
     const isUniform = plan.topics.length === 1 && this.sizes.length === 1 && !this.isDynamic
     this.only = isUniform ? this.make(0, 0, 0) : null
-    this.roomBytes = this.largestFrame()
+    this.packetBytesMax = this.largestFrame()
+    this.roomBytes = this.packetBytesMax + roomForVariables(plan.payload)
   }
 
   get topics(): readonly string[] {
@@ -137,11 +140,7 @@ export class FrameSource {
     for (let i = 1; i < topics.length; i++) {
       if (topics[i]!.length > topics[longest]!.length) longest = i
     }
-    const frame = this.make(longest, this.sizes.indexOf(Math.max(...this.sizes)), 0)
-    // Variables have other lengths in other messages; at most 5 bytes of length change with them.
-    const { payload } = this.plan
-    const variables = payload.kind === 'template' ? payload.text.split('{').length - 1 : 0
-    return frame.bytes.length + variables * VARIABLE_BYTES_MAX + 5
+    return this.make(longest, this.sizes.indexOf(Math.max(...this.sizes)), 0).bytes.length
   }
 
   private frameOf(topic: number, sequence: number): Frame {
@@ -188,6 +187,12 @@ export class FrameSource {
     whole.set(body, HEADER_BYTES)
     return whole
   }
+}
+
+/** They have other lengths in other messages; at most 5 bytes of length change with them. */
+function roomForVariables(payload: PayloadPlan): number {
+  const variables = payload.kind === 'template' ? payload.text.split('{').length - 1 : 0
+  return variables * VARIABLE_BYTES_MAX + 5
 }
 
 /** A range of sizes is stood for by a few, drawn once. */

@@ -131,6 +131,7 @@ export class ManyEngine implements LinkOwner {
       encoded: this.connecting.encoded(),
       errors: [...this.errors],
       connack: this.connack,
+      packetBytesMax: 0,
     }
   }
 

@@ -11,6 +11,7 @@ import { mergeEncoded, summaryOf } from './histogram.ts'
 import { ManyEngine } from './many-engine.ts'
 import type { ManyInterval, ManyReport } from './many-reports.ts'
 import { manyLines } from './many-text.ts'
+import { refusalOf } from './negotiated.ts'
 import { formatBytes, formatCount, formatRate, formatUs } from './numbers.ts'
 import { checkLimits, readLimits } from './preflight.ts'
 import type { Progress } from './progress.ts'
@@ -35,6 +36,7 @@ const INTERVAL_MS = 1000
 const SESSIONS_TO_MEASURE = 2000
 
 interface ManyPart {
+  ready(): Promise<void>
   connect(): Promise<ConnectReport>
   stopConnecting(): Promise<void>
   hold(): Promise<void>
@@ -123,6 +125,15 @@ class ManyRun {
           `${connect.failed} of ${connect.wanted} sessions failed: ${error?.text ?? 'unknown'}`,
         )
       }
+      const { qos, subscribe } = settings
+      const filters = subscribe === '' ? [] : [subscribe]
+      const refusal = refusalOf(connects[0]?.connack ?? {}, {
+        qos,
+        filters,
+        retains: false,
+        packetBytesMax: 0,
+      })
+      if (refusal !== null && !this.signal.aborted) throw new RunFailure(refusal)
       await this.hold()
       const heldSeconds = this.heldSeconds
       this.isHolding = false
@@ -143,6 +154,7 @@ class ManyRun {
     const stop = (): void => {
       for (const part of parts) void part.stopConnecting().catch(() => undefined)
     }
+    await Promise.all(parts.map(part => part.ready()))
     const all = Promise.all(parts.map(part => part.connect()))
     if (signal.aborted) stop()
     else signal.addEventListener('abort', stop, { once: true })
@@ -319,6 +331,7 @@ function openParts(settings: ManySettings): ManyPart[] {
     const engine = new ManyEngine(settings, 0)
     return [
       {
+        ready: async () => undefined,
         connect: () => engine.connect(),
         stopConnecting: async () => engine.stopConnecting(),
         hold: async () => engine.hold(),
@@ -333,6 +346,7 @@ function openParts(settings: ManySettings): ManyPart[] {
   return Array.from({ length: settings.processes }, (_, worker) => {
     const remote = new Remote({ settings, worker, run: 0 })
     return {
+      ready: () => remote.ready,
       connect: () => remote.call('connect') as Promise<ConnectReport>,
       stopConnecting: () => remote.call('stopConnecting') as Promise<void>,
       hold: () => remote.call('hold') as Promise<void>,

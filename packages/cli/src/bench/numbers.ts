@@ -17,6 +17,12 @@ export function formatCount(count: number): string {
     .replace(/\B(?=(\d{3})+(?!\d))/g, THIN)
 }
 
+/** A rate in full: `1 234 567`, and what a slow run has: `12.3`, `0.67`. */
+export function formatPerSecond(perSecond: number): string {
+  const isSmall = perSecond > 0 && perSecond < 100 && !Number.isInteger(perSecond)
+  return isSmall ? digits3(perSecond) : formatCount(perSecond)
+}
+
 /** `950`, `12.3k`, `1.25M`. */
 export function formatRate(perSecond: number): string {
   if (perSecond < 1e3) return perSecond.toFixed(perSecond < 10 ? 1 : 0)

@@ -123,6 +123,8 @@ const Wrong: readonly (readonly [command: BenchCommand, args: string, says: RegE
   ['load', '-L mqtt://x --tls', /--url: mqtt: has no TLS, which other options ask for: use mqtts:/],
   ['many', '-L ws://x --insecure', /--url: ws: has no TLS, which other options ask for: use wss:/],
   ['load', '--retained 10 --rate 5', /--retained says/],
+  ['load', '--retained 10 --duration 5s', /--retained says/],
+  ['load', '--duration 0s', /--duration takes a time above 0 such as 30s, not "0s"/],
   ['load', '--topic a/{x}', /\{client\}/],
   ['load', '--slo response.p99', /takes a goal/],
   ['load', '--storm 50%', /every/],
@@ -149,6 +151,15 @@ for (const [command, args, says] of Wrong) {
     )
   })
 }
+
+test('there are no more processes than clients of a kind, which would have nothing to do', () => {
+  assert.equal(load('--conns', '6', '--processes', '50').processes, 3)
+  assert.equal(load('--fan', 'fan-in', '--publishers', '9', '--processes', '50').processes, 9)
+  assert.equal(ping('--pairs', '2', '--wsubs', '5', '--processes', '50').processes, 5)
+  assert.equal(many('--conns', '7', '--processes', '50').processes, 7)
+  assert.equal(many('--conns', '0', '--processes', '50').processes, 50)
+  assert.equal(load('--conns', '100', '--processes', '4').processes, 4)
+})
 
 test('each option is described once for a command, and its letter is free', () => {
   for (const command of ['ping', 'load', 'many', 'compare', 'report', 'compare-brokers'] as const) {

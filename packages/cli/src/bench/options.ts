@@ -71,6 +71,7 @@ export function pingSettings({ values, words }: ParsedFlags, commandLine: string
     usage('--topic: a pair of ping has one topic, {random} is for load')
   if (!topic.includes('{client}') && pairs > 1)
     usage('--topic needs {client}: each pair has its own')
+  const subscribers = numberOf(values, 'wsubs', 20, 0, CLIENTS_MAX)
   const paced = pacedSettings(values, commandLine, 1000, pairs)
   if (paced.payload.kind === 'size' && paced.payload.bytesMin < HEADER_BYTES) {
     usage(`--size: the payload of a ping holds its times, so it has at least ${HEADER_BYTES} bytes`)
@@ -79,8 +80,9 @@ export function pingSettings({ values, words }: ParsedFlags, commandLine: string
     ...paced,
     kind: 'ping',
     shape: 'one-to-one',
+    ...shared(paced, Math.max(pairs, subscribers)),
     publishers: pairs,
-    subscribers: numberOf(values, 'wsubs', 20, 0, CLIENTS_MAX),
+    subscribers,
     topic,
     retain: false,
     window: 1,
@@ -114,13 +116,14 @@ export function loadSettings({ values, words }: ParsedFlags, commandLine: string
   const storm = stormOf(values)
   if (
     retainedMessages > 0 &&
-    (common.arrivals !== null || text(values, 'messages') !== undefined)
+    (common.arrivals !== null || common.durationMs > 0 || text(values, 'messages') !== undefined)
   ) {
     usage('--retained says how many messages there are: no --rate, --messages or --duration')
   }
   const perPublisher = Math.ceil(retainedMessages / publishers)
   return {
     ...common,
+    ...shared(common, Math.max(publishers, subscribers)),
     kind: 'load',
     shape,
     publishers,
@@ -149,6 +152,7 @@ export function manySettings({ values, words }: ParsedFlags, commandLine: string
     usage(`--subscribe: ${JSON.stringify(subscribe)} is no topic filter`)
   }
   const wait = text(values, 'wait')
+  const sessions = numberOf(values, 'conns', 10, 0, 10_000_000)
   const run = runSettings(values, commandLine)
   const waitMs = wait === undefined ? 10 : parseNumber('--wait', wait, 0, 1e6)
   const connectRate = text(values, 'connect-rate')
@@ -157,8 +161,9 @@ export function manySettings({ values, words }: ParsedFlags, commandLine: string
   return {
     ...run,
     connection: { ...run.connection, connectsPerSecond },
+    ...shared(run, sessions === 0 ? run.processes : sessions),
     kind: 'many',
-    sessions: numberOf(values, 'conns', 10, 0, 10_000_000),
+    sessions,
     paceMs: parseMs('--pace', text(values, 'pace') ?? '60'),
     paceJitter: parseShare('--pace-jitter', text(values, 'pace-jitter') ?? '25%'),
     topic,
@@ -185,6 +190,11 @@ type Paced = Omit<
   | 'slowBytesPerSecond'
   | 'retainedMessages'
 >
+
+/** Processes that have nothing to do would only take memory and time. */
+function shared({ processes }: RunSettings, clients: number): { processes: number } {
+  return { processes: Math.min(processes, clients) }
+}
 
 /** What ping and load have in common. */
 function pacedSettings(
@@ -215,12 +225,18 @@ function pacedSettings(
           ? 0
           : defaultMessages
         : parseNumber('--messages', messages, 1, SEED_MAX),
-    durationMs: isTimed ? Math.max(1, parseMs('--duration', duration ?? '10s')) : 0,
+    durationMs: isTimed ? durationOf(duration ?? '10s') : 0,
     warmupMs: parseMs('--warmup', text(values, 'warmup') ?? '0'),
     drainMs: Math.max(1, parseMs('--drain', text(values, 'drain') ?? '5s')),
     timeoutMs: Math.max(1, parseMs('--timeout', text(values, 'timeout') ?? '5s')),
     spin: !isSet(values, 'no-spin') && availableParallelism() > run.processes,
   }
+}
+
+function durationOf(text: string): number {
+  const ms = parseMs('--duration', text)
+  if (ms === 0) usage(`--duration takes a time above 0 such as 30s, not ${JSON.stringify(text)}`)
+  return Math.max(1, ms)
 }
 
 function arrivalsOf(values: FlagValues, publishers: number): Arrivals | null {

@@ -13,6 +13,8 @@ import { Remote } from './remote.ts'
 import type { LoadSettings } from './settings.ts'
 
 export interface Part {
+  /** Resolves when it can begin: a process that starts takes the processor from the others. */
+  ready(): Promise<void>
   connect(): Promise<ConnectReport>
   /** What `connect` and `subscribe` have not done yet is given up. */
   stopOpening(): Promise<void>
@@ -36,6 +38,7 @@ export function openParts(settings: LoadSettings, run: number): Part[] {
 
 function localPart(engine: Engine): Part {
   return {
+    ready: async () => undefined,
     connect: () => engine.connect(),
     stopOpening: async () => engine.stopOpening(),
     subscribe: () => engine.subscribe(),
@@ -52,6 +55,7 @@ function localPart(engine: Engine): Part {
 
 function remotePart(remote: Remote): Part {
   return {
+    ready: () => remote.ready,
     connect: () => remote.call('connect') as Promise<ConnectReport>,
     stopOpening: () => remote.call('stopOpening') as Promise<void>,
     subscribe: () => remote.call('subscribe') as Promise<string[]>,

@@ -28,9 +28,13 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
+/** A call that does nothing. */
+export const READY = 'ready'
 const WORKER_PATH = fileURLToPath(new URL('./worker.js', import.meta.url))
 
 export class Remote {
+  /** Resolves when the process has begun to answer. */
+  readonly ready: Promise<void>
   private readonly child: ChildProcess
   private readonly waiting = new Map<number, Waiting>()
   private lastId = 0
@@ -43,6 +47,9 @@ export class Remote {
     this.child.on('message', answer => this.settle(answer as Answer))
     this.child.on('exit', code => this.end(new Error(`a process of the tester ended with ${code}`)))
     this.child.on('error', error => this.end(error))
+    this.ready = this.call(READY).then(() => undefined)
+    // Who waits for nothing hears of it from the call that fails.
+    this.ready.catch(() => undefined)
   }
 
   /** @throws Error when the process is gone, or the method failed there */

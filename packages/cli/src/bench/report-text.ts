@@ -5,6 +5,7 @@ import {
   formatBytes,
   formatCount,
   formatPercent,
+  formatPerSecond,
   formatRate,
   formatSeconds,
   formatUs,
@@ -77,7 +78,7 @@ function originLines(trial: TrialResult): string[] {
       `${formatCount(counts.received)} received, ${formatCount(counts.sent)} sent` +
         (measuredSeconds < elapsedSeconds ? ' in the measured time' : ''),
     ),
-    line('rate', `${formatCount(rates.received)} messages/sec`),
+    line('rate', `${formatPerSecond(rates.received)} messages/sec`),
   ]
   if (response !== undefined) {
     const { min, max, mean, stddev } = response.summary
@@ -117,10 +118,10 @@ function rateLines(trial: TrialResult): string[] {
     ['rate', 'offered', 'sent', 'acked', 'received', 'never sent'],
     [
       '  per second',
-      formatCount(rates.offered),
-      formatCount(rates.sent),
-      counts.acked === 0 ? '-' : formatCount(rates.acked),
-      formatCount(rates.received),
+      formatPerSecond(rates.offered),
+      formatPerSecond(rates.sent),
+      counts.acked === 0 ? '-' : formatPerSecond(rates.acked),
+      formatPerSecond(rates.received),
       `${formatCount(counts.missed)} (${formatPercent(missed)})`,
     ],
   ])

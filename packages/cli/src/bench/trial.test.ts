@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createBroker } from '@godwit/broker'
+import type { Properties } from '@godwit/packet'
 import { loadOf, noSignal, pingOf, SILENT } from '../testing/bench-settings.ts'
 import { type Fate, type Faults, FaultyBroker } from '../testing/faulty-broker.ts'
 import { RunFailure, runTrial } from './coordinator.ts'
@@ -224,6 +225,38 @@ test('a subscription that is granted less than it asked for is no subscription',
     against(faults, port => loadOf(port, '--conns 4 --qos 1')),
     (error: unknown) => error instanceof RunFailure && /grants QoS 0, not 1/.test(error.message),
   )
+})
+
+test('what a broker has said that it does not take is not sent, and not held against it', async () => {
+  const refused = async (limits: Properties, options: string, why: RegExp): Promise<void> => {
+    const isIt = (error: unknown) => error instanceof RunFailure && why.test(error.message)
+    const faults = { limits, ack: () => assert.fail('a message was sent') }
+    await assert.rejects(
+      against(faults, port => loadOf(port, options)),
+      isIt,
+    )
+  }
+  await refused({ maximumPacketSize: 1000 }, '--conns 2 --qos 1 --size 1000', /up to 1000 bytes/)
+  await refused({ maximumPacketSize: 500 }, '--conns 2 --qos 1 --size 9..600', /this run have 6/)
+  await refused({ maximumQoS: 1 }, '--conns 2 --qos 2', /QoS up to 1/)
+  await refused({ retainAvailable: 0 }, '--conns 2 --qos 1 --retain', /no retained/)
+  await refused({ retainAvailable: 0 }, '--conns 2 --qos 1 --retained 10', /no retained/)
+  await refused({ sharedSubscriptionAvailable: 0 }, '--qos 1 --fan shared', /no shared/)
+  await refused({ wildcardSubscriptionAvailable: 0 }, '--qos 1 --fan fan-in', /no wildcards/)
+  const fits = `--conns 2 --qos 1 --size 900 --messages 10 ${FAST}`
+  const { trial } = await against({ limits: { maximumPacketSize: 1000 } }, port => {
+    return loadOf(port, fits)
+  })
+  assert.equal(trial.verdict.perfect, true)
+})
+
+test('a run that is over before its warm-up says that nothing was measured', async () => {
+  const options = `--conns 4 --messages 20 --warmup 1h --slo rate.received>0 ${FAST}`
+  const { trial, settings } = await against({}, port => loadOf(port, options))
+  assert.deepEqual(trial.notes, ['the run was over before the warm-up: nothing was measured'])
+  assert.deepEqual([trial.counts.sent, trial.counts.received, trial.rates.received], [0, 0, 0])
+  assert.equal(trial.delivery.expected, 40, 'and yet it is verified')
+  assert.equal(exitCodeOf([trial], settings, null), 4)
 })
 
 test('a connection that breaks is no success, even if nothing else is missing', async () => {

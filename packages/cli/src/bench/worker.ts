@@ -3,7 +3,7 @@
 
 import { Engine } from './engine.ts'
 import { ManyEngine } from './many-engine.ts'
-import type { Answer, Call, WorkerStart } from './remote.ts'
+import { type Answer, type Call, READY, type WorkerStart } from './remote.ts'
 
 let engine: Engine | ManyEngine | null = null
 
@@ -24,7 +24,8 @@ async function serve(target: Engine | ManyEngine, { id, method, args }: Call): P
   let answer: Answer
   try {
     const call = Reflect.get(target, method) as (...all: readonly unknown[]) => unknown
-    answer = { id, value: await call.apply(target, [...args]), error: null }
+    const value = method === READY ? null : await call.apply(target, [...args])
+    answer = { id, value, error: null }
   } catch (error) {
     answer = { id, value: null, error: (error as Error).message }
   }

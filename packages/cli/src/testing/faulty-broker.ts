@@ -10,6 +10,7 @@ import {
   PACKET_BYTES_MAX,
   type Packet,
   PacketType,
+  type Properties,
   type ProtocolLevel,
   type PublishPacket,
   parseSharedFilter,
@@ -30,6 +31,8 @@ export interface Faults {
   readonly perSecond?: number
   /** Reason code of CONNACK for the connection with this number. */
   readonly connack?: (number: number) => number
+  /** Properties of each CONNACK. */
+  readonly limits?: Properties
   /** Reason code of PUBACK and PUBREC. */
   readonly ack?: (number: number) => number
   /** From this message on pings and messages get no answer. */
@@ -264,7 +267,13 @@ class FaultyClient {
         const { connects } = this.broker
         connects.set(packet.clientId, (connects.get(packet.clientId) ?? 0) + 1)
         const reasonCode = this.broker.connackFor(this.number)
-        this.send({ type: PacketType.CONNACK, sessionPresent: false, reasonCode, properties })
+        const { limits = properties } = this.broker.faults
+        this.send({
+          type: PacketType.CONNACK,
+          sessionPresent: false,
+          reasonCode,
+          properties: limits,
+        })
         break
       }
       case PacketType.SUBSCRIBE: {
