@@ -12,7 +12,7 @@ export const INTERRUPTED = 'interrupted'
 /** @param number of the client, which decides its target */
 export function connectFailure(
   error: Error,
-  { targets, level }: Pick<ConnectionSettings, 'targets' | 'level'>,
+  { targets, level, cafile }: Pick<ConnectionSettings, 'targets' | 'level' | 'cafile'>,
   number: number,
 ): string {
   const target = targets[number % targets.length]
@@ -20,7 +20,7 @@ export function connectFailure(
   const { host, port, kind, path } = target
   const attempt = { where: `${host}:${port}`, host, secure: kind === 'tls' || kind === 'wss' }
   const webSocket = kind === 'ws' || kind === 'wss'
-  const trust = { cafile: null, capath: null, tlsVersion: null }
+  const trust = { cafile, capath: null, tlsVersion: null }
   const choice = { webSocket, webSocketPath: path, level, ...trust }
   const failure = error.message === CLOSED ? null : error
   return unreachableText(failure, attempt, choice).replace(/^Error: /, '')

@@ -1,6 +1,6 @@
-// What a broker says in CONNACK that it does not take, before anything is sent that it would refuse:
-// a client must not send it, and a broker that ends the connection then has not broken a promise.
-// Pure.
+// What a broker says in CONNACK that it does not take, before anything is sent that it would
+// refuse: a client must not send it, and a broker that ends the connection then has not broken a
+// promise. Pure.
 
 import type { Properties, QoS } from '@godwit/packet'
 import { formatBytes } from './numbers.ts'

@@ -152,6 +152,13 @@ for (const [command, args, says] of Wrong) {
   })
 }
 
+test('a password in a URL is decoded, and a percent sign that encodes nothing is one', () => {
+  const passwordOf = (url: string): string =>
+    Buffer.from(load('--url', url).connection.password ?? []).toString()
+  assert.equal(passwordOf('mqtt://joe:a%40b@broker'), 'a@b')
+  assert.equal(passwordOf('mqtt://joe:50%@broker'), '50%')
+})
+
 test('there are no more processes than clients of a kind, which would have nothing to do', () => {
   assert.equal(load('--conns', '6', '--processes', '50').processes, 3)
   assert.equal(load('--fan', 'fan-in', '--publishers', '9', '--processes', '50').processes, 9)

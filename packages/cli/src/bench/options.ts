@@ -6,6 +6,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { encodeUtf8, isTopicFilter, type ProtocolLevel, type QoS } from '@godwit/packet'
 import { USAGE, usage } from '../failure.ts'
 import { readAuthority, readIdentity } from '../network/tls-settings.ts'
+import { decode } from '../options/url.ts'
 import { parseAddress, parsePort } from '../values.ts'
 import { parseSourceAddresses } from './dialer.ts'
 import { type FlagValues, isSet, type ParsedFlags, text, texts } from './flags.ts'
@@ -353,6 +354,7 @@ function connectionSettings(values: FlagValues): ConnectionSettings {
     password: pass === null ? null : encodeUtf8(pass),
     keepAliveSeconds: numberOf(values, 'keepalive', 60, 0, UINT16_MAX),
     tls: tls ?? (isSecure ? {} : null),
+    cafile: text(values, 'cafile') ?? null,
     clientIdPrefix: text(values, 'id') ?? 'godwit-bench-',
     startNumber: numberOf(values, 'start-number', 0, 0, MANY),
     sourceAddresses: sources === undefined ? [] : parseSourceAddresses('--source-address', sources),
@@ -398,7 +400,7 @@ function targetOfUrl(url: string, wantsTls: boolean): Targets {
     usage(`--url takes mqtt, mqtts, ws or wss ://host[:port], not ${JSON.stringify(url)}`)
   }
   const { protocol, hostname, port, pathname, search, username, password } = parsed
-  const orNull = (part: string): string | null => (part === '' ? null : decodeURIComponent(part))
+  const orNull = (part: string): string | null => (part === '' ? null : decode(part))
   const isWeb = scheme.kind === 'ws' || scheme.kind === 'wss'
   if (wantsTls && (scheme.kind === 'tcp' || scheme.kind === 'ws')) {
     const use = isWeb ? 'wss:' : 'mqtts:'

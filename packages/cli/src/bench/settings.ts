@@ -17,6 +17,8 @@ export interface ConnectionSettings {
   /** 0: the broker never expects a ping. */
   readonly keepAliveSeconds: number
   readonly tls: ConnectionOptions | null
+  /** Where the certificates that are trusted come from; null: they are Node's. */
+  readonly cafile: string | null
   readonly clientIdPrefix: string
   readonly startNumber: number
   /** Clients take them in turn; empty leaves it to the system. */

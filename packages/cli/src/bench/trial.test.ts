@@ -179,10 +179,11 @@ for (const qos of [1, 2]) {
   })
 
   test(`QoS ${qos}: acknowledgements that come late are waited for`, async () => {
-    const { trial, settings } = await against({ ackDelayMs: 150 }, port => loadOf(port, few))
+    // At QoS 2 there are two of them in --drain.
+    const { trial, settings } = await against({ ackDelayMs: 100 }, port => loadOf(port, few))
     assert.equal(trial.counts.acked, 20)
     assert.equal(trial.verdict.perfect, true, trial.verdict.text)
-    assert.ok((trial.latencies.ack?.summary.min ?? 0) >= 145_000)
+    assert.ok((trial.latencies.ack?.summary.min ?? 0) >= 95_000)
     assert.equal(exitCodeOf([trial], settings, null), 0)
   })
 
@@ -227,7 +228,7 @@ test('a subscription that is granted less than it asked for is no subscription',
   )
 })
 
-test('what a broker has said that it does not take is not sent, and not held against it', async () => {
+test('what a broker does not take by its CONNACK is not sent, nor held against it', async () => {
   const refused = async (limits: Properties, options: string, why: RegExp): Promise<void> => {
     const isIt = (error: unknown) => error instanceof RunFailure && why.test(error.message)
     const faults = { limits, ack: () => assert.fail('a message was sent') }

@@ -1,6 +1,7 @@
 // Why there is no connection, in one line: what was expected, what came, and what to try. Node and
 // OpenSSL say it in theirs, with addresses of memory and the lines of their sources.
 
+import type { PeerCertificate } from 'node:tls'
 import type { ClientChoice } from '../options/choice.ts'
 
 /** What was tried. */
@@ -64,18 +65,19 @@ export function unreachableText(error: Error | null, attempt: Attempt, choice: C
   }
   if (code === 'ENOENT') return `Error: there is no Unix socket at ${where}`
   const text =
-    (secure ? ofTls(code, message, attempt, choice) : null) ??
+    (secure ? ofTls(error, message, attempt, choice) : null) ??
     (choice.webSocket ? ofWebSocket(code, message, attempt, choice) : null) ??
     (error === null || code === 'ECONNRESET' ? ofSilence(attempt, choice) : `${message} (${where})`)
   return `Error: ${text}`
 }
 
 function ofTls(
-  code: string,
+  error: NodeJS.ErrnoException | null,
   message: string,
   { where, host }: Attempt,
   choice: Choice,
 ): string | null {
+  const code = error?.code ?? ''
   if (message.includes('wrong version number') || message.includes('packet length too long')) {
     return `expected TLS from ${where}, which answered something else: ${WITHOUT_TLS}`
   }
@@ -93,12 +95,18 @@ function ofTls(
     return `the certificate of ${where} ${now}: it must be renewed there, or a clock is wrong`
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    const names = /^.*(?:altnames|list|cert's CN): (.*)$/.exec(message)?.[1] ?? ''
-    const others = names === '' ? 'another name' : names
+    const others = namesOf(error) || 'another name'
     const advice = 'give -h one of its names, or --insecure, which takes any'
     return `the certificate of ${where} is for ${others}, not for ${host}: ${advice}`
   }
   return ofAlert(message, where, choice)
+}
+
+/** Whom a certificate is for; Node's message has no names where an address was looked for. */
+function namesOf(error: (Error & { cert?: unknown }) | null): string {
+  const { subject, subjectaltname } = (error?.cert ?? {}) as Partial<PeerCertificate>
+  const common: unknown = subject?.CN
+  return subjectaltname ?? (typeof common === 'string' ? common : '')
 }
 
 /** What a server says before it gives up on a handshake. RFC 8446 section 6.2. */

@@ -107,7 +107,7 @@ function applyAuthority(choice: ClientChoice, authority: string): void {
 }
 
 /** Percent signs that encode nothing are what they are: Mosquitto does not decode at all. */
-function decode(text: string): string {
+export function decode(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
