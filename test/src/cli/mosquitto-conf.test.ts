@@ -50,7 +50,7 @@ async function comes(port: number, username: string | null, clientId = 'c'): Pro
   return reasonCode
 }
 
-test('the log is in its file, and in a new one after SIGHUP; the pid file goes with it', async context => {
+test('the log goes on in a new file after SIGHUP, the pid file ends with it', async context => {
   const folder = folderOf(context)
   const [log, pid] = [join(folder, 'm.log'), join(folder, 'm.pid')]
   const conf = `log_dest stderr\nlog_dest file ${log}\npid_file ./m.pid\nlog_facility 1\n`
