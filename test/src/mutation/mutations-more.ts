@@ -221,4 +221,53 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
     tests: ['packages/cli/dist/heap.test.js'],
     isOutside: true,
   },
+  {
+    name: 'a will without delay does not go out at a takeover',
+    file: `${CORE}/sessions.ts`,
+    find: 'this.broker.wills.publish(will) // [MQTT-3.1.2-8]',
+    replace: 'if (!session.takenOver) this.broker.wills.publish(will)',
+  },
+  {
+    name: 'a will with a delay goes out at a takeover',
+    file: `${CORE}/sessions.ts`,
+    find: 'if (will.delaySeconds === 0) {',
+    replace: 'if (will.delaySeconds === 0 || session.takenOver) {',
+  },
+  {
+    name: 'a will stays behind when a goodbye leaves it',
+    file: `${CORE}/handlers/disconnect.ts`,
+    find: 'packet.reasonCode !== ReasonCode.NORMAL_DISCONNECTION',
+    replace: 'packet.reasonCode > ReasonCode.DISCONNECT_WITH_WILL',
+  },
+  {
+    name: 'the expiry that a goodbye sets is ignored',
+    file: `${CORE}/handlers/disconnect.ts`,
+    find: '    broker.sessions.setExpiry(session, expiry)\n',
+    replace: '',
+  },
+  {
+    name: 'who may not come in is let in',
+    file: `${CORE}/handlers/connect.ts`,
+    find: '  if (verdict.reasonCode >= 0x80) {',
+    replace: '  if (verdict.reasonCode >= 0x90) {',
+  },
+  {
+    name: 'who may not come in ends the connection of who may',
+    file: `${CORE}/handlers/connect.ts`,
+    find: '  authenticate(broker, connection, packet)\n  // The',
+    replace:
+      "  broker.disconnect(clientId, 0x8e, 'taken over')\n  authenticate(broker, connection, packet)",
+  },
+  {
+    name: 'what comes behind a CONNECT is not left until a guard has decided',
+    file: `${CORE}/connection.ts`,
+    find: '        if (this.isHeldUp || this.state >= ConnectionState.ENDING) return\n      }',
+    replace: '        if (this.state >= ConnectionState.ENDING) return\n      }',
+  },
+  {
+    name: 'what comes behind a CONNECT is lost when a guard has decided',
+    file: `${CORE}/connection.ts`,
+    find: '    this.run()\n    while (',
+    replace: '    while (',
+  },
 ]

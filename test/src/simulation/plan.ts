@@ -65,6 +65,8 @@ export interface Plan {
   readonly guard: GuardPlan | null
   /** Mean time between two messages of the embedder; 0: never. */
   readonly embedMs: number
+  /** How probable it is that a client does not wait for CONNACK. */
+  readonly hurry: number
   /** How probable each is, of all that a client does. */
   readonly weights: Readonly<Record<Action, number>>
   readonly topics: readonly string[]
@@ -134,6 +136,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
     stallMs: some(0.2, 3000, 15_000),
     jumpMs: some(0.1, 3000, 15_000),
     fullMs: some(0.15, 3000, 15_000),
+    hurry: random.pick([0, 0.1, 0.5]),
     weights: {
       publish: random.between(5, 20),
       burst: random.between(0, 4),

@@ -17,7 +17,7 @@ import { type Plan, planOf } from './plan.ts'
 import { DiskStorage } from './world/disk-storage.ts'
 import { Faults } from './world/faults.ts'
 import { History } from './world/history.ts'
-import { isSilenced } from './world/late-guard.ts'
+import { isSilenced, isStranger } from './world/late-guard.ts'
 import { Link } from './world/link.ts'
 import { BrokerNode } from './world/node.ts'
 import { PlainStorage } from './world/plain-storage.ts'
@@ -116,6 +116,7 @@ class Simulation {
       willDelaySecondsMax: limits.willDelaySecondsMax,
       sessionExpirySecondsMax: limits.sessionExpirySecondsMax,
       isSilenced: topic => isSilenced(plan.guard, topic),
+      isStranger: connect => isStranger(plan.guard, connect),
       note: (direction, link, packet) => this.history.packet(direction, link, packet),
     })
     const options = {
@@ -135,6 +136,7 @@ class Simulation {
     this.#faults.happened = happened
     this.#countPlan(plan)
     this.observer.facts.subscribesLate = plan.guard?.asks.includes('subscribe') === true
+    this.observer.facts.willsLate = plan.guard?.asks.includes('publish') === true
     this.#faults.stalled = untilMs => {
       this.observer.facts.stalledUntilMs = untilMs
     }
@@ -262,6 +264,11 @@ class Simulation {
     const client = new Client(plan, this.schedule, random.fork(), {
       took: (_client, link, packet) => this.observer.took(link, packet),
       misunderstood: (who, text) => broken('client', `${who.id}: ${text}`),
+      refused: (_client, hasHurried) => {
+        const { coverage } = this.observer.facts
+        coverage.count('a CONNECT is refused')
+        if (hasHurried) coverage.count('a CONNECT is refused, and more came behind it')
+      },
     })
     const dial = (): Link => {
       const link = new Link(++this.#links, this.schedule, random.fork(), this.#plan.network)

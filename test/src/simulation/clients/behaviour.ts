@@ -10,16 +10,20 @@ import {
 } from '@godwit/packet'
 import { keyOf, payloadOf } from '../payload.ts'
 import type { Action, Plan } from '../plan.ts'
-import { SCRAM_PASSWORD } from '../world/late-guard.ts'
+import { judgesLogins, SCRAM_PASSWORD } from '../world/late-guard.ts'
 import type { Link } from '../world/link.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { Schedule } from '../world/schedule.ts'
-import type { Client, ConnectChoice } from './client.ts'
+import type { Client, ConnectChoice, NewMessage } from './client.ts'
 
 const CALM_RETRY_MS = 300
 /** More would take a slow server longer than a run lasts. */
 const OUTGOING_MAX = 200
 const FOREVER_SECONDS = 0xffff_ffff
+const SMALL_BYTES_MAX = 80
+const LARGE_BYTES_MAX = 2000
+/** What each server takes, whatever its limits are. */
+const EARLY_BYTES_MAX = 80
 
 export class Behaviour {
   readonly client: Client
@@ -67,7 +71,8 @@ export class Behaviour {
     this.hasLeft = true
     this.client.disconnect(0, NO_PROPERTIES)
     const properties = NO_PROPERTIES
-    const choice = { cleanStart: true, keepAliveSeconds: 0, properties, will: null }
+    const cleanStart = true
+    const choice = { cleanStart, keepAliveSeconds: 0, properties, will: null, isStranger: false }
     this.client.connect(this.#dial(), choice)
   }
 
@@ -87,6 +92,7 @@ export class Behaviour {
       keepAliveSeconds: 0,
       properties,
       will: null,
+      isStranger: false,
     })
   }
 
@@ -94,7 +100,7 @@ export class Behaviour {
     const { client } = this
     const random = this.#random
     if (client.link === null) {
-      if (random.chance(0.5)) client.connect(this.#dial(), this.#choice())
+      if (random.chance(0.5)) this.#connect()
       return
     }
     if (!client.isOpen) {
@@ -131,10 +137,26 @@ export class Behaviour {
         client.reauthenticate(random.chance(0.1) ? 'wrong' : SCRAM_PASSWORD)
         break
       case 'takeover':
-        client.connect(this.#dial(), this.#choice())
+        this.#connect()
         break
       default:
     }
+  }
+
+  /** Sometimes it does not wait for the answer. */
+  #connect(): void {
+    const { client } = this
+    const random = this.#random
+    client.connect(this.#dial(), this.#choice())
+    if (!client.mayHurry || !random.chance(this.#plan.hurry)) return
+    for (let i = random.between(1, 4); i > 0; i--) {
+      if (random.chance(0.5)) client.publishEarly(this.#message(EARLY_BYTES_MAX))
+      else if (random.chance(0.8)) this.#subscribe()
+      else client.unsubscribe([random.pick(this.#plan.filters)])
+    }
+    if (random.chance(0.1)) {
+      client.disconnect(client.level === 5 && random.chance(0.3) ? 4 : 0, NO_PROPERTIES)
+    } else if (random.chance(0.05)) client.leave()
   }
 
   #goodbye(): void {
@@ -156,8 +178,9 @@ export class Behaviour {
     const keepAliveSeconds = random.pick([0, 1, 1, 1, 2, 60])
     const cleanStart = random.chance(0.15) || client.wantsCleanStart
     const will = random.chance(0.3) ? this.#will() : null
+    const isStranger = judgesLogins(this.#plan.guard) && random.chance(0.1)
     if (client.level !== 5) {
-      return { cleanStart, keepAliveSeconds, properties: NO_PROPERTIES, will }
+      return { cleanStart, keepAliveSeconds, properties: NO_PROPERTIES, will, isStranger }
     }
     const maybe = <T extends Properties>(probability: number, properties: () => T): Properties =>
       random.chance(probability) ? properties() : NO_PROPERTIES
@@ -169,7 +192,7 @@ export class Behaviour {
       ...maybe(0.15, () => ({ maximumPacketSize: random.pick([60, 150, 600]) })),
       ...maybe(0.4, () => ({ topicAliasMaximum: random.pick([1, 2, 10]) })),
     }
-    return { cleanStart, keepAliveSeconds, properties, will }
+    return { cleanStart, keepAliveSeconds, properties, will, isStranger }
   }
 
   #will(): Will {
@@ -199,21 +222,26 @@ export class Behaviour {
   }
 
   #publish(): void {
-    const random = this.#random
     if (this.client.outgoingCount >= OUTGOING_MAX) return
+    const isLarge = this.#random.chance(0.1)
+    this.client.publish(this.#message(isLarge ? LARGE_BYTES_MAX : SMALL_BYTES_MAX))
+  }
+
+  #message(bytesMax: number): NewMessage {
+    const random = this.#random
     const key = this.#nextKey()
     const retain = random.chance(0.2)
     const isEmpty = retain && random.chance(0.25)
-    const byteLength = random.chance(0.1) ? random.below(2000) : random.below(80)
+    const byteLength = random.below(bytesMax)
     const expires = this.client.level === 5 && random.chance(0.15)
-    this.client.publish({
+    return {
       key,
       topic: random.pick(this.#plan.topics),
       payload: isEmpty ? new Uint8Array(0) : payloadOf(key, byteLength),
       qos: this.#qos(),
       retain,
       properties: expires ? { messageExpiryInterval: random.pick([1, 3, 30]) } : NO_PROPERTIES,
-    })
+    }
   }
 
   #subscribe(): void {

@@ -24,6 +24,8 @@ export interface OutgoingMessage {
   unsent: boolean
   /** Sent as PUBLISH on this connection: it takes one of the server's receive maximum. */
   counted: boolean
+  /** Sent behind CONNECT, before its answer: it is of whatever session CONNACK tells of. */
+  isEarly: boolean
 }
 
 export class ClientState {
@@ -52,13 +54,28 @@ export class ClientState {
 
   /** The server has no session: what was under way is given up. */
   forget(): void {
-    this.outgoing = this.outgoing.filter(message => message.stage === Stage.WAITING)
+    this.outgoing = this.outgoing.filter(
+      message => message.stage === Stage.WAITING || message.isEarly,
+    )
     this.incoming.clear()
+  }
+
+  /** Another connection begins. @param isRefused the server has handled nothing of the one before */
+  endEarly(isRefused: boolean): void {
+    for (const message of this.outgoing) {
+      if (!message.isEarly) continue
+      message.isEarly = false
+      if (!isRefused) continue
+      message.stage = Stage.WAITING
+      message.unsent = true
+      message.counted = false
+    }
   }
 
   /** A new connection resumes the session. */
   rewind(): void {
     for (const message of this.outgoing) {
+      if (message.isEarly) continue
       message.unsent = true
       message.counted = false
     }

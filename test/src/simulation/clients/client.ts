@@ -17,7 +17,7 @@ import {
   type Will,
 } from '@godwit/packet'
 import { ScramClient } from '../../support/scram-client.ts'
-import { SCRAM_METHOD, SCRAM_PASSWORD, SCRAM_USER } from '../world/late-guard.ts'
+import { SCRAM_METHOD, SCRAM_PASSWORD, SCRAM_USER, STRANGER } from '../world/late-guard.ts'
 import type { Link } from '../world/link.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { Schedule } from '../world/schedule.ts'
@@ -29,6 +29,8 @@ export interface ConnectChoice {
   readonly keepAliveSeconds: number
   readonly properties: Properties
   readonly will: Will | null
+  /** It comes with a name that may not come in. */
+  readonly isStranger: boolean
 }
 
 /** Who wants to know what a client has got. */
@@ -37,6 +39,8 @@ export interface ClientWatcher {
   took(client: Client, link: Link, packet: PublishPacket): void
   /** The server did what no client understands. */
   misunderstood(client: Client, text: string): void
+  /** CONNACK says no. @param hasHurried it had sent more than CONNECT */
+  refused(client: Client, hasHurried: boolean): void
 }
 
 export interface ClientOptions {
@@ -50,7 +54,10 @@ export interface ClientOptions {
   readonly ackDelayMsMax: number
 }
 
-export type NewMessage = Omit<OutgoingMessage, 'packetId' | 'stage' | 'unsent' | 'counted'>
+export type NewMessage = Omit<
+  OutgoingMessage,
+  'packetId' | 'stage' | 'unsent' | 'counted' | 'isEarly'
+>
 
 const PACKET_BYTES_MAX = 10_000_000
 const RECEIVE_MAXIMUM = 65_535
@@ -85,6 +92,7 @@ export class Client {
   #busyUntilMs = 0
   #aliases = new Map<string, number>()
   #heard = new Map<number, string>()
+  #hasHurried = false
 
   constructor(
     options: ClientOptions,
@@ -122,6 +130,7 @@ export class Client {
     }
     this.link = link
     this.isOpen = false
+    this.#hasHurried = false
     this.choice = choice
     this.#isStartingClean = choice.cleanStart
     this.#decoder = new Decoder(PACKET_BYTES_MAX)
@@ -134,11 +143,12 @@ export class Client {
         if (this.link === link) this.#gone()
       },
     }
-    const { cleanStart, keepAliveSeconds, will } = choice
+    const { cleanStart, keepAliveSeconds, will, isStranger } = choice
     const properties = this.#usesScram
-      ? { ...choice.properties, ...this.#beginScram(SCRAM_PASSWORD) }
+      ? { ...choice.properties, ...this.#beginScram(isStranger ? STRANGER : SCRAM_PASSWORD) }
       : choice.properties
     // Whatever comes of this connection, the client has given up what was before.
+    this.state.endEarly(false)
     if (cleanStart) this.state.forget()
     const packet: ConnectPacket = {
       type: PacketType.CONNECT,
@@ -147,12 +157,34 @@ export class Client {
       keepAliveSeconds,
       clientId: this.id,
       will,
-      username: null,
+      username: isStranger ? STRANGER : null,
       password: null,
       bridge: false,
       properties,
     }
     link.send(encodePacket(packet, this.level))
+  }
+
+  /** Other packets may follow CONNECT at once, but where SCRAM has to come between. */
+  get mayHurry(): boolean {
+    return this.link !== null && !this.isOpen && !this.#usesScram
+  }
+
+  /**
+   * Sends a message behind CONNECT. What the server takes is not known yet: no alias, and no more
+   * than one of QoS 1 or 2.
+   */
+  publishEarly(message: NewMessage): void {
+    this.#hasHurried = true
+    if (message.qos === 0) {
+      this.#send(plainPacketOf({ ...message, ...Unsent }))
+      return
+    }
+    const isBusy = this.state.outgoing.some(({ stage }) => stage !== Stage.WAITING)
+    if (this.#real !== null || isBusy) return
+    const early = { ...message, ...Unsent, packetId: this.state.freeId(), isEarly: true }
+    this.#send(plainPacketOf(early))
+    this.state.outgoing.unshift({ ...early, stage: Stage.SENT, unsent: false, counted: true })
   }
 
   /** Says DISCONNECT and closes. */
@@ -174,6 +206,7 @@ export class Client {
   subscribe(subscriptions: readonly SubscriptionRequest[], identifier: number): void {
     const properties = identifier === 0 ? NO_PROPERTIES : { subscriptionIdentifiers: [identifier] }
     const packetId = this.state.freeId()
+    this.#hasHurried ||= !this.isOpen
     this.#send({ type: PacketType.SUBSCRIBE, packetId, subscriptions, properties })
   }
 
@@ -295,6 +328,8 @@ export class Client {
 
   #connack(packet: ConnackPacket): void {
     if (packet.reasonCode !== 0) {
+      this.#watcher.refused(this, this.#hasHurried)
+      this.state.endEarly(true)
       this.leave()
       return
     }
@@ -317,6 +352,7 @@ export class Client {
     }
     if (isLost) this.state.forget()
     this.state.rewind()
+    this.#quota -= this.state.outgoing.filter(message => message.isEarly).length
     for (const message of this.state.outgoing) {
       if (message.stage !== Stage.RELEASED) continue
       message.unsent = false
@@ -346,23 +382,14 @@ export class Client {
 
   #packetOf(message: OutgoingMessage): PublishPacket {
     if (message.qos > 0 && message.stage === Stage.WAITING) message.packetId = this.state.freeId()
-    const { topic, payload, qos, retain, packetId } = message
-    const dup = message.stage === Stage.SENT
+    const { topic } = message
     const alias = this.#aliasOf(topic)
     const isKnown = alias !== NO_ALIASES && this.#aliases.get(topic) === alias
     if (alias !== NO_ALIASES) this.#aliases.set(topic, alias)
-    const properties =
-      alias === NO_ALIASES ? message.properties : { ...message.properties, topicAlias: alias }
-    return {
-      type: PacketType.PUBLISH,
-      topic: isKnown ? '' : topic,
-      payload,
-      qos,
-      retain,
-      dup,
-      packetId,
-      properties,
-    }
+    const packet = plainPacketOf(message)
+    if (alias === NO_ALIASES) return packet
+    const properties = { ...message.properties, topicAlias: alias }
+    return { ...packet, topic: isKnown ? '' : topic, properties }
   }
 
   /** Sometimes an alias, among those that the server allows; a topic may lose its alias again. */
@@ -454,4 +481,16 @@ export class Client {
   }
 }
 
-const Unsent = { packetId: 0, stage: Stage.WAITING, unsent: true, counted: false } as const
+const Unsent = {
+  packetId: 0,
+  stage: Stage.WAITING,
+  unsent: true,
+  counted: false,
+  isEarly: false,
+} as const
+
+function plainPacketOf(message: OutgoingMessage): PublishPacket {
+  const { topic, payload, qos, retain, packetId, stage, properties } = message
+  const dup = stage === Stage.SENT
+  return { type: PacketType.PUBLISH, topic, payload, qos, retain, dup, packetId, properties }
+}

@@ -21,6 +21,8 @@ import * as wills from './rules/wills.ts'
 import { writeAcknowledged } from './rules/window.ts'
 
 const FAILURE = 0x80
+/** For want of room or time: 3 before MQTT 5.0, then what the standard calls so. */
+const REFUSALS: ReadonlySet<number> = new Set([3, 0x88, 0x89, 0x95, 0x97, 0x9f, 0xa0])
 
 export interface AnswerOptions {
   readonly legacySessionExpirySeconds: number
@@ -79,6 +81,9 @@ export class Answers {
     const at = connecting.indexOf(connection)
     if (at >= 0) connecting.splice(at, 1)
     if (packet.reasonCode !== 0) {
+      if (!connection.isStranger && !REFUSALS.has(packet.reasonCode)) {
+        broken('login', `${clientId} may come in and is refused with ${packet.reasonCode}`)
+      }
       connection.isClosed = true
       if (connection.will !== null) connection.will.publication.forbidden = 'CONNECT was refused'
       return
@@ -141,6 +146,8 @@ export class Answers {
 
   #suback(connection: ConnectionRecord, packet: SubackPacket): void {
     const facts = this.#facts
+    // It was taken over in the turn in which it came, and nobody knows of which session it was.
+    if (connection.life === null) return
     const records = connection.suback.get(packet.packetId)
     const who = connection.connect.clientId
     if (records === undefined) broken('suback', `${who}: SUBACK ${packet.packetId} for nothing`)
@@ -173,6 +180,7 @@ export class Answers {
   }
 
   #unsuback(connection: ConnectionRecord, packetId: number): void {
+    if (connection.life === null) return
     const filters = connection.unsuback.get(packetId)
     const who = connection.connect.clientId
     if (filters === undefined) broken('unsuback', `${who}: UNSUBACK ${packetId} for nothing`)

@@ -2,7 +2,7 @@
 // nobody can deny: it was acknowledged. "Possible" is all that may have happened: a request whose
 // answer was never written, or whose answer a crash has taken. Moments are numbers of events.
 
-import type { ConnectPacket, QoS } from '@godwit/packet'
+import type { ConnectPacket, QoS, SubscribePacket, UnsubscribePacket } from '@godwit/packet'
 import { Coverage } from '../coverage.ts'
 
 export const NEVER: number = Number.POSITIVE_INFINITY
@@ -87,7 +87,6 @@ export interface SessionLife {
   /** When the connection ended, at the earliest and at the latest. */
   leftMsMin: number
   leftMsMax: number
-  readonly subscriptions: Map<string, SubscriptionRecord>
   readonly records: SubscriptionRecord[]
   /** Acknowledged to their publishers, and not yet by this session. */
   readonly owed: Map<string, Publication>
@@ -105,10 +104,15 @@ export interface SessionLife {
   readonly newest: Map<string, Publication>
 }
 
+/** How a connection ended; a goodbye may leave the will behind. */
+export type ConnectionEnd = 'goodbye' | 'goodbye with will' | 'takeover' | 'crash' | 'otherwise'
+
 export interface WillRecord {
   readonly publication: Publication
   readonly connection: ConnectionRecord
   readonly delaySeconds: number
+  /** null while its connection is there. */
+  end: ConnectionEnd | null
   /** When it must not be published: the client said goodbye, and a crash may make it forget. */
   forbiddenMs: number
   /** It must have been published by then; NEVER when that is not sure. */
@@ -126,11 +130,17 @@ export interface ConnectionRecord {
   /** When the broker had last looked at the clock. */
   readonly tickMs: number
   readonly cameWhileFull: boolean
+  /** It must not be let in. */
+  readonly isStranger: boolean
   /** When CONNACK 0 was written; NEVER before. */
   openAt: number
   openMs: number
   isClosed: boolean
+  /** The broker has said that it gets no session. */
+  isRefused: boolean
   life: SessionLife | null
+  /** What it has asked for meanwhile, until CONNACK says of which session. */
+  early: EarlyRequest[]
   /** DISCONNECT has come. */
   farewell: { readonly reasonCode: number; readonly expirySeconds: number | null } | null
   readonly receiveMaximum: number
@@ -157,6 +167,12 @@ export interface ConnectionRecord {
   readonly newest: Map<string, Publication>
   /** Messages of QoS 0 and 1, how often. */
   readonly counts: Map<string, number>
+}
+
+/** What a client has asked for before it had its CONNACK. */
+export interface EarlyRequest {
+  readonly packet: SubscribePacket | UnsubscribePacket
+  readonly at: number
 }
 
 export interface PendingAck {
@@ -196,12 +212,18 @@ export class Facts {
   readonly attached: Map<string, ConnectionRecord> = new Map()
   /** Clients whose last CONNECT was never answered: they may have a session. */
   readonly ghosts: Set<string> = new Set()
+  /** What these have asked for, by client. */
+  readonly ghostRequests: Map<string, EarlyRequest[]> = new Map()
+  /** When a CONNECT last came that may get the session, by client. */
+  readonly welcomeAt: Map<string, number> = new Map()
   readonly wills: WillRecord[] = []
   readonly groupsOwed: GroupDebt[] = []
   /** Limits are so small that retained messages may be refused or lost. */
   retainedMayBeLost = false
   /** A guard is asked about subscriptions, and may think about them. */
   subscribesLate = false
+  /** A guard is asked about wills, and may think about them. */
+  willsLate = false
   /** The store takes nothing more. */
   isFull = false
   /** Messages of QoS 0 that were not written, by client and topic. */

@@ -7,20 +7,18 @@ import {
   type Packet,
   PacketType,
   type PublishPacket,
-  parseSharedFilter,
   readPacket,
-  type SubscribePacket,
 } from '@godwit/packet'
 import { readPayload } from '../payload.ts'
 import type { Link } from '../world/link.ts'
 import type { Between } from '../world/node.ts'
 import { Answers } from './answers.ts'
 import {
+  type ConnectionEnd,
   type ConnectionRecord,
   Facts,
   NEVER,
   type Publication,
-  type SubscriptionRecord,
   type WillRecord,
 } from './facts.ts'
 import { broken } from './failure.ts'
@@ -28,12 +26,14 @@ import { Frames } from './frames.ts'
 import * as delivery from './rules/delivery.ts'
 import * as retained from './rules/retained.ts'
 import * as sessions from './rules/sessions.ts'
+import * as subscriptions from './rules/subscriptions.ts'
 import * as wills from './rules/wills.ts'
 import * as window from './rules/window.ts'
 
 const PACKET_BYTES_MAX = 100_000_000
 const FAILURE = 0x80
 const GOODBYE = 'the client disconnected'
+const TAKEN_OVER = 'taken over'
 const GAVE_WAY = 'taken over; the other one came from'
 
 export interface ObserverOptions {
@@ -47,6 +47,8 @@ export interface ObserverOptions {
   readonly neverCrashes: boolean
   /** What is published on such a topic goes nowhere: somebody has decided that. */
   readonly isSilenced: (topic: string) => boolean
+  /** Such a CONNECT must be refused: somebody has decided that. */
+  readonly isStranger: (connect: ConnectPacket) => boolean
   /** Each packet, for the history of the run. */
   readonly note: (direction: string, link: Link, packet: Packet) => void
 }
@@ -123,7 +125,7 @@ export class Observer {
   outgoing(link: Link, pieces: readonly Uint8Array[]): void {
     const ear = this.#earOf(link)
     for (const piece of pieces) {
-      ear.outgoing.push(piece.slice())
+      ear.outgoing.push(piece)
       while (ear.outgoing.next()) {
         const { first, bytes, bodyStart, start, end } = ear.outgoing
         const connection = this.facts.connections.get(link.id)
@@ -156,7 +158,9 @@ export class Observer {
   refused(link: number, text: string): void {
     const { facts } = this
     const connection = facts.connections.get(link)
-    if (connection === undefined || !text.startsWith(GAVE_WAY)) return
+    if (connection === undefined) return
+    connection.isRefused = true
+    if (!text.startsWith(GAVE_WAY)) return
     facts.at++
     if (this.#stopWaiting(connection)) sessions.giveWay(facts, connection)
   }
@@ -168,9 +172,13 @@ export class Observer {
     const connection = facts.attached.get(clientId)
     if (connection === undefined) broken('session', `${clientId} is detached and was not attached`)
     facts.attached.delete(clientId)
+    const end = endOf(connection, text)
+    if (end === 'takeover' && (facts.welcomeAt.get(clientId) ?? 0) <= connection.connectAt) {
+      broken('session', `${clientId} is taken over by one that may not come in`)
+    }
     if (this.#stopWaiting(connection)) {
-      sessions.ghost(facts, connection, this.#options.legacySessionExpirySeconds)
-    } else sessions.detach(facts, connection, connection.farewell !== null && text === GOODBYE)
+      sessions.ghost(facts, connection, this.#options.legacySessionExpirySeconds, end)
+    } else sessions.detach(facts, connection, end)
   }
 
   closed(link: Link): void {
@@ -184,7 +192,8 @@ export class Observer {
     connection.isClosed = true
     if (!this.#stopWaiting(connection)) return
     // It waited for its session, and was not let in: what its CONNECT did is not known.
-    sessions.ghost(facts, connection, this.#options.legacySessionExpirySeconds)
+    const seconds = this.#options.legacySessionExpirySeconds
+    sessions.ghost(facts, connection, seconds, 'otherwise')
   }
 
   /** @returns whether its CONNACK had not been written */
@@ -242,7 +251,12 @@ export class Observer {
       return
     }
     const connection = this.facts.connections.get(link.id)
-    if (connection === undefined || connection.isClosed) return
+    if (connection === undefined) return
+    if (connection.isRefused) {
+      broken('refused', `what came behind the CONNECT of ${connection.connect.clientId} is handled`)
+    }
+    if (connection.isClosed) return
+    this.#countEarly(connection, packet)
     switch (packet.type) {
       case PacketType.PUBLISH:
         this.#publish(connection, packet, byteLength)
@@ -259,11 +273,8 @@ export class Observer {
         connection.pubcomp.push(packet.packetId)
         break
       case PacketType.SUBSCRIBE:
-        this.#subscribe(connection, packet)
-        break
       case PacketType.UNSUBSCRIBE:
-        connection.unsuback.set(packet.packetId, packet.filters)
-        for (const filter of packet.filters) this.#leave(connection, filter)
+        subscriptions.ask(this.facts, connection, packet)
         break
       case PacketType.DISCONNECT: {
         const asked = packet.properties.sessionExpiryInterval
@@ -276,9 +287,21 @@ export class Observer {
     }
   }
 
+  #countEarly(connection: ConnectionRecord, packet: Packet): void {
+    if (connection.openAt !== NEVER) return
+    const { coverage } = this.facts
+    if (packet.type === PacketType.PUBLISH) coverage.count('a client publishes before its CONNACK')
+    else if (packet.type === PacketType.SUBSCRIBE) {
+      coverage.count('a client subscribes before its CONNACK')
+    } else if (packet.type === PacketType.DISCONNECT) {
+      coverage.count('a client says goodbye before its CONNACK')
+    }
+  }
+
   #connect(link: Link, connect: ConnectPacket): void {
     const { facts } = this
     const { clientId, properties } = connect
+    const isStranger = this.#options.isStranger(connect)
     const connection: ConnectionRecord = {
       link: link.id,
       connect,
@@ -288,8 +311,11 @@ export class Observer {
       cameWhileFull: facts.isFull,
       openAt: NEVER,
       openMs: NEVER,
+      isStranger,
       isClosed: false,
+      isRefused: false,
       life: null,
+      early: [],
       farewell: null,
       receiveMaximum: Math.min(properties.receiveMaximum ?? 65_535, this.#options.inflightMax),
       packetBytesMax: properties.maximumPacketSize ?? NEVER,
@@ -312,7 +338,8 @@ export class Observer {
     connection.will = this.#willOf(connection)
     facts.connections.set(link.id, connection)
     const life = facts.lives.get(clientId)
-    if (connect.cleanStart && life !== undefined) wills.end(facts, life)
+    if (!isStranger) facts.welcomeAt.set(clientId, facts.at)
+    if (connect.cleanStart && life !== undefined && !isStranger) wills.mayEnd(facts, life)
     const connecting = facts.connecting.get(clientId)
     if (connecting === undefined) facts.connecting.set(clientId, [connection])
     else connecting.push(connection)
@@ -340,6 +367,7 @@ export class Observer {
       publication,
       connection,
       delaySeconds,
+      end: null,
       forbiddenMs: Number.NEGATIVE_INFINITY,
       dueMs: NEVER,
       batch: 0,
@@ -417,59 +445,12 @@ export class Observer {
       earliestMs: 0,
     }
   }
+}
 
-  #subscribe(connection: ConnectionRecord, packet: SubscribePacket): void {
-    const life = connection.life
-    if (life === null) return
-    const { facts } = this
-    const records: SubscriptionRecord[] = []
-    for (const request of packet.subscriptions) {
-      const { filter, qos, noLocal, retainAsPublished, retainHandling } = request
-      const shared = parseSharedFilter(filter)
-      const known = life.records.filter(
-        record => record.filter === filter && record.possibleUntil > facts.at,
-      )
-      const isKnown = known.some(
-        record => record.certainFrom < facts.at && record.certainUntil > facts.at,
-      )
-      this.#leave(connection, filter)
-      const wantsRetained =
-        shared === null && (retainHandling === 0 || (retainHandling === 1 && !isKnown))
-      const record: SubscriptionRecord = {
-        life,
-        filter,
-        topicFilter: shared?.filter ?? filter,
-        group: shared === null ? null : filter,
-        qos,
-        noLocal,
-        retainAsPublished,
-        identifier: packet.properties.subscriptionIdentifiers?.[0] ?? 0,
-        wantsRetained,
-        mustHaveRetained: wantsRetained && (retainHandling === 0 || known.length === 0),
-        granted: qos,
-        possibleFrom: facts.at,
-        certainFrom: NEVER,
-        certainUntil: NEVER,
-        possibleUntil: NEVER,
-      }
-      life.records.push(record)
-      life.subscriptions.set(filter, record)
-      records.push(record)
-    }
-    connection.suback.set(packet.packetId, records)
-  }
-
-  /** The subscription there was is no longer certain. */
-  #leave(connection: ConnectionRecord, filter: string): void {
-    const life = connection.life
-    if (life === null) return
-    connection.retainedOwed.clear()
-    for (const record of life.records) {
-      if (record.filter !== filter) continue
-      record.certainUntil = Math.min(record.certainUntil, this.facts.at)
-    }
-    life.subscriptions.delete(filter)
-  }
+function endOf({ farewell }: ConnectionRecord, text: string): ConnectionEnd {
+  if (text.startsWith(TAKEN_OVER)) return 'takeover'
+  if (farewell === null || text !== GOODBYE) return 'otherwise'
+  return farewell.reasonCode === 0 ? 'goodbye' : 'goodbye with will'
 }
 
 /** Of a CONNECT that has come and waits. */

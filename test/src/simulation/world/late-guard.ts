@@ -13,7 +13,7 @@ import { LATER } from '@godwit/broker/core/ports'
 import { scramKeys } from '@godwit/broker/guard/scram'
 import { ScramUsers } from '@godwit/broker/guard/scram-users'
 import { type Hooks, HooksGuard } from '@godwit/broker/hooks'
-import type { QoS } from '@godwit/packet'
+import type { ConnectPacket, QoS } from '@godwit/packet'
 import type { GuardPlan } from '../plan.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
@@ -21,6 +21,8 @@ import type { Schedule } from './schedule.ts'
 export const SCRAM_METHOD = 'SCRAM-SHA-256'
 export const SCRAM_USER = 'user'
 export const SCRAM_PASSWORD = 'pencil'
+/** The name of who may not come in; it has no right password either. */
+export const STRANGER = 'stranger'
 /** Nothing here waits in real time. */
 const TIMEOUT_MS = 0x7fff_ffff
 const ITERATIONS = 4096
@@ -146,8 +148,10 @@ export class LateGuard implements Guard {
   #hooks(): Hooks {
     const { forbidden, discarded, asks } = this.#plan
     const hooks: Hooks = {}
-    if (asks.includes('connect')) hooks.authenticate = () => this.#think(true)
-    else if (this.#plan.hasScram) hooks.authenticate = () => true
+    const isWelcome = (username: string | null): boolean => username !== STRANGER
+    if (asks.includes('connect')) {
+      hooks.authenticate = ({ username }) => this.#think(isWelcome(username))
+    } else if (this.#plan.hasScram) hooks.authenticate = ({ username }) => isWelcome(username)
     if (asks.includes('publish')) {
       hooks.authorizePublish = (_client, topic) => this.#think(topic !== forbidden)
     }
@@ -171,6 +175,16 @@ export class LateGuard implements Guard {
       })
     })
   }
+}
+
+/** There is somebody to say who may come in. */
+export function judgesLogins(plan: GuardPlan | null): boolean {
+  return plan !== null && (plan.hasScram || plan.asks.includes('connect'))
+}
+
+/** What the model says: this CONNECT is refused. */
+export function isStranger(plan: GuardPlan | null, { username }: ConnectPacket): boolean {
+  return judgesLogins(plan) && username === STRANGER
 }
 
 /** What the model says: nobody gets a message of this topic. */

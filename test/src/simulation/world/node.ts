@@ -86,6 +86,8 @@ export class BrokerNode {
   #ended: Line[] = []
   #guard: LateGuard | null = null
   #backlog: (() => void)[] = []
+  /** Whose packets are being handled, since when, and what has happened between them. */
+  #handling: Line | null = null
   #between: Between[] | null = null
   #packetsBefore = 0
   #life = 0
@@ -143,10 +145,10 @@ export class BrokerNode {
         this.crash()
         this.startLater(RESTART_MS)
       },
-      durable: batch => this.broker?.durable(batch),
+      durable: batch => this.#act(() => this.broker?.durable(batch)),
       fetched: page => {
         this.#witness.happened('a page of a queue is read')
-        this.broker?.fetched(page)
+        this.#act(() => this.broker?.fetched(page))
       },
       failed: cause => {
         this.#witness.note(cause.message)
@@ -201,6 +203,7 @@ export class BrokerNode {
       },
     )
     this.broker = broker
+    this.#listen(broker)
     this.#witness.started()
     broker.start()
     this.#tick(life)
@@ -256,14 +259,18 @@ export class BrokerNode {
   #open(broker: Broker, life: number, link: Link): void {
     const line = this.#lines.get(link)
     if (line === undefined) return
-    link.tap = pieces => this.#tell(() => this.#witness.outgoing(link, pieces))
+    link.tap = pieces => {
+      // The broker uses its buffers again before this may be told.
+      const copies = pieces.map(piece => piece.slice())
+      this.#tell(() => this.#witness.outgoing(link, copies))
+    }
     link.broker = {
       bytes: chunk => this.#enter(life, () => this.#bytes(line, chunk)),
       drained: () => this.#enter(life, () => line.connection?.drained()),
       closed: cause =>
         this.#enter(life, () => {
           this.#ended.push(line)
-          line.connection?.closed(cause)
+          this.#act(() => line.connection?.closed(cause))
           this.#letGo()
         }),
     }
@@ -273,7 +280,7 @@ export class BrokerNode {
   /** A connection that has ended stays until what came before its end is handled. */
   #letGo(): void {
     for (const line of this.#ended) {
-      if (line.connection?.state === ConnectionState.OPEN) continue
+      if ((line.connection?.state ?? ConnectionState.CLOSED) < ConnectionState.ENDING) continue
       this.#ended = this.#ended.filter(other => other !== line)
       this.#lines.delete(line.link)
       this.#witness.closed(line.link)
@@ -284,7 +291,7 @@ export class BrokerNode {
     const { connection, link } = line
     if (connection === null) return
     this.#witness.arrived(link, chunk)
-    this.#handle(line, connection, () => connection.bytes(chunk))
+    this.#handle(line, () => connection.bytes(chunk))
   }
 
   #decided(ticket: number, verdict: Parameters<Broker['decided']>[1]): void {
@@ -294,29 +301,64 @@ export class BrokerNode {
       for (const line of this.#lines.values()) {
         const { connection } = line
         if (connection?.waitingFor !== ticket) continue
-        this.#handle(line, connection, () => broker.decided(ticket, verdict))
+        const isLogin = connection.state === ConnectionState.AUTHENTICATING
+        if (isLogin && connection.hasRest) {
+          this.#witness.happened('packets wait behind a CONNECT that a guard decides about')
+        }
+        this.#handle(line, () => broker.decided(ticket, verdict))
         return
       }
-      broker.decided(ticket, verdict)
+      this.#act(() => broker.decided(ticket, verdict))
     } catch (error) {
       this.#schedule.fail(error)
     }
   }
 
-  /** What the broker does not get to, since an earlier packet ended the connection, never came. */
-  #handle(line: Line, connection: Connection, act: () => void): void {
-    const { broker } = this
-    if (broker === null) return
-    const before = broker.counters.packetsReceived - line.untold
-    const between: Between[] = []
-    this.#packetsBefore = before
-    this.#between = between
+  #handle(line: Line, act: () => void): void {
+    if (this.broker === null) return
+    this.#begin(line)
+    this.#act(act)
+    this.#letGo()
+  }
+
+  /** Whatever packets the broker comes to by it are told when it is done. */
+  #act(act: () => void): void {
     act()
+    this.#tellHandled()
+  }
+
+  /** A connection that waited goes on whenever the broker says so: its packets are its own. */
+  #listen(broker: Broker): void {
+    const handleFrame = broker.handleFrame.bind(broker)
+    broker.handleFrame = connection => {
+      if (connection !== this.#handling?.connection) {
+        this.#tellHandled()
+        for (const line of this.#lines.values()) {
+          if (line.connection === connection) this.#begin(line)
+        }
+      }
+      handleFrame(connection)
+    }
+  }
+
+  #begin(line: Line): void {
+    this.#handling = line
+    this.#packetsBefore = (this.broker?.counters.packetsReceived ?? 0) - line.untold
+    this.#between = []
+  }
+
+  /** What the broker does not get to, since an earlier packet ended the connection, never came. */
+  #tellHandled(): void {
+    const { broker } = this
+    const line = this.#handling
+    const connection = line?.connection ?? null
+    const between = this.#between ?? []
+    this.#handling = null
     this.#between = null
-    const taken = broker.counters.packetsReceived - before
+    if (broker === null || line === null || connection === null) return
+    const taken = broker.counters.packetsReceived - this.#packetsBefore
     line.untold = this.#undecided(connection, taken)
     this.#witness.incoming(line.link, taken - line.untold, between)
-    this.#letGo()
   }
 
   /** How many of the packets have no effect yet, since somebody still thinks about them. */
@@ -362,7 +404,7 @@ export class BrokerNode {
     this.#schedule.after(delayMs, () =>
       this.#enter(life, () => {
         this.#schedule.hasPromises = true
-        this.broker?.endTurn()
+        this.#act(() => this.broker?.endTurn())
         this.#letGo()
         this.#witness.turnEnded()
       }),
@@ -374,7 +416,7 @@ export class BrokerNode {
       if (life !== this.#life) return
       if (this.#schedule.nowMs >= this.stalledUntilMs) {
         this.#schedule.hasPromises = true
-        this.broker?.tick()
+        this.#act(() => this.broker?.tick())
         this.#letGo()
         this.#witness.ticked()
       }

@@ -102,6 +102,8 @@ export function endTurn(facts: Facts): void {
   for (const life of facts.lives.values()) {
     const connection = life.connection
     if (connection === null || connection.owed.size === 0) continue
+    // It does not overtake what waits behind a SUBACK, and that waits for the disk.
+    if (!connection.isClosed && connection.suback.size > 0) continue
     if (!connection.isClosed) {
       for (const publication of connection.owed.values()) facts.miss(life.clientId, publication)
     }

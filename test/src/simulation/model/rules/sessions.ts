@@ -2,9 +2,16 @@
 // MQTT 5.0 sections 3.1.2.4, 3.1.2.11.2 and 3.2.2.1.1.
 
 import type { ConnackPacket, ConnectPacket } from '@godwit/packet'
-import { type ConnectionRecord, type Facts, NEVER, type SessionLife } from '../facts.ts'
+import {
+  type ConnectionEnd,
+  type ConnectionRecord,
+  type Facts,
+  NEVER,
+  type SessionLife,
+} from '../facts.ts'
 import { broken } from '../failure.ts'
 import { makeUnsure, mustBeOver, mustExist, SLACK_MS } from '../questions.ts'
+import * as subscriptions from './subscriptions.ts'
 import * as wills from './wills.ts'
 
 /** The end of a connection that a store could not keep yet is forgotten by a crash. */
@@ -19,6 +26,7 @@ export function open(
 ): void {
   const { connect } = connection
   const { clientId } = connect
+  if (connection.isStranger) broken('login', `${clientId} is let in, and may not come in`)
   const old = facts.lives.get(clientId) ?? null
   const isPresent = sessionPresent(facts, connection, packet, old)
   if (old !== null) countOutcome(facts, connection, old, isPresent)
@@ -31,7 +39,12 @@ export function open(
     life = newLife(facts, connection)
     doubtRepetitions(facts, clientId)
   } else wills.resume(facts, life, connection)
+  // MQTT 3.1 does not say whether the session is the one that a ghost has left.
+  if (isPresent || (connect.protocolLevel === 3 && !connect.cleanStart)) {
+    subscriptions.inherit(facts, life)
+  }
   facts.ghosts.delete(clientId)
+  facts.ghostRequests.delete(clientId)
   life.isCertain = true
   life.connection = connection
   const asked = expiryOf(connect, legacyExpirySeconds)
@@ -44,6 +57,7 @@ export function open(
   connection.life = life
   connection.openAt = facts.at
   connection.openMs = facts.nowMs
+  subscriptions.applyEarly(facts, connection, life)
 }
 
 function countOutcome(
@@ -102,40 +116,49 @@ function assumed(facts: Facts, connection: ConnectionRecord, old: SessionLife | 
 }
 
 /** The connection has ended, the session stays or ends with it. */
-export function detach(facts: Facts, connection: ConnectionRecord, isGoodbye: boolean): void {
+export function detach(facts: Facts, connection: ConnectionRecord, end: ConnectionEnd): void {
   const life = connection.life
   connection.isClosed = true
   if (life === null || life.connection !== connection) return
   life.connection = null
+  const isGoodbye = end === 'goodbye' || end === 'goodbye with will'
   const expiry = isGoodbye ? (connection.farewell?.expirySeconds ?? null) : null
   if (expiry !== null) {
+    if (expiry !== life.expirySecondsMax) facts.coverage.count('a goodbye changes an expiry')
     life.expirySecondsMin = expiry
     life.expirySecondsMax = expiry
   }
-  wills.detach(facts, connection, life, isGoodbye && connection.farewell?.reasonCode === 0)
+  wills.detach(facts, connection, life, end)
   life.leftMsMin = facts.nowMs
   life.leftMsMax = facts.nowMs
-  forgetGroups(life)
+  forgetGroups(facts, life)
   if (life.expirySecondsMax === 0) facts.endLife(life)
   else if (life.expirySecondsMin === 0) makeUnsure(facts, life)
 }
 
 /** What a member of a shared group did not finish goes back to the group. */
-function forgetGroups(life: SessionLife): void {
+function forgetGroups(facts: Facts, life: SessionLife): void {
+  const isMember = life.records.some(
+    record =>
+      record.group !== null && record.certainFrom < facts.at && record.certainUntil === NEVER,
+  )
+  if (isMember && life.underWay.size > 0) {
+    facts.coverage.count('a member of a group goes with messages under way')
+  }
   if (!life.records.some(record => record.group !== null)) return
   for (const entry of life.underWay.values()) if (entry.qos === 1) entry.isLoose = true
 }
 
 export function crash(facts: Facts, legacySeconds: number): void {
   for (const list of facts.connecting.values()) {
-    for (const connection of list) ghost(facts, connection, legacySeconds)
+    for (const connection of list) ghost(facts, connection, legacySeconds, 'crash')
   }
   facts.connecting.clear()
   facts.attached.clear()
   for (const life of [...facts.lives.values()]) {
     const connection = life.connection
     if (connection !== null) {
-      detach(facts, connection, false)
+      detach(facts, connection, 'crash')
       if (life.expirySecondsMax === 0) continue
     } else if (facts.nowMs - life.leftMsMax < UNSURE_AFTER_CRASH_MS) {
       life.expirySecondsMin = Math.min(life.expirySecondsMin, life.connectExpirySeconds)
@@ -157,10 +180,16 @@ export function restart(facts: Facts): void {
 }
 
 /** A connection has ended before CONNACK was written: what it did to the session is not known. */
-export function ghost(facts: Facts, connection: ConnectionRecord, legacySeconds: number): void {
+export function ghost(
+  facts: Facts,
+  connection: ConnectionRecord,
+  legacySeconds: number,
+  end: ConnectionEnd,
+): void {
   connection.isClosed = true
   const { clientId, cleanStart } = connection.connect
   const life = facts.lives.get(clientId)
+  if (connection.isStranger) return
   const seconds = expiryOf(connection.connect, legacySeconds)
   if (life !== undefined && !cleanStart && mustExist(facts, life) && seconds > 0) {
     life.expirySecondsMin = Math.min(life.expirySecondsMin, seconds)
@@ -171,13 +200,19 @@ export function ghost(facts: Facts, connection: ConnectionRecord, legacySeconds:
     doubtRepetitions(facts, clientId)
     if (life !== undefined) makeUnsure(facts, life)
   }
-  if (connection.will !== null) {
-    connection.will.publication.firstAt = facts.at
-    connection.will.publication.firstMs = facts.nowMs
-    connection.will.publication.earliestMs = facts.nowMs
-    connection.will.publication.lastAt = NEVER
+  if (connection.early.length > 0) {
+    subscriptions.haunt(facts, connection, life ?? passingLife(facts, connection))
   }
+  wills.vanish(facts, connection, end)
   if (life?.will) life.will.dueMs = NEVER
+}
+
+/** One that nobody will hear of again, and that may have had a message of a group. */
+function passingLife(facts: Facts, connection: ConnectionRecord): SessionLife {
+  const life = lifeOf(facts, connection)
+  life.isOver = true
+  facts.allLives.push(life)
+  return life
 }
 
 /**
@@ -190,7 +225,8 @@ export function giveWay(facts: Facts, connection: ConnectionRecord): void {
   if (will !== null) will.publication.forbidden = 'its CONNECT gave way to another'
   const life = facts.lives.get(connection.connect.clientId)
   // A crash may come before the end is durable.
-  if (connection.connect.cleanStart && life !== undefined) makeUnsure(facts, life)
+  const isEnding = connection.connect.cleanStart && !connection.isStranger
+  if (isEnding && life !== undefined) makeUnsure(facts, life)
 }
 
 /** The session is gone and the client may never hear of it: it would send what is finished. */
@@ -206,7 +242,14 @@ function expiryOf(connect: ConnectPacket, legacySeconds: number): number {
 }
 
 function newLife(facts: Facts, connection: ConnectionRecord): SessionLife {
-  const life: SessionLife = {
+  const life = lifeOf(facts, connection)
+  facts.allLives.push(life)
+  facts.lives.set(life.clientId, life)
+  return life
+}
+
+function lifeOf(facts: Facts, connection: ConnectionRecord): SessionLife {
+  return {
     clientId: connection.connect.clientId,
     number: facts.allLives.length,
     beganAt: connection.connectAt,
@@ -219,7 +262,6 @@ function newLife(facts: Facts, connection: ConnectionRecord): SessionLife {
     connectExpirySeconds: 0,
     leftMsMin: 0,
     leftMsMax: 0,
-    subscriptions: new Map(),
     records: [],
     owed: new Map(),
     done: new Set(),
@@ -229,7 +271,4 @@ function newLife(facts: Facts, connection: ConnectionRecord): SessionLife {
     newest: new Map(),
     will: null,
   }
-  facts.allLives.push(life)
-  facts.lives.set(life.clientId, life)
-  return life
 }
