@@ -20,11 +20,13 @@ export const ELEMENTS = [
   'a message is retained',
   'a retained message is cleared',
   'a retained message goes to a new subscription',
+  'a retained message is cleared on its way to a new subscription',
   'an own message is withheld',
   'an alias stands for a topic that comes',
   'an alias stands for a topic that goes out',
   'a client has a will',
   'a client has a will with a delay',
+  'a will has an expiry',
   'a will is delivered',
   'a will is delivered after its delay',
   'a will is given up, since its client came back',
@@ -40,6 +42,8 @@ export const ELEMENTS = [
   'a CONNECT is refused, and more came behind it',
   'a goodbye changes an expiry',
   'a subscription is replaced by one with other options',
+  'a message has several subscription identifiers',
+  'a message keeps its properties',
   'a shared subscription is made',
   'a group owes a message',
   'a member of a group goes with messages under way',
@@ -49,7 +53,9 @@ export const ELEMENTS = [
   'a clean start ends a session',
   'a message has an expiry',
   'a message expires',
+  'a message expires while the process is away',
   'a client has a small Receive Maximum',
+  'a client has a Receive Maximum of 1',
   'the window of a client is full',
   'a client has a small Maximum Packet Size',
   'a message is too large for its client',
@@ -74,6 +80,8 @@ export const ELEMENTS = [
   'a process ends at a named point',
   'a sync fails',
   'the disk is full',
+  'a full disk refuses a message',
+  'a client acknowledges while the disk is full',
   'a process stands still',
   'the wall clock jumps',
   'the embedder publishes',
@@ -81,6 +89,8 @@ export const ELEMENTS = [
   'a guard refuses a message',
   'SCRAM lets a client in',
   'SCRAM is said again',
+  'SCRAM keeps a client out',
+  'a wrong password ends a connection',
   'the real store is used',
   'a plain store is used',
 ] as const
@@ -143,12 +153,16 @@ export class Coverage {
       case PacketType.CONNECT: {
         const { will, properties } = packet
         if (will !== null) this.count('a client has a will')
+        if (will?.properties.messageExpiryInterval !== undefined) {
+          this.count('a will has an expiry')
+        }
         if ((will?.properties.willDelayInterval ?? 0) > 0) {
           this.count('a client has a will with a delay')
         }
         if ((properties.receiveMaximum ?? 65_535) <= SMALL_RECEIVE_MAXIMUM) {
           this.count('a client has a small Receive Maximum')
         }
+        if (properties.receiveMaximum === 1) this.count('a client has a Receive Maximum of 1')
         if (properties.maximumPacketSize !== undefined) {
           this.count('a client has a small Maximum Packet Size')
         }

@@ -136,6 +136,7 @@ class Simulation {
     this.#faults.happened = happened
     this.#countPlan(plan)
     this.observer.facts.subscribesLate = plan.guard?.asks.includes('subscribe') === true
+    if (plan.guard !== null) this.observer.facts.thinkingMs = plan.guard.delayMsMax * 20
     this.observer.facts.willsLate = plan.guard?.asks.includes('publish') === true
     this.#faults.stalled = untilMs => {
       this.observer.facts.stalledUntilMs = untilMs
@@ -264,9 +265,13 @@ class Simulation {
     const client = new Client(plan, this.schedule, random.fork(), {
       took: (_client, link, packet) => this.observer.took(link, packet),
       misunderstood: (who, text) => broken('client', `${who.id}: ${text}`),
-      refused: (_client, hasHurried) => {
+      expelled: () => {
+        this.observer.facts.coverage.count('a wrong password ends a connection')
+      },
+      refused: ({ usesScram }, hasHurried) => {
         const { coverage } = this.observer.facts
         coverage.count('a CONNECT is refused')
+        if (usesScram) coverage.count('SCRAM keeps a client out')
         if (hasHurried) coverage.count('a CONNECT is refused, and more came behind it')
       },
     })
@@ -307,7 +312,10 @@ class Simulation {
       facts.at++
       facts.nowMs = this.schedule.nowMs
       const isDown = !this.#node.isUp || this.#node.stalledUntilMs > facts.nowMs
-      if (!isDown) wills.passTime(facts, this.#node.storage)
+      if (!isDown) {
+        wills.passTime(facts, this.#node.storage)
+        this.observer.passTime()
+      }
       this.#passTime()
     })
   }
@@ -322,7 +330,10 @@ class Simulation {
       observer.facts.nowMs = schedule.nowMs
     }
     return {
-      arrived: (link, chunk) => observer.arrived(link, chunk),
+      arrived: (link, chunk) => {
+        now()
+        observer.arrived(link, chunk)
+      },
       incoming: (link, packets, between) => {
         now()
         observer.incoming(link, packets, between)

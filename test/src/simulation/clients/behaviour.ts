@@ -8,9 +8,10 @@ import {
   type SubscriptionRequest,
   type Will,
 } from '@godwit/packet'
+import { dressOf } from '../dress.ts'
 import { keyOf, payloadOf } from '../payload.ts'
 import type { Action, Plan } from '../plan.ts'
-import { judgesLogins, SCRAM_PASSWORD } from '../world/late-guard.ts'
+import { judgesLogins, SCRAM_PASSWORD, STRANGER } from '../world/late-guard.ts'
 import type { Link } from '../world/link.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { Schedule } from '../world/schedule.ts'
@@ -134,7 +135,7 @@ export class Behaviour {
         client.leave()
         break
       case 'reauthenticate':
-        client.reauthenticate(random.chance(0.1) ? 'wrong' : SCRAM_PASSWORD)
+        client.reauthenticate(random.chance(0.1) ? STRANGER : SCRAM_PASSWORD)
         break
       case 'takeover':
         this.#connect()
@@ -197,10 +198,12 @@ export class Behaviour {
 
   #will(): Will {
     const random = this.#random
-    const properties =
-      this.client.level === 5 && random.chance(0.6)
-        ? { willDelayInterval: random.pick([0, 1, 2, 5]) }
-        : NO_PROPERTIES
+    const isFive = this.client.level === 5
+    const properties = {
+      ...(isFive ? dressOf(random) : NO_PROPERTIES),
+      ...(isFive && random.chance(0.6) ? { willDelayInterval: random.pick([0, 1, 2, 5]) } : {}),
+      ...(isFive && random.chance(0.2) ? { messageExpiryInterval: random.pick([1, 30]) } : {}),
+    }
     const { topics, guard } = this.#plan
     const allowed = topics.filter(topic => topic !== guard?.forbidden)
     return {
@@ -240,7 +243,10 @@ export class Behaviour {
       payload: isEmpty ? new Uint8Array(0) : payloadOf(key, byteLength),
       qos: this.#qos(),
       retain,
-      properties: expires ? { messageExpiryInterval: random.pick([1, 3, 30]) } : NO_PROPERTIES,
+      properties: {
+        ...(this.client.level === 5 ? dressOf(random) : NO_PROPERTIES),
+        ...(expires ? { messageExpiryInterval: random.pick([1, 3, 30]) } : NO_PROPERTIES),
+      },
     }
   }
 

@@ -41,6 +41,8 @@ export interface ClientWatcher {
   misunderstood(client: Client, text: string): void
   /** CONNACK says no. @param hasHurried it had sent more than CONNECT */
   refused(client: Client, hasHurried: boolean): void
+  /** DISCONNECT comes while it says SCRAM again. */
+  expelled(client: Client): void
 }
 
 export interface ClientOptions {
@@ -62,6 +64,8 @@ export type NewMessage = Omit<
 const PACKET_BYTES_MAX = 10_000_000
 const RECEIVE_MAXIMUM = 65_535
 const NO_ALIASES = 0
+/** Flags, lengths and properties of a PUBLISH. */
+const HEADER_BYTES_MAX = 160
 const NOTHING: Uint8Array = new Uint8Array(0)
 
 export class Client {
@@ -77,7 +81,7 @@ export class Client {
   /** It has asked for a clean start and nobody has answered. */
   #isStartingClean = false
   ackDelayMsMax: number
-  readonly #usesScram: boolean
+  readonly usesScram: boolean
   /** An exchange that is under way. */
   #scram: ScramClient | null = null
   readonly #real: RealSession | null
@@ -103,7 +107,7 @@ export class Client {
     this.id = options.id
     this.level = options.level
     this.ackDelayMsMax = options.ackDelayMsMax
-    this.#usesScram = options.usesScram
+    this.usesScram = options.usesScram
     this.#schedule = schedule
     this.#random = random
     this.#watcher = watcher
@@ -144,7 +148,7 @@ export class Client {
       },
     }
     const { cleanStart, keepAliveSeconds, will, isStranger } = choice
-    const properties = this.#usesScram
+    const properties = this.usesScram
       ? { ...choice.properties, ...this.#beginScram(isStranger ? STRANGER : SCRAM_PASSWORD) }
       : choice.properties
     // Whatever comes of this connection, the client has given up what was before.
@@ -167,7 +171,7 @@ export class Client {
 
   /** Other packets may follow CONNECT at once, but where SCRAM has to come between. */
   get mayHurry(): boolean {
-    return this.link !== null && !this.isOpen && !this.#usesScram
+    return this.link !== null && !this.isOpen && !this.usesScram
   }
 
   /**
@@ -217,7 +221,7 @@ export class Client {
 
   /** Proves once more who it is, or fails to. */
   reauthenticate(password: string): void {
-    if (!this.#usesScram || !this.isOpen || this.#scram !== null) return
+    if (!this.usesScram || !this.isOpen || this.#scram !== null) return
     this.#send({ type: PacketType.AUTH, reasonCode: 0x19, properties: this.#beginScram(password) })
   }
 
@@ -264,7 +268,7 @@ export class Client {
 
   #isTooLarge(message: NewMessage): boolean {
     const most = this.connack?.properties.maximumPacketSize ?? PACKET_BYTES_MAX
-    return message.payload.length + message.topic.length + 60 > most
+    return message.payload.length + message.topic.length + HEADER_BYTES_MAX > most
   }
 
   #gone(): void {
@@ -320,6 +324,7 @@ export class Client {
         this.#acknowledged(packet.type, packet.packetId, packet.reasonCode)
         break
       case PacketType.DISCONNECT:
+        if (this.#scram !== null) this.#watcher.expelled(this)
         this.leave()
         break
       default:
@@ -333,7 +338,7 @@ export class Client {
       this.leave()
       return
     }
-    if (this.#usesScram) this.#auth(0, packet.properties.authenticationData ?? NOTHING)
+    if (this.usesScram) this.#auth(0, packet.properties.authenticationData ?? NOTHING)
     this.isOpen = true
     this.#isStartingClean = false
     this.connack = packet

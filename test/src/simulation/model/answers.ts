@@ -8,6 +8,7 @@ import {
   type PublishPacket,
   type QoS,
   type SubackPacket,
+  type UnsubackPacket,
 } from '@godwit/packet'
 import { readPayload } from '../payload.ts'
 import { type ConnectionRecord, type Facts, NEVER, type SubscriptionRecord } from './facts.ts'
@@ -62,7 +63,10 @@ export class Answers {
         this.#suback(connection, packet)
         break
       case PacketType.UNSUBACK:
-        this.#unsuback(connection, packet.packetId)
+        this.#unsuback(connection, packet)
+        break
+      case PacketType.PINGRESP:
+        if (connection.pings-- === 0) broken('answer', `${who} gets PINGRESP and had not asked`)
         break
       default:
     }
@@ -88,6 +92,9 @@ export class Answers {
       if (connection.will !== null) connection.will.publication.forbidden = 'CONNECT was refused'
       return
     }
+    const keepAliveSeconds =
+      packet.properties.serverKeepAlive ?? connection.connect.keepAliveSeconds
+    connection.keepAliveMs = keepAliveSeconds * 1000
     sessions.open(facts, connection, packet, this.#options.legacySessionExpirySeconds)
   }
 
@@ -137,6 +144,8 @@ export class Answers {
     const publication = takePending(connection, pending, name, packet.packetId)
     const { coverage, nowMs } = this.#facts
     if (nowMs > publication.lastMs) coverage.count('an acknowledgement waits for the store')
+    const isQuota = packet.reasonCode === 0x97
+    if (isQuota && this.#facts.isFull) coverage.count('a full disk refuses a message')
     if (packet.reasonCode >= FAILURE) publication.isRefused = true
     else {
       publication.isRefused = false
@@ -179,12 +188,21 @@ export class Answers {
     }
   }
 
-  #unsuback(connection: ConnectionRecord, packetId: number): void {
+  #unsuback(connection: ConnectionRecord, packet: UnsubackPacket): void {
+    const { packetId } = packet
     if (connection.life === null) return
-    const filters = connection.unsuback.get(packetId)
+    const asked = connection.unsuback.get(packetId)
     const who = connection.connect.clientId
-    if (filters === undefined) broken('unsuback', `${who}: UNSUBACK ${packetId} for nothing`)
+    if (asked === undefined) broken('unsuback', `${who}: UNSUBACK ${packetId} for nothing`)
     connection.unsuback.delete(packetId)
+    const { filters, codes } = asked
+    if (connection.connect.protocolLevel === 5) {
+      const isRight =
+        codes.length === packet.reasonCodes.length &&
+        codes.every((code, index) => code === null || code === packet.reasonCodes[index])
+      const got = packet.reasonCodes.join(' ')
+      if (!isRight) broken('unsuback', `${who} gets ${got} for ${filters.join(' ')}, not ${codes}`)
+    }
     for (const record of connection.life?.records ?? []) {
       if (!filters.includes(record.filter) || record.certainUntil === NEVER) continue
       record.possibleUntil = Math.min(record.possibleUntil, this.#facts.at)

@@ -18,6 +18,8 @@ export interface Publication {
   readonly isWill: boolean
   /** Seconds; -1: it never expires. */
   readonly expirySeconds: number
+  /** The properties that go with it, see dress.ts. */
+  readonly dress: string
   readonly byteLength: number
   /** How often it has come. A will comes when it is published, and nobody sees it come. */
   arrivals: number
@@ -156,7 +158,13 @@ export interface ConnectionRecord {
   readonly outgoingAliases: Map<number, string>
   readonly aliasMaximum: number
   readonly suback: Map<number, SubscriptionRecord[]>
-  readonly unsuback: Map<number, readonly string[]>
+  readonly unsuback: Map<number, Unsubscribed>
+  /** PINGREQs that are not answered. */
+  pings: number
+  /** As CONNACK has agreed; 0: it may be silent. */
+  keepAliveMs: number
+  /** When bytes of it last came. */
+  heardMs: number
   /** Messages of QoS 0 that this turn has to write. */
   readonly owed: Map<string, Publication>
   /** Retained messages that a new subscription has to get. */
@@ -175,6 +183,13 @@ export interface EarlyRequest {
   readonly at: number
 }
 
+/** What waits for UNSUBACK. */
+export interface Unsubscribed {
+  readonly filters: readonly string[]
+  /** The reason code of each; null where it is not sure. */
+  readonly codes: readonly (number | null)[]
+}
+
 export interface PendingAck {
   readonly packetId: number
   readonly publication: Publication
@@ -191,6 +206,8 @@ export class Facts {
   /** The number of the event that is happening. */
   at = 0
   nowMs = 0
+  /** When the last turn of the broker was over. */
+  turnAt = 0
   /** When the broker last looked at the clock. */
   tickMs = 0
   crashes = 0
@@ -222,6 +239,8 @@ export class Facts {
   retainedMayBeLost = false
   /** A guard is asked about subscriptions, and may think about them. */
   subscribesLate = false
+  /** The longest that somebody may think about a message before it counts. */
+  thinkingMs = 0
   /** A guard is asked about wills, and may think about them. */
   willsLate = false
   /** The store takes nothing more. */

@@ -9,6 +9,7 @@ import {
   type PublishPacket,
   readPacket,
 } from '@godwit/packet'
+import { dressText } from '../dress.ts'
 import { readPayload } from '../payload.ts'
 import type { Link } from '../world/link.ts'
 import type { Between } from '../world/node.ts'
@@ -24,6 +25,7 @@ import {
 import { broken } from './failure.ts'
 import { Frames } from './frames.ts'
 import * as delivery from './rules/delivery.ts'
+import * as keepAlive from './rules/keep-alive.ts'
 import * as retained from './rules/retained.ts'
 import * as sessions from './rules/sessions.ts'
 import * as subscriptions from './rules/subscriptions.ts'
@@ -33,6 +35,7 @@ import * as window from './rules/window.ts'
 const PACKET_BYTES_MAX = 100_000_000
 const FAILURE = 0x80
 const GOODBYE = 'the client disconnected'
+const SILENT = 'keep alive timed out'
 const TAKEN_OVER = 'taken over'
 const GAVE_WAY = 'taken over; the other one came from'
 
@@ -74,6 +77,16 @@ export class Observer {
 
   arrived(link: Link, chunk: Uint8Array): void {
     this.#earOf(link).incoming.push(chunk)
+    const connection = this.facts.connections.get(link.id)
+    if (connection !== undefined) connection.heardMs = this.facts.nowMs
+  }
+
+  /** Time has passed, and the broker was awake. */
+  passTime(): void {
+    for (const link of this.#ears.keys()) {
+      const connection = this.facts.connections.get(link.id)
+      if (connection !== undefined) keepAlive.passTime(this.facts, connection, link.reading)
+    }
   }
 
   incoming(link: Link, packets: number, between: readonly Between[]): void {
@@ -112,6 +125,7 @@ export class Observer {
       qos,
       retain,
       expirySeconds: properties.messageExpiryInterval ?? -1,
+      dress: dressText(properties),
       arrivals: 1,
     }
     facts.remember(publication)
@@ -173,6 +187,8 @@ export class Observer {
     if (connection === undefined) broken('session', `${clientId} is detached and was not attached`)
     facts.attached.delete(clientId)
     const end = endOf(connection, text)
+    const reading = this.#readingOf(connection.link)
+    if (text === SILENT && reading !== null) keepAlive.checkSilence(facts, connection, reading)
     if (end === 'takeover' && (facts.welcomeAt.get(clientId) ?? 0) <= connection.connectAt) {
       broken('session', `${clientId} is taken over by one that may not come in`)
     }
@@ -196,6 +212,11 @@ export class Observer {
     sessions.ghost(facts, connection, seconds, 'otherwise')
   }
 
+  #readingOf(id: number): keepAlive.Reading | null {
+    for (const link of this.#ears.keys()) if (link.id === id) return link.reading
+    return null
+  }
+
   /** @returns whether its CONNACK had not been written */
   #stopWaiting(connection: ConnectionRecord): boolean {
     const waiting = this.facts.connecting.get(connection.connect.clientId) ?? []
@@ -206,6 +227,7 @@ export class Observer {
 
   turnEnded(): void {
     delivery.endTurn(this.facts)
+    this.facts.turnAt = this.facts.at
   }
 
   crashed(): void {
@@ -224,6 +246,7 @@ export class Observer {
 
   started(): void {
     this.facts.at++
+    delivery.restart(this.facts)
     sessions.restart(this.facts)
   }
 
@@ -266,9 +289,14 @@ export class Observer {
       case PacketType.PUBCOMP: {
         const { type, packetId, reasonCode } = packet
         const life = connection.life
+        const { isFull, coverage } = this.facts
+        if (isFull) coverage.count('a client acknowledges while the disk is full')
         if (life) window.readAcknowledgement(connection, life, type, packetId, reasonCode)
         break
       }
+      case PacketType.PINGREQ:
+        connection.pings++
+        break
       case PacketType.PUBREL:
         connection.pubcomp.push(packet.packetId)
         break
@@ -326,6 +354,9 @@ export class Observer {
       pubcomp: [],
       suback: new Map(),
       unsuback: new Map(),
+      pings: 0,
+      keepAliveMs: 0,
+      heardMs: facts.nowMs,
       owed: new Map(),
       retainedOwed: new Map(),
       newest: new Map(),
@@ -356,6 +387,7 @@ export class Observer {
       retain,
       isWill: true,
       expirySeconds: properties.messageExpiryInterval ?? -1,
+      dress: dressText(properties),
       arrivals: 1,
       firstAt: NEVER,
       lastAt: NEVER,
@@ -393,6 +425,7 @@ export class Observer {
         isEmpty,
         forbidden: isSilenced ? 'nobody may publish on its topic' : '',
         expirySeconds: packet.properties.messageExpiryInterval ?? -1,
+        dress: dressText(packet.properties),
         mayRepeat: protocolLevel === 3,
       }
       facts.remember(publication)
@@ -431,6 +464,7 @@ export class Observer {
       isEmpty: false,
       isWill: false,
       expirySeconds: -1,
+      dress: '',
       byteLength,
       arrivals: 0,
       firstAt: this.facts.at,

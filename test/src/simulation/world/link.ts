@@ -140,6 +140,7 @@ export class Link implements Wire {
   readonly #up: Pipe
   readonly #down: Pipe
   #hadPending = false
+  #reading = { isPaused: false, sinceMs: 0 }
   #brokerEnded = false
 
   constructor(id: number, schedule: Schedule, random: SeededRandom, options: NetworkOptions) {
@@ -201,11 +202,18 @@ export class Link implements Wire {
   }
 
   pauseReading(): void {
+    this.#reading = { ...this.#reading, isPaused: true }
     this.#up.pause(true)
   }
 
   resumeReading(): void {
+    this.#reading = { isPaused: false, sinceMs: this.#schedule.nowMs }
     this.#up.pause(false)
+  }
+
+  /** Whether the broker reads, and since when. */
+  get reading(): { readonly isPaused: boolean; readonly sinceMs: number } {
+    return this.#reading
   }
 
   // The client's side.

@@ -3,6 +3,7 @@
 // own with No Local. MQTT 5.0 sections 3.3.4, 3.8.3.1, 3.8.4 and 4.3.
 
 import { type PublishPacket, type QoS, topicMatches } from '@godwit/packet'
+import { dressText } from '../../dress.ts'
 import {
   type ConnectionRecord,
   type Facts,
@@ -39,6 +40,8 @@ export function writePublish(
   if (reasons.length === 0) broken('no-local', `${what}, which is its own`)
   checkQoS(what, packet, publication, asking)
   checkFlags(what, packet, publication, packet.retain ? matching : reasons)
+  checkMerged(facts, what, connection, packet, publication)
+  checkProperties(facts, what, connection, packet, publication)
   checkExpiry(facts, what, packet, publication)
   if (packet.qos < 2) checkCount(connection, life, packet, publication, matching)
   connection.owed.delete(publication.key)
@@ -111,6 +114,17 @@ export function endTurn(facts: Facts): void {
   }
 }
 
+/** The process starts: what is owed may have expired meanwhile. */
+export function restart(facts: Facts): void {
+  for (const life of facts.lives.values()) {
+    for (const { lastMs, expirySeconds } of life.owed.values()) {
+      const endsMs = lastMs + expirySeconds * 1000
+      if (expirySeconds < 0 || endsMs < facts.lastCrashMs || endsMs > facts.nowMs) continue
+      facts.coverage.count('a message expires while the process is away')
+    }
+  }
+}
+
 function oweGroups(facts: Facts, publication: Publication): void {
   const groups = new Set<string>()
   for (const life of facts.lives.values()) {
@@ -180,6 +194,56 @@ function checkQoS(
   }
 }
 
+/**
+ * A message that comes live by several subscriptions comes once, at the highest QoS of them all
+ * [MQTT-3.3.4-2], with all their identifiers [MQTT-3.3.4-4].
+ */
+function checkMerged(
+  facts: Facts,
+  what: string,
+  { connect, life }: ConnectionRecord,
+  packet: PublishPacket,
+  publication: Publication,
+): void {
+  if (packet.retain || life === null) return
+  const isShared = (record: SubscriptionRecord): boolean => record.group !== null
+  if (life.records.filter(matches(publication)).some(isShared)) return
+  const records = certainRecords(facts, life, publication).filter(
+    record => !isOwn(record, publication),
+  )
+  const granted = Math.max(0, ...records.map(record => record.granted))
+  const least = Math.min(granted, publication.qos)
+  if (packet.qos < least) broken('qos', `${what} at QoS ${packet.qos}, it is owed at ${least}`)
+  if (connect.protocolLevel !== 5) return
+  const given = packet.properties.subscriptionIdentifiers ?? []
+  const asked = new Set(records.map(({ identifier }) => identifier).filter(each => each !== 0))
+  for (const identifier of asked) {
+    if (!given.includes(identifier))
+      broken('identifier', `${what} without identifier ${identifier}`)
+  }
+  if (asked.size > 1) facts.coverage.count('a message has several subscription identifiers')
+}
+
+/** They go with it as they came; a client before MQTT 5.0 never hears of them. */
+function checkProperties(
+  facts: Facts,
+  what: string,
+  { connect }: ConnectionRecord,
+  packet: PublishPacket,
+  publication: Publication,
+): void {
+  const { dress } = publication
+  if (connect.protocolLevel !== 5) return
+  const given = dressText(packet.properties)
+  if (given !== dress) broken('properties', `${what} with ${given}, it had ${dress}`)
+  if (dress !== '') facts.coverage.count('a message keeps its properties')
+  const hasExpiry = packet.properties.messageExpiryInterval !== undefined
+  const mustHave = publication.expirySeconds >= 0
+  if (hasExpiry !== mustHave) {
+    broken('expiry', `${what} ${hasExpiry ? 'with' : 'without'} an expiry interval`)
+  }
+}
+
 function checkFlags(
   what: string,
   packet: PublishPacket,
@@ -187,10 +251,33 @@ function checkFlags(
   records: readonly SubscriptionRecord[],
 ): void {
   if (packet.qos === 0 && packet.dup) broken('dup', `${what} with DUP at QoS 0`)
-  if (!packet.retain) return
+  if (!packet.retain) {
+    // [MQTT-3.3.1-13]
+    const isKept = publication.retain && records.every(record => record.retainAsPublished)
+    if (isKept) broken('retain', `${what} without RETAIN, it was published with it`)
+    return
+  }
   if (!publication.retain) broken('retain', `${what} with RETAIN, it was published without`)
   if (records.some(record => record.retainAsPublished || record.wantsRetained)) return
   broken('retain', `${what} with RETAIN, which nothing asked for`)
+}
+
+/** What is left is what it had without the time that it has waited [MQTT-3.3.2-6]. */
+function checkTimeLeft(
+  facts: Facts,
+  what: string,
+  packet: PublishPacket,
+  publication: Publication,
+): void {
+  const left = packet.properties.messageExpiryInterval
+  if (left === undefined || facts.nowMs - facts.stalledUntilMs < SLACK_MS) return
+  const { expirySeconds, firstMs, lastMs } = publication
+  const waitedMsMin = facts.nowMs - lastMs - SLACK_MS
+  const waitedMsMax = facts.nowMs - firstMs + SLACK_MS + facts.thinkingMs
+  const most = Math.ceil(expirySeconds - waitedMsMin / 1000)
+  const least = Math.floor(expirySeconds - waitedMsMax / 1000)
+  if (left <= most && left >= least) return
+  broken('expiry', `${what} with ${left} seconds to live, of which ${least} to ${most} are left`)
 }
 
 /** Expired messages are not begun with; one that was sent before may be sent again. */
@@ -208,6 +295,7 @@ function checkExpiry(
     broken('expiry', `${what} with ${left} seconds to live, it had ${expirySeconds}`)
   }
   if (expirySeconds < 0 || packet.dup || publication.isWill) return
+  checkTimeLeft(facts, what, packet, publication)
   const lateMs = facts.nowMs - (publication.lastMs + expirySeconds * 1000)
   // It stood between what was written in a turn and the end of the turn.
   if (facts.nowMs - facts.stalledUntilMs < SLACK_MS) return

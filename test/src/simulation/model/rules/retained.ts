@@ -16,8 +16,20 @@ import { describe, isOwn } from '../questions.ts'
 /** A message with RETAIN has come: what was owed of its topic may be replaced. */
 export function arrive(facts: Facts, publication: Publication): void {
   for (const connection of facts.connections.values()) {
+    if (publication.isEmpty && isOnItsWay(connection, publication.topic)) {
+      facts.coverage.count('a retained message is cleared on its way to a new subscription')
+    }
     connection.retainedOwed.delete(publication.topic)
   }
+}
+
+/** A new subscription has to get what is retained of the topic, or has asked for it. */
+function isOnItsWay({ isClosed, retainedOwed, suback }: ConnectionRecord, topic: string): boolean {
+  if (isClosed) return false
+  if (retainedOwed.has(topic)) return true
+  return [...suback.values()]
+    .flat()
+    .some(record => record.wantsRetained && topicMatches(record.topicFilter, topic))
 }
 
 /** SUBACK goes out. */
@@ -97,7 +109,10 @@ function definite(list: readonly Publication[]): Publication | null {
   return open ? null : last
 }
 
-/** At QoS 1 and 2 it may have waited in the queue since the first that asked for it. */
+/**
+ * At QoS 1 and 2 it may have waited in the queue since the first that asked for it, at QoS 0 behind
+ * a SUBACK since the first that this one answers.
+ */
 function askedAt(
   facts: Facts,
   packet: PublishPacket,
@@ -108,10 +123,13 @@ function askedAt(
   // A guard may think about a filter: when it was let in nobody sees before its SUBACK.
   const isLate = (record: SubscriptionRecord): boolean =>
     facts.subscribesLate && record.certainFrom > firstAt
-  const moments = records
-    .filter(record => record.wantsRetained && (record.possibleFrom > firstAt || isLate(record)))
-    .map(record => Math.max(record.possibleFrom, firstAt))
-  return packet.qos === 0 ? Math.max(...moments) : Math.min(...moments)
+  const asking = records.filter(
+    record => record.wantsRetained && (record.possibleFrom > firstAt || isLate(record)),
+  )
+  const moment = (record: SubscriptionRecord): number => Math.max(record.possibleFrom, firstAt)
+  if (packet.qos > 0) return Math.min(...asking.map(moment))
+  const fresh = asking.filter(record => record.certainFrom > facts.turnAt)
+  return fresh.length > 0 ? Math.min(...fresh.map(moment)) : Math.max(...asking.map(moment))
 }
 
 function replacement(facts: Facts, publication: Publication, asked: number): Publication | null {

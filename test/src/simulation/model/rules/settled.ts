@@ -40,6 +40,7 @@ export function settle(facts: Facts, ledger: readonly LedgerEntry[]): void {
     if (waiting > 0) broken('answer', `${clientId} waits for ${waiting} acknowledgements`)
     const asked = connection.suback.size + connection.unsuback.size
     if (asked > 0) broken('answer', `${clientId} waits for ${asked} answers`)
+    if (connection.pings > 0) broken('answer', `${clientId} waits for ${connection.pings} PINGRESP`)
   }
 }
 

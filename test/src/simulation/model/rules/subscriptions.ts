@@ -17,6 +17,8 @@ import {
   type SubscriptionRecord,
 } from '../facts.ts'
 
+const NO_SUBSCRIPTION_EXISTED = 0x11
+
 /** SUBSCRIBE or UNSUBSCRIBE comes. */
 export function ask(
   facts: Facts,
@@ -72,7 +74,8 @@ function apply(
 ): void {
   connection.retainedOwed.clear()
   if (packet.type === PacketType.UNSUBSCRIBE) {
-    connection.unsuback.set(packet.packetId, packet.filters)
+    const codes = packet.filters.map(filter => unsubackCode(life, filter, at))
+    connection.unsuback.set(packet.packetId, { filters: packet.filters, codes })
     for (const filter of packet.filters) leave(life, filter, at)
     return
   }
@@ -86,6 +89,16 @@ function apply(
   }
   life.records.push(...records)
   connection.suback.set(packet.packetId, records)
+}
+
+/** 0 where there is one for sure, 0x11 where there is none. MQTT 5.0 section 3.11.3. */
+function unsubackCode(life: SessionLife, filter: string, at: number): number | null {
+  const known = life.records.filter(
+    record => record.filter === filter && record.possibleUntil > at && record.possibleFrom < at,
+  )
+  if (known.length === 0) return NO_SUBSCRIPTION_EXISTED
+  const isSure = known.some(record => record.certainFrom < at && record.certainUntil > at)
+  return isSure ? 0 : null
 }
 
 /** The subscription there was is no longer certain. */
