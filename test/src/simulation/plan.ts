@@ -135,7 +135,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
     slowMs: some(0.5, 500, 4000),
     stallMs: some(0.2, 3000, 15_000),
     jumpMs: some(0.1, 3000, 15_000),
-    fullMs: some(0.15, 3000, 15_000),
+    fullMs: some(0.2, 3000, 15_000),
     hurry: random.pick([0, 0.1, 0.5]),
     weights: {
       publish: random.between(5, 20),

@@ -22,8 +22,8 @@ import * as wills from './rules/wills.ts'
 import { writeAcknowledged } from './rules/window.ts'
 
 const FAILURE = 0x80
-/** For want of room or time: 3 before MQTT 5.0, then what the standard calls so. */
-const REFUSALS: ReadonlySet<number> = new Set([3, 0x88, 0x89, 0x95, 0x97, 0x9f, 0xa0])
+/** For want of room or time (0x80, CONNACK has no code for that): 3 is that of MQTT 3.1.1. */
+const REFUSALS: ReadonlySet<number> = new Set([3, 0x80, 0x88, 0x89, 0x95, 0x97, 0x9f])
 
 export interface AnswerOptions {
   readonly legacySessionExpirySeconds: number

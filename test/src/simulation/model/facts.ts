@@ -141,6 +141,8 @@ export interface ConnectionRecord {
   /** The broker has said that it gets no session. */
   isRefused: boolean
   life: SessionLife | null
+  /** It sent more before it had its CONNACK. */
+  hasHurried: boolean
   /** What it has asked for meanwhile, until CONNACK says of which session. */
   early: EarlyRequest[]
   /** DISCONNECT has come. */

@@ -317,6 +317,7 @@ export class Observer {
 
   #countEarly(connection: ConnectionRecord, packet: Packet): void {
     if (connection.openAt !== NEVER) return
+    connection.hasHurried = true
     const { coverage } = this.facts
     if (packet.type === PacketType.PUBLISH) coverage.count('a client publishes before its CONNACK')
     else if (packet.type === PacketType.SUBSCRIBE) {
@@ -343,6 +344,7 @@ export class Observer {
       isClosed: false,
       isRefused: false,
       life: null,
+      hasHurried: false,
       early: [],
       farewell: null,
       receiveMaximum: Math.min(properties.receiveMaximum ?? 65_535, this.#options.inflightMax),

@@ -105,13 +105,21 @@ export function endTurn(facts: Facts): void {
   for (const life of facts.lives.values()) {
     const connection = life.connection
     if (connection === null || connection.owed.size === 0) continue
-    // It does not overtake what waits behind a SUBACK, and that waits for the disk.
-    if (!connection.isClosed && connection.suback.size > 0) continue
+    if (!connection.isClosed && isHeldBack(connection)) continue
     if (!connection.isClosed) {
       for (const publication of connection.owed.values()) facts.miss(life.clientId, publication)
     }
     connection.owed.clear()
   }
+}
+
+/**
+ * It does not overtake what waits behind a SUBACK, and that waits for the disk; nor what waited
+ * behind CONNACK, until all answers that were asked for before are there.
+ */
+function isHeldBack({ suback, hasHurried, puback, pubrec, unsuback }: ConnectionRecord): boolean {
+  if (suback.size > 0) return true
+  return hasHurried && puback.length + pubrec.length + unsuback.size > 0
 }
 
 /** The process starts: what is owed may have expired meanwhile. */

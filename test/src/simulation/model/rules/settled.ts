@@ -57,6 +57,7 @@ function missingMessages(facts: Facts): Map<string, Publication[]> {
     if (!life.isCertain) continue
     for (const publication of life.owed.values()) add(life.clientId, publication)
     if (life.connection === null) continue
+    for (const publication of life.connection.owed.values()) add(life.clientId, publication)
     for (const publication of unsent(facts, life.connection)) add(life.clientId, publication)
   }
   return missing
