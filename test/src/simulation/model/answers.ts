@@ -56,6 +56,9 @@ export class Answers {
       case PacketType.PUBREC:
         this.#acknowledge(connection, packet)
         break
+      case PacketType.PUBREL:
+        connection.pubrel.delete(packet.packetId)
+        break
       case PacketType.PUBCOMP:
         takeReleased(connection, packet.packetId)
         break

@@ -141,8 +141,8 @@ export interface ConnectionRecord {
   /** The broker has said that it gets no session. */
   isRefused: boolean
   life: SessionLife | null
-  /** It sent more before it had its CONNACK. */
-  hasHurried: boolean
+  /** QoS 0 may wait behind an answer that waits for the disk. */
+  isHeldBack: boolean
   /** What it has asked for meanwhile, until CONNACK says of which session. */
   early: EarlyRequest[]
   /** DISCONNECT has come. */
@@ -155,6 +155,8 @@ export interface ConnectionRecord {
   readonly puback: PendingAck[]
   readonly pubrec: PendingAck[]
   readonly pubcomp: number[]
+  /** Packet identifiers whose PUBREC has come and whose PUBREL has not gone. */
+  readonly pubrel: Set<number>
   will: WillRecord | null
   readonly incomingAliases: Map<number, string>
   readonly outgoingAliases: Map<number, string>

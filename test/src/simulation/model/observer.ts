@@ -291,6 +291,7 @@ export class Observer {
         const life = connection.life
         const { isFull, coverage } = this.facts
         if (isFull) coverage.count('a client acknowledges while the disk is full')
+        if (type === PacketType.PUBREC && reasonCode < FAILURE) connection.pubrel.add(packetId)
         if (life) window.readAcknowledgement(connection, life, type, packetId, reasonCode)
         break
       }
@@ -317,7 +318,6 @@ export class Observer {
 
   #countEarly(connection: ConnectionRecord, packet: Packet): void {
     if (connection.openAt !== NEVER) return
-    connection.hasHurried = true
     const { coverage } = this.facts
     if (packet.type === PacketType.PUBLISH) coverage.count('a client publishes before its CONNACK')
     else if (packet.type === PacketType.SUBSCRIBE) {
@@ -344,7 +344,7 @@ export class Observer {
       isClosed: false,
       isRefused: false,
       life: null,
-      hasHurried: false,
+      isHeldBack: true,
       early: [],
       farewell: null,
       receiveMaximum: Math.min(properties.receiveMaximum ?? 65_535, this.#options.inflightMax),
@@ -354,6 +354,7 @@ export class Observer {
       puback: [],
       pubrec: [],
       pubcomp: [],
+      pubrel: new Set(),
       suback: new Map(),
       unsuback: new Map(),
       pings: 0,

@@ -104,7 +104,7 @@ export function oweAtOnce(facts: Facts, publication: Publication): void {
 export function endTurn(facts: Facts): void {
   for (const life of facts.lives.values()) {
     const connection = life.connection
-    if (connection === null || connection.owed.size === 0) continue
+    if (connection === null) continue
     if (!connection.isClosed && isHeldBack(connection)) continue
     if (!connection.isClosed) {
       for (const publication of connection.owed.values()) facts.miss(life.clientId, publication)
@@ -114,12 +114,15 @@ export function endTurn(facts: Facts): void {
 }
 
 /**
- * It does not overtake what waits behind a SUBACK, and that waits for the disk; nor what waited
- * behind CONNACK, until all answers that were asked for before are there.
+ * It does not overtake what waits behind a CONNACK or a SUBACK, and that waits for the disk; nor do
+ * those after it, until all that was to be answered has its answer.
  */
-function isHeldBack({ suback, hasHurried, puback, pubrec, unsuback }: ConnectionRecord): boolean {
-  if (suback.size > 0) return true
-  return hasHurried && puback.length + pubrec.length + unsuback.size > 0
+function isHeldBack(connection: ConnectionRecord): boolean {
+  const { suback, unsuback, puback, pubrec, pubcomp, pubrel } = connection
+  const acks = puback.length + pubrec.length + pubcomp.length + pubrel.size
+  if (suback.size > 0) connection.isHeldBack = true
+  else if (unsuback.size + acks === 0) connection.isHeldBack = false
+  return connection.isHeldBack
 }
 
 /** The process starts: what is owed may have expired meanwhile. */
