@@ -26,6 +26,9 @@ const LARGE_BYTES_MAX = 2000
 /** What each server takes, whatever its limits are. */
 const EARLY_BYTES_MAX = 80
 
+/** A connection that is left alone. */
+const PLAIN = { keepAliveSeconds: 0, will: null, isStranger: false, isMute: false } as const
+
 export class Behaviour {
   readonly client: Client
   /** No new things: the client comes back and stays. */
@@ -72,8 +75,7 @@ export class Behaviour {
     this.hasLeft = true
     this.client.disconnect(0, NO_PROPERTIES)
     const properties = NO_PROPERTIES
-    const cleanStart = true
-    const choice = { cleanStart, keepAliveSeconds: 0, properties, will: null, isStranger: false }
+    const choice = { ...PLAIN, cleanStart: true, properties }
     this.client.connect(this.#dial(), choice)
   }
 
@@ -88,13 +90,7 @@ export class Behaviour {
     const { client } = this
     if (client.link !== null) return
     const properties = client.level === 5 ? { sessionExpiryInterval: FOREVER_SECONDS } : {}
-    client.connect(this.#dial(), {
-      cleanStart: client.wantsCleanStart,
-      keepAliveSeconds: 0,
-      properties,
-      will: null,
-      isStranger: false,
-    })
+    client.connect(this.#dial(), { ...PLAIN, cleanStart: client.wantsCleanStart, properties })
   }
 
   #act(): void {
@@ -180,9 +176,9 @@ export class Behaviour {
     const cleanStart = random.chance(0.15) || client.wantsCleanStart
     const will = random.chance(0.3) ? this.#will() : null
     const isStranger = judgesLogins(this.#plan.guard) && random.chance(0.1)
-    if (client.level !== 5) {
-      return { cleanStart, keepAliveSeconds, properties: NO_PROPERTIES, will, isStranger }
-    }
+    const isMute = random.chance(0.1)
+    const plain = { cleanStart, keepAliveSeconds, will, isStranger, isMute }
+    if (client.level !== 5) return { ...plain, properties: NO_PROPERTIES }
     const maybe = <T extends Properties>(probability: number, properties: () => T): Properties =>
       random.chance(probability) ? properties() : NO_PROPERTIES
     const properties = {
@@ -193,7 +189,7 @@ export class Behaviour {
       ...maybe(0.15, () => ({ maximumPacketSize: random.pick([60, 150, 600]) })),
       ...maybe(0.4, () => ({ topicAliasMaximum: random.pick([1, 2, 10]) })),
     }
-    return { cleanStart, keepAliveSeconds, properties, will, isStranger }
+    return { ...plain, properties }
   }
 
   #will(): Will {

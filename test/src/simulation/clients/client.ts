@@ -31,6 +31,8 @@ export interface ConnectChoice {
   readonly will: Will | null
   /** It comes with a name that may not come in. */
   readonly isStranger: boolean
+  /** It forgets its keep alive: whatever it has agreed to, it sends no PINGREQ. */
+  readonly isMute: boolean
 }
 
 /** Who wants to know what a client has got. */
@@ -346,7 +348,8 @@ export class Client {
     const asked = this.choice?.keepAliveSeconds ?? 0
     const keepAliveSeconds = packet.properties.serverKeepAlive ?? asked
     const { link } = this
-    if (keepAliveSeconds > 0 && link !== null) this.#keepAlive(link, keepAliveSeconds)
+    const pings = keepAliveSeconds > 0 && this.choice?.isMute !== true
+    if (pings && link !== null) this.#keepAlive(link, keepAliveSeconds)
     this.#quota = packet.properties.receiveMaximum ?? RECEIVE_MAXIMUM
     // MQTT 3.1 does not say whether there was a session.
     const isLost = this.level === 3 ? this.choice?.cleanStart : !packet.sessionPresent

@@ -198,7 +198,7 @@ export class Answers {
     const who = connection.connect.clientId
     if (asked === undefined) broken('unsuback', `${who}: UNSUBACK ${packetId} for nothing`)
     connection.unsuback.delete(packetId)
-    const { filters, codes } = asked
+    const { at, filters, codes } = asked
     if (connection.connect.protocolLevel === 5) {
       const isRight =
         codes.length === packet.reasonCodes.length &&
@@ -207,7 +207,8 @@ export class Answers {
       if (!isRight) broken('unsuback', `${who} gets ${got} for ${filters.join(' ')}, not ${codes}`)
     }
     for (const record of connection.life?.records ?? []) {
-      if (!filters.includes(record.filter) || record.certainUntil === NEVER) continue
+      // One that was asked for later is another one.
+      if (!filters.includes(record.filter) || record.possibleFrom >= at) continue
       record.possibleUntil = Math.min(record.possibleUntil, this.#facts.at)
     }
   }

@@ -189,6 +189,7 @@ export interface EarlyRequest {
 
 /** What waits for UNSUBACK. */
 export interface Unsubscribed {
+  readonly at: number
   readonly filters: readonly string[]
   /** The reason code of each; null where it is not sure. */
   readonly codes: readonly (number | null)[]

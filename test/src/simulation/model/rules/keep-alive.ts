@@ -8,7 +8,7 @@ import { SLACK_MS } from '../questions.ts'
 
 const FACTOR = 1.5
 /** A tick, and more than the system may take. */
-const LATE_MS = 1500
+const LATE_MS = 800
 
 /** What the broker does about reading. */
 export interface Reading {

@@ -75,7 +75,7 @@ function apply(
   connection.retainedOwed.clear()
   if (packet.type === PacketType.UNSUBSCRIBE) {
     const codes = packet.filters.map(filter => unsubackCode(life, filter, at))
-    connection.unsuback.set(packet.packetId, { filters: packet.filters, codes })
+    connection.unsuback.set(packet.packetId, { at, filters: packet.filters, codes })
     for (const filter of packet.filters) leave(life, filter, at)
     return
   }
