@@ -254,9 +254,10 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'who may not come in ends the connection of who may',
     file: `${CORE}/handlers/connect.ts`,
-    find: '  authenticate(broker, connection, packet)\n  //',
+    find: '  authenticate(broker, connection, packet)\n',
     replace:
-      "  broker.disconnect(clientId, 0x8e, 'taken over')\n  authenticate(broker, connection, packet)\n  //",
+      "  broker.disconnect(clientId, 0x8e, 'taken over')\n" +
+      '  authenticate(broker, connection, packet)\n',
   },
   {
     name: 'what comes behind a CONNECT is not left until a guard has decided',

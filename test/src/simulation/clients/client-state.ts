@@ -60,7 +60,7 @@ export class ClientState {
     this.incoming.clear()
   }
 
-  /** Another connection begins. @param isRefused the server has handled nothing of the one before */
+  /** The connection is over. @param isRefused the server has handled nothing of it */
   endEarly(isRefused: boolean): void {
     for (const message of this.outgoing) {
       if (!message.isEarly) continue
