@@ -28,7 +28,12 @@ export interface Reloaded {
 }
 
 /** What of the configuration needs no restart. */
-const RELOADED: readonly (keyof ReadyConfig)[] = ['access', 'ownAccess', 'clientIdPrefix']
+const RELOADED: readonly (keyof ReadyConfig)[] = [
+  'access',
+  'ownAccess',
+  'clientIdPrefix',
+  'payloadBytesMax',
+]
 
 export function reloadOnHangup(signals: EarlySignals, reloaded: Reloaded): void {
   let { config } = reloaded
@@ -68,10 +73,12 @@ async function readConfig(
     }
     tellRest(config, next, log)
     const needs = access.asks
-    if ((needs.who && !asked.who) || (needs.what && !asked.what)) {
+    const isNew = (one: keyof typeof needs): boolean => needs[one] && !asked[one]
+    if (isNew('who') || isNew('what') || isNew('size')) {
       log.warn('who may come in or do what was not asked for at the start: it is after a restart')
     }
-    return { ...config, access: next.access, ownAccess: next.ownAccess }
+    const { access: everywhere, ownAccess, clientIdPrefix, payloadBytesMax } = next
+    return { ...config, access: everywhere, ownAccess, clientIdPrefix, payloadBytesMax }
   } catch (error) {
     log.error(`${textOf(error)}\nthe configuration stays as it was read before`)
     return config

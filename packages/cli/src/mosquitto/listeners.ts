@@ -5,7 +5,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { DEFAULT_PLACES, type ListenerSection, type Settings } from './settings.ts'
-import type { Place } from './statements.ts'
+import { type Place, showPlace } from './statements.ts'
 
 /** What of the machine matters. */
 export interface Machine {
@@ -62,9 +62,9 @@ const DEFAULT_MAKERS: readonly string[] = [
   'require_certificate',
   'use_identity_as_username',
   'use_subject_as_username',
-  'password_file',
-  'allow_zero_length_clientid',
 ]
+/** Those that hold for all listeners here. */
+const TOPIC_ALIASES: readonly string[] = ['max_topic_alias', 'max_topic_alias_broker']
 const TLS_OPTIONS: readonly string[] = [
   'certfile',
   'keyfile',
@@ -99,7 +99,11 @@ export async function listenersOf(
   for (const section of listeners) {
     found.push(...(await expanded(section, settings, machine)))
   }
-  if (maker === null) return found
+  checkTwice(found, settings)
+  if (maker === null) {
+    tellOfStrays(settings)
+    return found
+  }
   if (isLocalOnly(settings)) {
     const text = `${maker.name} stands before any listener: it holds for ${localText(machine)}`
     notes.push({ place: maker.place, text })
@@ -111,7 +115,38 @@ export async function listenersOf(
     notes.push({ place: maker.place, text })
   }
   found.push(...(await expanded(defaultListener, settings, machine)))
+  checkTwice(found, settings)
   return found
+}
+
+/** Whether Mosquitto has its default listener open, alone or beside others. */
+export function hasDefaultListener({ defaultListener, listeners }: Settings): boolean {
+  return listeners.length === 0 || defaultListener.options.first(DEFAULT_MAKERS) !== null
+}
+
+/** Options of listeners that belong to none. */
+function tellOfStrays({ defaultListener, listeners, problems, notes }: Settings): void {
+  for (const name of defaultListener.options.names()) {
+    const place = defaultListener.options.place(name)
+    if (place === null) continue
+    if (!TOPIC_ALIASES.includes(name)) {
+      problems.push({ place, text: `${name}: expected after the listener that it is for` })
+    } else if (listeners.length > 0) {
+      notes.push({ place, text: `${name} stands before any listener: it is for none` })
+    }
+  }
+}
+
+function checkTwice(found: readonly PlacedListener[], { problems }: Settings): void {
+  const places = new Map<string, Place | null>()
+  for (const { fields, place } of found) {
+    const name = String(fields['name'])
+    const before = places.get(name)
+    if (before !== undefined && before !== null && place !== null && before !== place) {
+      problems.push({ place, text: `${name} is listened on already, see ${showPlace(before)}` })
+    }
+    places.set(name, place)
+  }
 }
 
 /** What Mosquitto calls local only mode. */
@@ -285,13 +320,13 @@ function accessOf(section: ListenerSection, settings: Settings): ListenerFields 
   const { options } = section
   const names = namesOf(section, problems)
   const own = options.boolean('listener_allow_anonymous')
-  if (!perListener) {
+  if (!perListener || isLocalOnly(settings)) {
     const allowed = own === null ? {} : { allowAnonymous: own }
     return names === null ? allowed : { ...allowed, ...names, passwordFile: 'none' }
   }
   const [passwordFile, aclFile] = [options.text('password_file'), options.text('acl_file')]
   return {
-    allowAnonymous: own ?? options.boolean('allow_anonymous') ?? isLocalOnly(settings),
+    allowAnonymous: own ?? options.boolean('allow_anonymous') ?? false,
     ...(aclFile === null ? {} : { aclFile }),
     ...(passwordFile === null || names !== null ? {} : { passwordFile }),
     ...names,

@@ -118,10 +118,12 @@ test('a fault in an included file is said with that file', async context => {
   ])
 })
 
-test('without a listener only this machine is listened to, and nobody needs a name', async () => {
+test('without a listener only this machine is listened to, without passwords by all', async () => {
   const { config } = await load('# nothing\n')
   assert.equal(config.listeners, null)
-  assert.equal(config.access.allowAnonymous, true)
+  // Null is: where there are passwords nobody comes in without a name, also when a flag gives them.
+  assert.equal(config.access.allowAnonymous, null)
+  assert.equal((await load('per_listener_settings true')).config.access.allowAnonymous, null)
   const local = config.localListeners.map(({ host, port }) => [host, port])
   assert.deepEqual(local, [
     ['127.0.0.1', 1883],
@@ -176,6 +178,7 @@ listener 3
     ],
   )
   assert.equal(config.access.passwordFile, null)
+  assert.equal(config.access.allowAnonymous, false)
 })
 
 const NOTHING_ELSE = { aclFile: undefined, certificateUserNames: undefined }
@@ -304,6 +307,7 @@ for (const [what, text, said] of [
     'log_dest syslog',
     'm.conf:1: log_dest syslog is not there: .*stderr|standard',
   ],
+  ['aliases of no listener', 'max_topic_alias 5\nlistener 1', 'm.conf:1: .*it is for none'],
   ['memory', 'memory_limit 5000', 'm.conf:1: memory_limit bounds each of'],
 ] as const) {
   test(`${what}: a warning tells of it, and it goes on`, async () => {

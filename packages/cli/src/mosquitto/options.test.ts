@@ -94,7 +94,7 @@ const Mapped: readonly [name: string, lines: string, expected: unknown][] = [
   ['pid_file', 'pid_file /run/x.pid', { pidFile: '/run/x.pid' }],
   ['user', 'user joe', { user: 'joe' }],
   ['check_retain_source', 'check_retain_source false', {}],
-  ['include_dir', 'include_dir /nonexistent', 'include_dir: ENOENT'],
+  ['include_dir', 'include_dir /nowhere/conf.d', 'include_dir: ENOENT'],
   [
     'per_listener_settings',
     'per_listener_settings true\nlistener 1\nallow_anonymous true',

@@ -27,6 +27,10 @@ export class Section {
     return this.given.get(name) ?? []
   }
 
+  names(): readonly string[] {
+    return [...this.given.keys()]
+  }
+
   /** The last one, which counts; null: it is not there. */
   place(name: string): Place | null {
     return this.all(name).at(-1)?.place ?? null
@@ -193,6 +197,10 @@ class Collector {
   ): void {
     if (name === 'per_listener_settings') this.setPerListener(place, value === true)
     if (scope === 'access') this.firstAccess ??= place
+    if (scope === 'access' && this.perListener && cursor.listener === null) {
+      this.fault(place, `${name}: expected after a listener, with per_listener_settings`)
+      return
+    }
     const listener =
       cursor.listener === null || DEFAULT_PLACES.includes(name)
         ? this.defaultListener

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DEFAULT_LIMITS } from '@godwit/broker'
 import type { LogLevel } from '../log-levels.ts'
 import {
+  hasDefaultListener,
   isLocalOnly,
   type ListenerFields,
   listenersOf,
@@ -11,7 +12,7 @@ import {
   type Machine,
   type PlacedListener,
 } from './listeners.ts'
-import type { ListenerSection, Section, Settings } from './settings.ts'
+import type { Section, Settings } from './settings.ts'
 import { type Place, showPlace } from './statements.ts'
 
 /** The fields, and where those stand that may be wrong for the broker. */
@@ -42,7 +43,8 @@ export async function translate(settings: Settings, machine: Machine): Promise<T
   placeListeners(listeners, places)
   tellOfRetained(settings)
   const sessions = clientIdsOf(settings)
-  const open = isLocal && perListener ? { allowAnonymous: true } : {}
+  // A listener of the flags has nothing of its own.
+  const elsewhere = isLocal ? {} : { allowAnonymous: false }
   if (general.boolean('persistence') !== true && !isTold(general)) {
     const place = general.place('persistence_location') ?? general.place('persistence_file')
     if (place !== null) notes.push({ place, text: 'it is for nothing without persistence true' })
@@ -50,7 +52,7 @@ export async function translate(settings: Settings, machine: Machine): Promise<T
   const fields = {
     ...(listeners.length === 0 ? {} : { listeners: listeners.map(one => one.fields) }),
     data: dataOf(general),
-    ...(perListener ? open : accessOf(access, isLocal)),
+    ...(perListener ? elsewhere : accessOf(access, isLocal)),
     ...sessions,
     ...textField('clientIdPrefix', general.text('clientid_prefixes')),
     ...countField('payloadBytesMax', general.number('message_size_limit')),
@@ -84,9 +86,11 @@ function dataOf(general: Section): string {
   return join(general.text('persistence_location') ?? '.', name)
 }
 
+/** On this machine alone a user name is asked for where there are passwords. */
 function accessOf(access: Section, isLocal: boolean): ListenerFields {
+  const allowAnonymous = access.boolean('allow_anonymous')
   return {
-    allowAnonymous: access.boolean('allow_anonymous') ?? isLocal,
+    ...(isLocal && allowAnonymous === null ? {} : { allowAnonymous: allowAnonymous ?? false }),
     ...textField('passwordFile', access.text('password_file')),
     ...textField('aclFile', access.text('acl_file')),
   }
@@ -107,12 +111,12 @@ function tellOfRetained({ general, access, listeners, defaultListener, notes }: 
 
 /** What clients without an id get is the same at every listener here. */
 function clientIdsOf(settings: Settings): ListenerFields {
-  const { access, defaultListener, listeners, perListener } = settings
-  const sections = perListener ? usedSections(listeners, defaultListener) : [access]
+  const { access, perListener } = settings
+  const sections = perListener ? usedSections(settings) : [access]
   const allowed = same(settings, sections, 'allow_zero_length_clientid', one =>
     one.boolean('allow_zero_length_clientid'),
   )
-  const all = usedSections(listeners, defaultListener)
+  const all = usedSections(settings)
   const own = same(settings, all, 'listener_auto_id_prefix', one => {
     return one.text('listener_auto_id_prefix')
   })
@@ -123,13 +127,11 @@ function clientIdsOf(settings: Settings): ListenerFields {
   }
 }
 
-/** The default listener says nothing for others unless it is the only one. */
-function usedSections(
-  listeners: readonly ListenerSection[],
-  defaultListener: ListenerSection,
-): readonly Section[] {
+/** Those of the listeners that are open. */
+function usedSections(settings: Settings): readonly Section[] {
+  const { listeners, defaultListener } = settings
   const others = listeners.map(one => one.options)
-  return others.length === 0 ? [defaultListener.options] : others
+  return hasDefaultListener(settings) ? [...others, defaultListener.options] : others
 }
 
 /** A value that may not differ from listener to listener. */
@@ -158,7 +160,7 @@ interface LimitsFound {
 }
 
 function limitsOf(settings: Settings): LimitsFound {
-  const { general, listeners, defaultListener, notes } = settings
+  const { general, notes } = settings
   const limits: Record<string, unknown> = {
     packetBytesMax: Math.min(
       general.number('max_packet_size') ?? PACKET_BYTES_MAX,
@@ -197,7 +199,7 @@ function limitsOf(settings: Settings): LimitsFound {
   set('sessionsMax', 'global_max_clients', orNone)
   if (general.boolean('retain_available') === false) limits['retainAvailable'] = false
   setMemory(general, limits, notes)
-  const sections = usedSections(listeners, defaultListener)
+  const sections = usedSections(settings)
   const qos = same(settings, sections, 'max_qos', one => {
     return one.number('max_qos') ?? one.number('maximum_qos')
   })
