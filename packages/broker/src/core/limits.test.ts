@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Packet, PacketType, ReasonCode } from '@godwit/packet'
+import { NO_PROPERTIES, type Packet, PacketType, ReasonCode } from '@godwit/packet'
 import { only } from '../testing/bytes.ts'
 import { text, World } from '../testing/harness.ts'
 import { connectKept, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
@@ -403,6 +403,42 @@ test('retainedMessagesMax and retainedBytesMax leave out the topics of the broke
     world.advance(21_000)
     assert.equal(publishCode(world, 'a', 'y'.repeat(60), true), 0x10)
   }
+})
+
+test('subscriptionLevelsMax: filters with wildcards beyond it are refused, others are not', () => {
+  const world = limited({ subscriptionLevelsMax: 5 })
+  const client = world.connect({ clientId: 'c' })
+  const code = (filter: string): number | undefined =>
+    only(client.subscribe(filter), PacketType.SUBACK).reasonCodes[0]
+  assert.equal(code('a/b/+'), 0)
+  assert.equal(code('a/b/c/#'), 0)
+  assert.equal(code('a/b/c/d/#'), ReasonCode.QUOTA_EXCEEDED)
+  // What is there already takes nothing more.
+  assert.equal(code('a/b/#'), ReasonCode.QUOTA_EXCEEDED)
+  assert.equal(code('a/b/c/#'), 0)
+  assert.equal(code('$share/g/a/b/+'), 0)
+  assert.equal(code('x/y/z/a/b/c'), 0)
+  client.ask({
+    type: PacketType.UNSUBSCRIBE,
+    packetId: 9,
+    filters: ['a/b/c/#'],
+    properties: NO_PROPERTIES,
+  })
+  assert.equal(code('a/b/#'), 0)
+  assert.equal(code('a/c/#'), ReasonCode.QUOTA_EXCEEDED)
+})
+
+test('retainedLevelsMax: topics that need more levels are refused', () => {
+  const world = limited({ retainedLevelsMax: 4 })
+  const none = ReasonCode.NO_MATCHING_SUBSCRIBERS
+  assert.equal(publishCode(world, 'a/b/c', 'm', true), none)
+  assert.equal(publishCode(world, 'a/b/d', 'm', true), none)
+  assert.equal(publishCode(world, 'a/b/e', 'm', true), ReasonCode.QUOTA_EXCEEDED)
+  assert.equal(publishCode(world, 'a/b', 'm', true), none)
+  assert.equal(publishCode(world, 'a/b/c', '', true), none)
+  assert.equal(publishCode(world, 'x/y', 'm', true), ReasonCode.QUOTA_EXCEEDED)
+  assert.equal(publishCode(world, 'a/b/e', 'm', true), none)
+  assert.equal(world.broker.ledger.totalOf('retained-full'), 2)
 })
 
 test('ledgerEntriesMax: further losses are counted as others', () => {

@@ -87,6 +87,8 @@ export interface Limits {
   readonly clientIdBytesMax: number
   readonly subscriptionsPerSessionMax: number
   readonly subscriptionsMax: number
+  /** Different levels of all filters with wildcards: each takes some hundred bytes of memory. */
+  readonly subscriptionLevelsMax: number
   readonly userPropertiesMax: number
   /** Messages that wait for one session, those in flight included. */
   readonly queuedMessagesMax: number
@@ -100,6 +102,8 @@ export interface Limits {
   readonly totalOutgoingBytesMax: number
   readonly retainedMessagesMax: number
   readonly retainedBytesMax: number
+  /** Different levels of all topics with retained messages, as `subscriptionLevelsMax`. */
+  readonly retainedLevelsMax: number
   /** A longer session expiry interval is cut to this. Section 3.2.2.3.2. */
   readonly sessionExpirySecondsMax: number
   /** How long the session of a client before MQTT 5.0 without clean session is kept. */
@@ -145,6 +149,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   clientIdBytesMax: 1024,
   subscriptionsPerSessionMax: 10_000,
   subscriptionsMax: 5_000_000,
+  subscriptionLevelsMax: 4_000_000,
   userPropertiesMax: 128,
   queuedMessagesMax: 10_000,
   queuedBytesMax: 16 * 1024 * 1024,
@@ -154,6 +159,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   totalOutgoingBytesMax: 256 * 1024 * 1024,
   retainedMessagesMax: 1_000_000,
   retainedBytesMax: 512 * 1024 * 1024,
+  retainedLevelsMax: 4_000_000,
   sessionExpirySecondsMax: 0xffff_ffff,
   legacySessionExpirySeconds: 7 * 24 * 3600,
   keepAliveSecondsMax: 0,

@@ -29,6 +29,8 @@ export class RetainedMessages {
   serial = 0
   /** Messages that expire some day. */
   expiring = 0
+  /** Places in the tree. */
+  levels = 0
 
   get(topic: string): Message | null {
     return this.find(topic)?.message ?? null
@@ -43,6 +45,7 @@ export class RetainedMessages {
       if (child === undefined) {
         child = new Place(place, name)
         place.children.set(name, child)
+        this.levels++
       }
       place = child
     }
@@ -67,6 +70,17 @@ export class RetainedMessages {
     this.bytes -= before.byteLength
     this.prune(place)
     return before
+  }
+
+  /** How many levels of the topic are not there yet. */
+  newLevels(topic: string): number {
+    const names = topic.split('/')
+    let place: Place | undefined = this.root
+    for (let i = 0; i < names.length; i++) {
+      place = place.children?.get(names[i] as string)
+      if (place === undefined) return names.length - i
+    }
+    return 0
   }
 
   /** False: nothing that is retained now matches `filter`, as its first level alone shows. */
@@ -103,6 +117,7 @@ export class RetainedMessages {
     while (place.message === null && place.children === null && place.parent !== null) {
       const parent: Place = place.parent
       parent.children?.delete(place.name)
+      this.levels--
       if (parent.children?.size === 0) parent.children = null
       place = parent
     }
@@ -123,6 +138,8 @@ export class RetainedWalk {
   private readonly serialMax: number
   private readonly isOfAll: boolean
   private readonly stack: Step[] = []
+  /** Places that the last `next` looked at. */
+  looked = 0
 
   /** @param isOfAll topics that begin with $ as well */
   constructor(root: Place, filter: string, serialMax: number, isOfAll = false) {
@@ -137,7 +154,9 @@ export class RetainedWalk {
    * @returns the next message, null at the end
    */
   next(steps: number): Message | null | typeof MORE {
-    for (let i = 0; i < steps; i++) {
+    this.looked = 0
+    while (this.looked < steps) {
+      this.looked++
       const step = this.stack[this.stack.length - 1]
       if (step === undefined) return null
       const child = this.advance(step)

@@ -6,6 +6,7 @@ import { encodePacket, PacketType } from '@godwit/packet'
 import { publishesOf, texts } from '../testing/bytes.ts'
 import { World } from '../testing/harness.ts'
 import { subscribePacket, typesOf, unsubscribePacket } from '../testing/v5.ts'
+import { RetainedWalk } from './retained.ts'
 
 function retaining(count: number): World {
   const world = new World({ limits: { outgoingBytesMax: 4096 } })
@@ -122,4 +123,29 @@ test('retained messages that have expired are gone within seconds, whoever subsc
   world.advance(2500)
   assert.equal(world.broker.retainer.messages.count, 1)
   assert.equal(world.broker.retainer.messages.expiring, 0)
+})
+
+test('many subscriptions that match nothing hold up no turn', () => {
+  const world = new World()
+  const publisher = world.connect({ clientId: 'p' })
+  for (let i = 0; i < 1500; i++) publisher.publish(`a${i}`, 'm', { retain: true })
+  const { next } = RetainedWalk.prototype
+  let looks = 0
+  RetainedWalk.prototype.next = function (steps) {
+    looks++
+    return next.call(this, steps)
+  }
+  try {
+    const client = world.connect({ clientId: 'c' })
+    const filters = Array.from({ length: 200 }, (_, i) => `+/${i}`)
+    client.connection.bytes(encodePacket(subscribePacket(1, filters), 5))
+    world.broker.endTurn()
+    // Each of them goes through all 1500.
+    assert.ok(looks > 0 && looks < 10, `${looks} looks in one turn`)
+    world.settle()
+    assert.ok(looks >= 200)
+    assert.equal(client.connection.session?.retainedJobs ?? null, null)
+  } finally {
+    RetainedWalk.prototype.next = next
+  }
 })

@@ -8,8 +8,8 @@ import { MORE, type RetainedJob, RetainedMessages, type RetainedWalk } from './r
 import { Delivery, type Session } from './session.ts'
 import type { Subscription } from './subscriptions.ts'
 
-/** Places that one look at the tree may pass, so that one subscriber never holds up the turn. */
-const STEPS_PER_LOOK = 2000
+/** Places that one subscriber may pass in one turn, for all of its subscriptions. */
+const STEPS_PER_TURN = 10_000
 /** A million retained messages are gone through in less than two minutes. */
 const SWEEP_LOOKS = 1000
 const SWEEP_STEPS = 20
@@ -116,13 +116,15 @@ export class Retainer {
 
   /** Sends as much as the receiver has room for; the rest when it has room again. */
   serve(connection: Connection, session: Session): void {
-    for (let sent = 0; sent < MESSAGES_PER_TURN; sent++) {
+    let steps = STEPS_PER_TURN
+    for (let sent = 0; sent < MESSAGES_PER_TURN && steps > 0; sent++) {
       const job = first(session.retainedJobs)
       if (job === null) {
         session.retainedJobs = null
         return
       }
-      const message = this.waiting(job) ?? this.next(job)
+      const message = this.waiting(job) ?? this.next(job, steps)
+      if (job.waiting === null) steps -= job.walk?.looked ?? 0
       if (message === MORE) break
       if (message === null) {
         this.finish(session, job)
@@ -193,9 +195,9 @@ export class Retainer {
     return job.waiting
   }
 
-  private next(job: RetainedJob): Message | null | typeof MORE {
+  private next(job: RetainedJob, steps: number): Message | null | typeof MORE {
     job.walk ??= this.messages.walk(job.subscription.filter, job.serialMax)
-    return job.walk.next(STEPS_PER_LOOK)
+    return job.walk.next(steps)
   }
 
   private dropIfExpired(message: Message): boolean {
@@ -211,7 +213,11 @@ export class Retainer {
     const before = this.messages.get(topic)
     const bytes = this.messages.bytes - this.ownBytes - (before?.byteLength ?? 0)
     if (bytes + message.byteLength > limits.retainedBytesMax) return false
-    return before !== null || this.messages.count - this.ownCount < limits.retainedMessagesMax
+    if (before !== null) return true
+    if (this.messages.count - this.ownCount >= limits.retainedMessagesMax) return false
+    // Its levels are only counted where they may be too many.
+    const levelsLeft = limits.retainedLevelsMax - this.messages.levels
+    return levelsLeft >= limits.topicLevelsMax || this.messages.newLevels(topic) <= levelsLeft
   }
 }
 

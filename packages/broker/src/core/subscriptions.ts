@@ -96,6 +96,8 @@ export class SubscriptionIndex {
   private readonly depth: number[] = []
   /** Subscriptions, those in groups not included. */
   size = 0
+  /** Levels of the tree. */
+  levels = 0
   /** Levels that lookups went through; whoever bounds them begins again at 0. */
   visited = 0
 
@@ -221,22 +223,40 @@ export class SubscriptionIndex {
     let level = this.root
     for (const name of filter.split('/')) {
       if (name === '+') {
-        if (level.plus === null) level.plus = new Level(level, name)
+        level.plus ??= this.newLevel(level, name)
         level = level.plus
       } else if (name === '#') {
-        if (level.hash === null) level.hash = new Level(level, name)
+        level.hash ??= this.newLevel(level, name)
         level = level.hash
       } else {
         if (level.children === null) level.children = new Map()
         let child = level.children.get(name)
         if (child === undefined) {
-          child = new Level(level, name)
+          child = this.newLevel(level, name)
           level.children.set(name, child)
         }
         level = child
       }
     }
     return level
+  }
+
+  /** How many levels of a filter with wildcards are not there yet. */
+  newLevels(filter: string): number {
+    const names = filter.split('/')
+    let level: Level | null = this.root
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string
+      if (name === '+') level = level.plus
+      else level = name === '#' ? level.hash : (level.children?.get(name) ?? null)
+      if (level === null) return names.length - i
+    }
+    return 0
+  }
+
+  private newLevel(parent: Level, name: string): Level {
+    this.levels++
+    return new Level(parent, name)
   }
 
   private prune(filter: string): void {
@@ -247,6 +267,7 @@ export class SubscriptionIndex {
     let level: Level = this.levelOf(filter)
     level.entry = null
     while (level.empty && level.parent !== null) {
+      this.levels--
       const parent = level.parent
       if (parent.plus === level) parent.plus = null
       else if (parent.hash === level) parent.hash = null

@@ -17,7 +17,7 @@ import type { Connection } from '../connection.ts'
 import { LATER } from '../ports.ts'
 import { NO_BATCH } from '../sender.ts'
 import type { Session } from '../session.ts'
-import { Subscription } from '../subscriptions.ts'
+import { hasWildcard, Subscription } from '../subscriptions.ts'
 
 const RETAIN_ALWAYS = 0
 const RETAIN_NEVER = 2
@@ -98,6 +98,7 @@ function subscribeOne(
       return ReasonCode.QUOTA_EXCEEDED
     if (broker.subscriptionCount >= limits.subscriptionsMax) return ReasonCode.QUOTA_EXCEEDED
     if (session.persistent && broker.ports.store.full) return ReasonCode.QUOTA_EXCEEDED
+    if (!hasRoomForLevels(broker, request.filter)) return ReasonCode.QUOTA_EXCEEDED
   }
   if (hasTooManyLevels(request.filter, limits.topicLevelsMax)) {
     return ReasonCode.TOPIC_FILTER_INVALID
@@ -207,6 +208,15 @@ export function handleUnsubscribe(
 function batchOf(broker: Broker, session: Session): number {
   const { store } = broker.ports
   return session.storedId !== 0 && store.dirty ? store.openBatch : NO_BATCH
+}
+
+/** The levels of one filter are only counted where they may be too many. */
+function hasRoomForLevels(broker: Broker, whole: string): boolean {
+  const { limits, router } = broker
+  const left = limits.subscriptionLevelsMax - router.index.levels
+  if (left >= limits.topicLevelsMax || !hasWildcard(whole)) return true
+  const filter = parseSharedFilter(whole)?.filter ?? whole
+  return router.index.newLevels(filter) <= left
 }
 
 function hasTooManyLevels(filter: string, levelsMax: number): boolean {
