@@ -2,11 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { decodeUtf8, encodeUtf8, PacketType } from '@godwit/packet'
 import fc from 'fast-check'
 import { World } from '../testing/harness.ts'
+import { heapBytes } from '../testing/heap-bytes.ts'
 import { connectKept, watch, willOf } from '../testing/v5.ts'
 import { type DropReason, Ledger } from './ledger.ts'
 import { LEDGER_TEXT_MAX } from './limits.ts'
@@ -76,22 +75,15 @@ test('no character is cut in two', () => {
 
 test('a ledger full of the longest topics takes a few kilobytes for each', () => {
   const ledger = new Ledger(100)
-  const before = usedBytes()
+  const before = heapBytes()
   for (let i = 0; i < 100; i++) {
     // Numbers in front, since those are kept; a character of two bytes makes all of them so.
     ledger.count('expired', 'c', decodeUtf8(encodeUtf8(`${i}π`.padEnd(60_000, 'x')), 0, 60_000), 1)
   }
-  const grown = usedBytes() - before
+  const grown = heapBytes() - before
   assert.equal(ledger.entries().length, 100)
   assert.ok(grown < 400_000, `${grown} bytes`)
 })
-
-function usedBytes(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
-  return process.memoryUsage().heapUsed
-}
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((all, number) => all + number, 0)

@@ -120,8 +120,8 @@ export class Ledger {
   }
 }
 
-/** Copied, since a part of a text keeps all of it. */
-function shortened(text: string): string {
+/** As much of a text as the ledger has. Copied, since a part of a text keeps all of it. */
+export function shortened(text: string): string {
   if (text.length <= LEDGER_TEXT_MAX) return text
   let end = LEDGER_TEXT_MAX - 1
   const last = text.charCodeAt(end - 1)

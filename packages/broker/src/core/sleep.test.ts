@@ -7,6 +7,7 @@ import { PacketType, type PublishPacket, type Will } from '@godwit/packet'
 import { Model } from '../store/testing/model.ts'
 import { texts } from '../testing/bytes.ts'
 import { connectPacket, type TestClient, World, type WorldOptions } from '../testing/harness.ts'
+import { heapBytes } from '../testing/heap-bytes.ts'
 import { utf8, watch } from '../testing/v5.ts'
 
 const KEPT = { sessionExpiryInterval: 1000 }
@@ -390,6 +391,28 @@ test('a full queue of a sleeping session drops its oldest, named in the ledger',
   const [entry] = world.broker.ledger.entries()
   assert.deepEqual([entry?.reason, entry?.clientId, entry?.topic], ['queue-full', 's', 't'])
   assert.equal(entry?.count, 350)
+})
+
+test('of the oldest messages of full queues no long topics are kept', () => {
+  const world = pagingWorld({ limits: { queuedMessagesMax: 100 } })
+  const sessions = Array.from({ length: 20 }, (_, i) => `s${i}`)
+  for (const clientId of sessions) {
+    const client = connectKept(world, clientId)
+    client.subscribe('#', 1)
+    client.cut()
+  }
+  world.store.late = true
+  const publisher = world.connect({ clientId: 'p' })
+  const topic = 't'.repeat(8000)
+  for (let i = 0; i < 101; i++) publisher.publish(topic, 'm', { qos: 1 })
+  const before = heapBytes()
+  world.store.late = false
+  world.settle()
+  const each = (heapBytes() - before) / sessions.length
+  const [entry] = world.broker.ledger.entries()
+  assert.equal(entry?.count, 1)
+  assert.equal(world.broker.ledger.totalOf('queue-full'), sessions.length)
+  assert.ok(each < 500_000, `${each} bytes for each`)
 })
 
 test('a message larger than the whole queue of a sleeping session drops nothing but itself', () => {

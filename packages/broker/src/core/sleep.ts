@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts'
 import { giveWay } from './handlers/connect.ts'
 import { Inflight } from './inflight.ts'
 import { storedMessage } from './keep.ts'
+import { shortened } from './ledger.ts'
 import { SLEEPERS_LOOKED_INTO_MAX } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Origin, StoredPage, StoredWill } from './ports.ts'
@@ -486,7 +487,8 @@ export class Sleep {
       // The client may have it already.
       if (packetId !== 0) continue
       const { sequence, byteLength } = delivery
-      head.entries.push({ sequence, byteLength, topic: storedMessage(message).topic })
+      const topic = shortened(storedMessage(message).topic)
+      head.entries.push({ sequence, byteLength, topic })
     }
     while (this.isOverfull(slot) && this.dropOldest(slot, head));
   }
