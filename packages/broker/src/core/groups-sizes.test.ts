@@ -15,9 +15,22 @@ const FILTER = '$share/g/t'
 const SMALL = 60
 const LONG = 'long'.padEnd(100, '.')
 
-function member(world: World, clientId: string, properties: Properties = {}): TestClient {
+/** A stranger may have nothing. */
+class Reserved extends OpenGuard {
+  override checksPermissions = true
+  override mayReceive({ clientId }: { readonly clientId: string }): boolean {
+    return clientId !== 'stranger'
+  }
+}
+
+function member(
+  world: World,
+  clientId: string,
+  properties: Properties = {},
+  filter = FILTER,
+): TestClient {
   const client = world.connect({ clientId, properties })
-  client.subscribe(FILTER, 1)
+  client.subscribe(filter, 1)
   return client
 }
 
@@ -153,12 +166,6 @@ test('when the only one that could take it ends, it is lost', () => {
 })
 
 test('with permissions: it waits for who may have it and takes it, and no other', () => {
-  class Reserved extends OpenGuard {
-    override checksPermissions = true
-    override mayReceive({ clientId }: { readonly clientId: string }): boolean {
-      return clientId !== 'stranger'
-    }
-  }
   const world = new World({ guard: new Reserved() })
   const large = busyMember(world, 'large')
   const stranger = member(world, 'stranger')
@@ -192,6 +199,60 @@ test('many that nobody can take are looked at over several turns', () => {
   world.settle()
   assert.equal(world.broker.ledger.totalOf('packet-too-large'), 500)
   assert.equal(group.waitingCount, 0)
+})
+
+test('when the only one that might take it comes back and does not, it is lost', () => {
+  for (const [guard, clientId, reason] of [
+    [new OpenGuard(), 'away', 'packet-too-large'],
+    [new Reserved(), 'stranger', 'not-authorized'],
+  ] as const) {
+    const world = new World({ guard })
+    const away = connectKept(world, clientId)
+    away.subscribe(FILTER, 1)
+    away.cut()
+    if (reason === 'packet-too-large') member(world, 'small', { maximumPacketSize: SMALL })
+    world.connect({ clientId: 'p' }).publish('t', LONG, { qos: 1 })
+    assert.equal(world.broker.ledger.total, 0)
+    connectKept(world, clientId, reason === 'packet-too-large' ? { maximumPacketSize: SMALL } : {})
+    world.settle()
+    assert.deepEqual(losses(world), [[reason, FILTER, 1]])
+    assert.equal(world.broker.queues.totalBytes, 0)
+  }
+})
+
+test('others pass what is too large for them, also when they get room only later', () => {
+  const world = new World({ guard: new Reserved() })
+  const large = busyMember(world, 'large')
+  const small = busyMember(world, 'small', { maximumPacketSize: SMALL })
+  // It has room, so that the messages go aside.
+  member(world, 'stranger')
+  const publisher = world.connect({ clientId: 'p' })
+  for (const payload of [LONG, '1']) publisher.publish('t', payload, { qos: 1 })
+  assert.deepEqual(texts(acknowledge(small)), ['1'])
+  assert.deepEqual(texts(acknowledge(large)), [LONG])
+})
+
+test('a group that is looked at without end holds up no other', () => {
+  const world = new World()
+  for (let i = 0; i < 2000; i++) member(world, `m${i}`, { maximumPacketSize: 30 })
+  member(world, 'other', {}, '$share/h/u')
+  const publisher = world.connect({ clientId: 'p' })
+  const publish = (topic: string, payload: string, count: number): void => {
+    const packet = encodePacket(publishPacket(topic, payload, { qos: 1 }), 5)
+    for (let i = 0; i < count; i++) publisher.connection.bytes(packet)
+  }
+  const busy = world.broker.groups.groupOf('g', 't')
+  const waits = world.broker.groups.groupOf('h', 'u')
+  publish('t', LONG, 200)
+  publish('u', 'hello', 1)
+  const waiting: number[] = []
+  for (let turn = 0; turn < 4; turn++) {
+    world.broker.endTurn()
+    assert.ok(busy.waitingCount > 0)
+    waiting.push(waits.waitingCount)
+    publish('t', LONG, 60)
+  }
+  assert.deepEqual(waiting, [1, 0, 0, 0])
 })
 
 test('nothing is lost that a member takes, whoever is busy, away or small', () => {

@@ -21,8 +21,9 @@ export class Groups {
   private isRestoring = false
   private waking: Group[] = []
   private blocked: Group[] = []
-  /** They go on in the next turn. */
+  /** They go on in the next turn, behind those that were not looked at in this one. */
   private unfinished: Group[] = []
+  private passedOver: Group[] = []
   private readonly takers: Takers
   private looksLeft = MEMBER_LOOKS_MAX
   private readonly ready = (member: Subscription): boolean => this.isReady(member)
@@ -156,12 +157,22 @@ export class Groups {
     }
   }
 
+  /** A member that was away is there: what waits may have waited for it, and it takes less now. */
+  memberCame(groups: readonly Group[]): void {
+    for (const group of groups) {
+      group.held.lookAgain(null)
+      this.wake(group)
+    }
+  }
+
   /** Hands out what waits in the groups that woke. @returns false when none did */
   pumpAll(): boolean {
     if (this.waking.length === 0) {
-      const { unfinished } = this
+      const { passedOver, unfinished } = this
+      this.passedOver = []
       this.unfinished = []
       this.looksLeft = MEMBER_LOOKS_MAX
+      for (const group of passedOver) this.wake(group)
       for (const group of unfinished) this.wake(group)
       return false
     }
@@ -169,7 +180,8 @@ export class Groups {
     this.waking = []
     for (const group of waking) {
       group.waking = false
-      this.pump(group)
+      if (this.looksLeft > 0) this.pump(group)
+      else this.passedOver.push(group)
     }
     return true
   }
@@ -351,13 +363,19 @@ export class Groups {
         this.drop(group, next, 'expired') // [MQTT-3.3.2-5]
         continue
       }
-      // Of many members only those are asked that can make a difference.
-      if (!held.mayFind(member => this.ready(member) && takers.takes(member, message))) return
+      // Of many members only those are asked that can make a difference. One that the message is
+      // too large for does, where others of the topic wait behind it.
+      const { topic } = message
+      const mayMatter = (member: Subscription): boolean =>
+        key === topic
+          ? this.broker.mayReceive(member.session, topic)
+          : takers.takes(member, message)
+      if (!held.mayFind(member => this.ready(member) && mayMatter(member))) return
       group.lookedAt = 0
       const member = takers.search(group, message, this.ready)
       this.looksLeft -= group.lookedAt
       if (member === null && takers.waits) {
-        if (!takers.othersPass || key !== message.topic) return
+        if (!takers.othersPass || key !== topic) return
         // It waits for itself from now on.
         held.shift(key)
         held.push(sizeKeyOf(message), next)
