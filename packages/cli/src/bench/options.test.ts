@@ -118,6 +118,8 @@ const Wrong: readonly (readonly [command: BenchCommand, args: string, says: RegE
   ['load', '--csv /proc/r.csv', /--csv: \/proc\/r.csv cannot be written/],
   ['load', '--output a.json --html a.json', /two reports would be written to a.json/],
   ['many', '--html packages', /--html: packages is a directory/],
+  ['load', '--output -', /--output takes a file, not standard output: --json prints the result/],
+  ['many', '--csv -', /--csv takes a file, not standard output: \/dev\/stdout is one/],
   ['load', '--abort-on-slo --slo delivery.lost==0', /needs a goal for the response/],
   ['load', '-L http://x', /mqtt, mqtts, ws or wss/],
   ['load', '-L mqtt://x --tls', /--url: mqtt: has no TLS, which other options ask for: use mqtts:/],

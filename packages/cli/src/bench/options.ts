@@ -322,6 +322,10 @@ export function outputSettings(values: FlagValues): OutputSettings {
 function outputFile(values: FlagValues, name: string): string | null {
   const path = text(values, name)
   if (path === undefined) return null
+  if (path === '-') {
+    const instead = name === 'output' ? '--json prints the result' : '/dev/stdout is one'
+    usage(`--${name} takes a file, not standard output: ${instead}`)
+  }
   try {
     const isThere = existsSync(path)
     // Asking for the right to write is not enough: some folders take no files, whoever asks.
