@@ -151,6 +151,28 @@ test('a client that does not keep alive is ended with 0x8D [MQTT-3.1.2-22]', asy
   })
 })
 
+test('who came tells whether it goes on with its session', async () => {
+  await withBroker({}, async broker => {
+    const told: boolean[] = []
+    broker.on('clientConnected', ({ sessionPresent }) => told.push(sessionPresent))
+    for (const [cleanStart, expected] of [
+      [true, false],
+      [false, true],
+      [true, false],
+    ] as const) {
+      const client = new RawClient(broker.connect())
+      const properties = { sessionExpiryInterval: 60 }
+      const connack = await client.connect({ clientId: 'c', cleanStart, properties })
+      assert.equal(connack.sessionPresent, expected)
+      const [now] = [...broker.clients()]
+      assert.equal(now?.sessionPresent, expected)
+      client.destroy()
+      await client.closed
+    }
+    assert.deepEqual(told, [false, true, false])
+  })
+})
+
 test('events tell who came, subscribed, published and went', async () => {
   await withBroker({}, async broker => {
     const told: string[] = []

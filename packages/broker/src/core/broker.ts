@@ -320,7 +320,7 @@ export class Broker implements ConnectionOwner {
       protocolLevel: connection.protocolLevel,
       origin: connection.wire.origin,
       keepAliveSeconds: connection.keepAliveSeconds,
-      sessionPresent: connection.session !== null,
+      sessionPresent: connection.sessionPresent,
     }
   }
 

@@ -71,6 +71,8 @@ export class Connection implements Due {
   /** True for MQTT 5.0. */
   level5 = false
   protocolLevel: 3 | 4 | 5 = 4
+  /** CONNACK told of a session that was there before. */
+  sessionPresent = false
   /** CONNACK has been written: other packets may follow. */
   ready = false
   /** What it takes needs nothing of its own: no alias, see delivery.ts. */

@@ -348,6 +348,7 @@ export interface ClientView {
   readonly protocolLevel: 3 | 4 | 5
   readonly origin: Origin
   readonly keepAliveSeconds: number
+  /** It goes on with a session that was there before, as its CONNACK told [MQTT-3.2.2-2]. */
   readonly sessionPresent: boolean
 }
 

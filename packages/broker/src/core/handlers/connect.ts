@@ -298,6 +298,7 @@ function admit(broker: Broker, connection: Connection, packet: ConnectPacket, te
     session = sessions.create(clientId) // [MQTT-3.1.2-6] [MQTT-3.2.2-3]
   else sessions.attach(session) // [MQTT-3.1.2-5]
   connection.state = ConnectionState.OPEN
+  connection.sessionPresent = sessionPresent
   connection.session = session
   session.connection = connection
   if (session.received !== null && session.received.size > 0) {
