@@ -1,6 +1,7 @@
 // Who may come in where, when listeners have access of their own.
 
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type ConnectingClient, hashPassword } from '@godwit/broker'
 import { parseConfig } from './config-file.ts'
@@ -120,4 +121,24 @@ test('another choice is taken over as a whole, or not at all', async () => {
   assert.equal(await comes(access, {}), false)
   access.replace(applyFlags(parseConfig('', 'x.yaml').config, {}))
   assert.equal(await comes(access, {}), true)
+})
+
+test('a listener that another choice does not know stays as it was', async context => {
+  const file = fileOf(context, 'users', '')
+  const before = `passwordFile: ${file}\nlisteners: [{ name: a }, { name: b, passwordFile: none }]`
+  const access = accessOf(before)
+  const config = applyFlags(parseConfig('listeners: [{ name: a }]', 'x.yaml').config, {})
+  access.replace(config, ['b', 'c'])
+  const ann = { username: 'ann', password: 'a' }
+  assert.equal(await comes(access, { listener: 'a' }), true)
+  assert.equal(await comes(access, { listener: 'b' }), true)
+  assert.equal(await comes(access, { listener: 'c' }), false)
+  assert.equal(await comes(access, { listener: 'c', ...ann }), false)
+  writeFileSync(file, `ann:${await hashPassword(Buffer.from('a'), 'sha512')}\n`)
+  access.reload(noting())
+  assert.equal(await comes(access, { listener: 'c', ...ann }), true)
+  access.replace(config, ['c'])
+  assert.equal(await comes(access, { listener: 'c' }), false)
+  access.replace(config)
+  assert.equal(await comes(access, { listener: 'c' }), true)
 })

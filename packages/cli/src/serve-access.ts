@@ -40,8 +40,8 @@ export class AccessSet {
   private everywhere: Access
   private own: ReadonlyMap<string, Access>
   private config: AccessConfig
-  private passwordFiles = new Map<string, PasswordFile>()
-  private aclFiles = new Map<string, AclFile>()
+  private readonly passwordsByPath = new Map<string, PasswordFile>()
+  private readonly aclsByPath = new Map<string, AclFile>()
 
   /** @throws CommandFailure for a file that cannot be read */
   constructor(config: AccessConfig) {
@@ -60,28 +60,32 @@ export class AccessSet {
   }
 
   tell(log: Log): void {
-    for (const passwords of this.passwordFiles.values()) tellPasswords(passwords, log)
-    for (const acl of this.aclFiles.values()) tellAcl(acl, this.checksNames(acl), log)
+    for (const passwords of this.passwordFiles) tellPasswords(passwords, log)
+    for (const acl of this.aclFiles) tellAcl(acl, this.checksNames(acl), log)
   }
 
   /** Reads the files again. @returns whether permissions may have changed */
   reload(log: Log): boolean {
-    for (const passwords of this.passwordFiles.values()) reloadPasswords(passwords, log)
+    for (const passwords of this.passwordFiles) reloadPasswords(passwords, log)
     let isChanged = false
-    for (const acl of this.aclFiles.values()) {
+    for (const acl of this.aclFiles) {
       if (reloadAcl(acl, this.checksNames(acl), log)) isChanged = true
     }
     return isChanged
   }
 
-  /** Takes over another choice. @throws CommandFailure; then all stays as it was */
-  replace(config: AccessConfig): void {
+  /**
+   * Takes over another choice.
+   * @param kept names of listeners that it does not know: who comes in there stays as it was
+   * @throws CommandFailure; then all stays as it was
+   */
+  replace(config: AccessConfig, kept: readonly string[] = []): void {
     const next = new AccessSet(config)
+    const own = new Map(next.own)
+    for (const name of kept) own.set(name, this.at(name))
     this.config = config
     this.everywhere = next.everywhere
-    this.own = next.own
-    this.passwordFiles = next.passwordFiles
-    this.aclFiles = next.aclFiles
+    this.own = own
   }
 
   /** Which questions have to be asked at all; each costs time. */
@@ -124,6 +128,14 @@ export class AccessSet {
     return ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
   }
 
+  private get passwordFiles(): ReadonlySet<PasswordFile> {
+    return new Set(this.all().flatMap(({ passwords }) => passwords ?? []))
+  }
+
+  private get aclFiles(): ReadonlySet<AclFile> {
+    return new Set(this.all().flatMap(({ acl }) => acl ?? []))
+  }
+
   private at(listener: string): Access {
     return this.own.get(listener) ?? this.everywhere
   }
@@ -154,10 +166,10 @@ export class AccessSet {
       passwords:
         passwordFile === null
           ? null
-          : once(this.passwordFiles, `${allowAnonymous} ${passwordFile}`, () =>
+          : once(this.passwordsByPath, `${allowAnonymous} ${passwordFile}`, () =>
               openPasswords({ file: passwordFile, allowAnonymous }),
             ),
-      acl: aclFile === null ? null : once(this.aclFiles, aclFile, () => openAcl(aclFile)),
+      acl: aclFile === null ? null : once(this.aclsByPath, aclFile, () => openAcl(aclFile)),
     }
   }
 }

@@ -2,7 +2,7 @@
 // configuration file who may come in.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { BrokerServer } from '@godwit/broker'
+import type { BrokerServer, ListenOptions } from '@godwit/broker'
 import { tellCertificates } from './certificate-times.ts'
 import type { LoadedConfig } from './config.ts'
 import type { EarlySignals } from './early-signals.ts'
@@ -27,6 +27,8 @@ export interface Reloaded {
   readonly log: Log
 }
 
+/** What makes a listener the same one. */
+const PLACE = ['name', 'host', 'port', 'unix'] as const satisfies readonly (keyof ListenOptions)[]
 /** What of the configuration needs no restart. */
 const RELOADED: readonly (keyof ReadyConfig)[] = [
   'access',
@@ -67,9 +69,15 @@ async function readConfig(
     const asked = access.asks
     const isSame = RELOADED.every(name => isDeepStrictEqual(next[name], config[name]))
     if (!isSame) {
-      access.replace(next)
+      const kept = goneListeners(config, next)
+      access.replace(next, kept)
       broker.permissionsChanged()
       log.info('the configuration was read again: who may come in and do what is as it says now')
+      if (kept.length > 0) {
+        const names = kept.join(', ')
+        log.warn(`${names}: it listens there no more after a restart; until then who may come in \
+there stays as it was`)
+      }
     }
     tellRest(config, next, log)
     const needs = access.asks
@@ -83,6 +91,21 @@ async function readConfig(
     log.error(`${textOf(error)}\nthe configuration stays as it was read before`)
     return config
   }
+}
+
+/**
+ * Those that run and are not in the next configuration, or elsewhere there. What that says for all
+ * is not said of them: it may let in everybody, for it is at other addresses.
+ */
+function goneListeners(config: ReadyConfig, next: ReadyConfig): string[] {
+  const isSame = (one: ListenOptions, other: ListenOptions): boolean => {
+    return PLACE.every(name => isDeepStrictEqual(one[name], other[name]))
+  }
+  return config.listeners.flatMap(listener => {
+    const { name } = listener
+    const isThere = next.listeners.some(other => isSame(listener, other))
+    return name === undefined || isThere ? [] : name
+  })
 }
 
 function tellRest(config: ReadyConfig, next: ReadyConfig, log: Log): void {

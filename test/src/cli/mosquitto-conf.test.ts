@@ -12,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -41,9 +42,13 @@ function portOf({ urls }: Served): number {
   return Number(/:(\d+)$/.exec(urls.find(url => url.startsWith('mqtt://127')) ?? '')?.[1])
 }
 
-/** @returns the reason code of CONNACK */
-async function comes(port: number, username: string | null, clientId = 'c'): Promise<number> {
-  const client = RawClient.tcp(port)
+/** @param where a port, or the path of a socket @returns the reason code of CONNACK */
+async function comes(
+  where: number | string,
+  username: string | null,
+  clientId = 'c',
+): Promise<number> {
+  const client = typeof where === 'number' ? RawClient.tcp(where) : new RawClient(connect(where))
   const password = username === null ? null : Buffer.from('secret')
   const { reasonCode } = await client.connect({ clientId, username, password })
   client.destroy()
@@ -97,6 +102,29 @@ test('SIGHUP takes over who may come in, and says what takes a restart', async c
   broker.child.kill('SIGHUP')
   assert.match(await broker.line('stays as it was read before'), /m\.conf:4: plugin is not there/)
   assert.deepEqual([await comes(port, null), await comes(port, 'ann')], [0x87, 0])
+})
+
+test('SIGHUP opens no listener that the file has no more', async context => {
+  const folder = folderOf(context)
+  const socket = join(folder, 'socket')
+  writeFileSync(join(folder, 'users'), '')
+  const own = `per_listener_settings true\nlistener 0 ${socket}\npassword_file ./users\n`
+  const broker = await served(context, folder, own)
+  assert.equal(await comes(socket, null), 0x87)
+  let times = 0
+  const reload = async (conf: string): Promise<number> => {
+    writeFileSync(join(folder, 'm.conf'), conf)
+    broker.child.kill('SIGHUP')
+    times++
+    const told = (): string[] => broker.lines.filter(line => line.includes('was read again'))
+    await until(() => told().length === times, 'a configuration that was read')
+    return comes(socket, null)
+  }
+  const open = own.replace('password_file ./users', 'allow_anonymous true')
+  assert.equal(await reload(open.replace('socket', 'other')), 0x87)
+  assert.match(await broker.line('no more after a restart'), /socket: it listens there no more/)
+  assert.equal(await reload('password_file ./users\nallow_anonymous true\n'), 0x87)
+  assert.equal(await reload(open), 0)
 })
 
 test('--check prints what a mosquitto.conf comes to, and what is otherwise', async context => {

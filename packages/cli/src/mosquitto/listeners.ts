@@ -6,6 +6,7 @@ import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { DEFAULT_PLACES, type ListenerSection, type Settings } from './settings.ts'
 import { type Place, showPlace } from './statements.ts'
+import type { Value } from './values.ts'
 
 /** What of the machine matters. */
 export interface Machine {
@@ -78,6 +79,16 @@ const TLS_OPTIONS: readonly string[] = [
   'use_identity_as_username',
   'use_subject_as_username',
 ]
+/** Values that say what is so anyhow: for these alone it neither listens nor is there TLS. */
+const Usual: ReadonlyMap<string, Value> = new Map<string, Value>([
+  ['protocol', 'mqtt'],
+  ['max_connections', -1],
+  ['max_qos', 2],
+  ['maximum_qos', 2],
+  ['require_certificate', false],
+  ['use_identity_as_username', false],
+  ['use_subject_as_username', false],
+])
 /** Node takes one list for both: where only one is given, the other is as it would be. */
 const CIPHERS_1_3 = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256'
 const CIPHERS_1_2 = 'HIGH:!aNULL:!MD5:!RC4:!PSK:!SRP:!CAMELLIA'
@@ -94,7 +105,7 @@ export async function listenersOf(
   machine: Machine,
 ): Promise<readonly PlacedListener[]> {
   const { listeners, defaultListener, notes } = settings
-  const maker = defaultListener.options.first(DEFAULT_MAKERS)
+  const maker = defaultListener.options.first(DEFAULT_MAKERS, Usual)
   const found: PlacedListener[] = []
   for (const section of listeners) {
     found.push(...(await expanded(section, settings, machine)))
@@ -121,13 +132,13 @@ export async function listenersOf(
 
 /** Whether Mosquitto has its default listener open, alone or beside others. */
 export function hasDefaultListener({ defaultListener, listeners }: Settings): boolean {
-  return listeners.length === 0 || defaultListener.options.first(DEFAULT_MAKERS) !== null
+  return listeners.length === 0 || defaultListener.options.first(DEFAULT_MAKERS, Usual) !== null
 }
 
 /** Options of listeners that belong to none. */
 function tellOfStrays({ defaultListener, listeners, problems, notes }: Settings): void {
   for (const name of defaultListener.options.names()) {
-    const place = defaultListener.options.place(name)
+    const place = defaultListener.options.first([name], Usual)?.place ?? null
     if (place === null) continue
     if (!TOPIC_ALIASES.includes(name)) {
       problems.push({ place, text: `${name}: expected after the listener that it is for` })
@@ -172,7 +183,7 @@ async function expanded(
   machine: Machine,
 ): Promise<PlacedListener[]> {
   const { port, fields } = restOf(section, settings)
-  const place = section.place ?? section.options.first(DEFAULT_MAKERS)?.place ?? null
+  const place = section.place ?? section.options.first(DEFAULT_MAKERS, Usual)?.place ?? null
   if (section.place !== null && port === 0) {
     return [{ place, fields: unixOf(section, fields, settings) }]
   }
@@ -274,7 +285,7 @@ function webSocketOf({ options }: ListenerSection, { problems }: Settings): obje
 }
 
 function tlsOf({ options }: ListenerSection, { problems }: Settings): object | null {
-  const one = options.first(TLS_OPTIONS)
+  const one = options.first(TLS_OPTIONS, Usual)
   if (one === null) return null
   const [certFile, keyFile] = [options.text('certfile'), options.text('keyfile')]
   if (certFile === null || keyFile === null) {

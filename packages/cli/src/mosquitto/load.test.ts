@@ -152,6 +152,22 @@ test('options before the first listener are for the default one', async () => {
   assert.match(notes[0] ?? '', /^m\.conf:1: max_connections .*port 1883 is listened on as well/)
 })
 
+test('options that say what is usual open nothing and ask for no TLS', async () => {
+  for (const option of [
+    'max_connections -1',
+    'protocol mqtt',
+    'max_qos 2',
+    'max_qos 1\nmax_qos 2',
+    'require_certificate false',
+    'use_identity_as_username false',
+    'use_subject_as_username false',
+  ]) {
+    assert.deepEqual(await namesOf(`${option}\nlistener 7 127.0.0.1\n`), ['127.0.0.1:7'], option)
+    assert.deepEqual(await namesOf(`listener 7 127.0.0.1\n${option}\n`), ['127.0.0.1:7'], option)
+    assert.deepEqual(await namesOf(option), null)
+  }
+})
+
 test('with per_listener_settings each listener has what follows it', async () => {
   const { config } = await load(`per_listener_settings true
 listener 1

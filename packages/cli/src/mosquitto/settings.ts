@@ -13,6 +13,8 @@ export interface Given {
   readonly place: Place
 }
 
+const NOTHING: ReadonlyMap<string, Value> = new Map()
+
 /** By name; several where an option may stand several times. */
 export class Section {
   private readonly given = new Map<string, Given[]>()
@@ -36,11 +38,16 @@ export class Section {
     return this.all(name).at(-1)?.place ?? null
   }
 
-  /** The first that is there of several names. */
-  first(names: readonly string[]): { readonly name: string; readonly place: Place } | null {
+  /** The first that is there of several names, and says something else than what is usual. */
+  first(
+    names: readonly string[],
+    usual: ReadonlyMap<string, Value> = NOTHING,
+  ): { readonly name: string; readonly place: Place } | null {
     for (const name of names) {
-      const [given] = this.all(name)
-      if (given !== undefined) return { name, place: given.place }
+      const given = this.all(name).at(-1)
+      if (given !== undefined && given.value !== usual.get(name)) {
+        return { name, place: given.place }
+      }
     }
     return null
   }
