@@ -656,15 +656,75 @@ test('filters that overlap get identifiers, so that each copy goes where it belo
   assert.deepEqual(await texts(wild), ['w', 'both'])
 })
 
-test('where the server knows no identifiers, messages go by their topic', async () => {
+test('filters that overlap get identifiers, and in one turn all retained messages', async () => {
   const world = new World()
-  const client = await world.connected({}, { properties: { subscriptionIdentifierAvailable: 0 } })
-  client.subscribe('a/b')
+  const client = await world.connected()
   client.subscribe('a/+')
+  client.subscribe('a/b')
+  assert.deepEqual(await handlings(world), [
+    ['a/+', 0],
+    ['a/b', 0],
+  ])
+})
+
+test('filters that overlap get identifiers, also beside a second reader of one', async () => {
+  for (const filters of [
+    ['a/b', 'a/+'],
+    ['a/+', 'a/b'],
+  ]) {
+    const { world, client } = await subscribed('a/+')
+    for (const filter of filters) client.subscribe(filter)
+    // The second reader has had no retained messages.
+    assert.deepEqual((await handlings(world)).sort(), [
+      ['a/+', 0],
+      ['a/b', 0],
+    ])
+  }
+})
+
+test('filters that overlap get identifiers, and what is retained in a new session', async () => {
+  const { world, client } = await subscribed('a/+')
+  client.subscribe('a/b')
+  world.peer.lose()
+  await world.advance(2000)
+  world.peer.take()
+  world.peer.accept()
+  assert.deepEqual(await handlings(world), [
+    ['a/+', 0],
+    ['a/b', 0],
+  ])
+})
+
+for (const [name, options, properties] of [
+  ['a server of MQTT 5.0', {}, { subscriptionIdentifierAvailable: 0 }],
+  ['MQTT 3.1.1', { protocolVersion: 4 }, {}],
+] as const) {
+  test(`where ${name} knows no identifiers, messages go by their topic`, async () => {
+    const world = new World()
+    const client = await world.connected(options, { properties })
+    const asked: string[] = []
+    for (const filter of ['a/+', 'a/b', 'a/c']) {
+      client.subscribe(filter)
+      await world.settle()
+      for (const packet of world.peer.take() as SubscribePacket[]) {
+        assert.equal(packet.properties.subscriptionIdentifiers, undefined)
+        asked.push(...packet.subscriptions.map(each => each.filter))
+        world.peer.suback(packet.packetId, 1)
+      }
+    }
+    // None is asked for again: that would bring its retained messages again.
+    assert.deepEqual(asked, ['a/+', 'a/b', 'a/c'])
+  })
+}
+
+/** What is subscribed to, and how retained messages are to come. */
+async function handlings(world: World): Promise<[string, number][]> {
   await world.settle()
   const packets = world.peer.take() as SubscribePacket[]
-  assert.ok(packets.every(({ properties }) => properties.subscriptionIdentifiers === undefined))
-})
+  return packets.flatMap(({ subscriptions }) =>
+    subscriptions.map(({ filter, retainHandling }): [string, number] => [filter, retainHandling]),
+  )
+}
 
 for (const [name, filter, options, property] of [
   ['wildcards', 'a/#', {}, 'wildcardSubscriptionAvailable'],

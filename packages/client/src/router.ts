@@ -154,7 +154,7 @@ export class Router {
 function refuseOverrun(routes: readonly Route[], incoming: Incoming): void {
   for (let i = 0; i < routes.length; i++) {
     if (!(routes[i] as Route).taker.isOverrun(incoming)) continue
-    const text = 'more messages than are read, on this connection and earlier ones'
+    const text = 'more messages than anybody reads'
     protocolError(text, QUOTA_EXCEEDED)
   }
 }

@@ -92,6 +92,7 @@ export class Subscribing {
     }
     wanted.users++
     wanted.told.push(told)
+    wanted.quiet = false
     this.askAnew(wanted)
     return wanted
   }
@@ -99,7 +100,8 @@ export class Subscribing {
   /** Gives a subscription an identifier, without having the retained messages sent again. */
   identify(wanted: Wanted, identifier: number): void {
     wanted.identifier = identifier
-    wanted.quiet = true
+    // What is to be asked for anyway is for somebody who has not had them.
+    wanted.quiet ||= wanted.state !== WantedState.NEW && !wanted.changed
     this.askAnew(wanted)
   }
 
@@ -152,7 +154,7 @@ export class Subscribing {
     if (this.wanted === null) return
     for (const wanted of this.wanted.values()) {
       if (present) continue
-      wanted.known = false
+      wanted.known = wanted.quiet = false
       if (wanted.state === WantedState.ACTIVE) wanted.state = WantedState.NEW
       if (wanted.state === WantedState.LEAVING) {
         this.wanted.delete(wanted.filter)

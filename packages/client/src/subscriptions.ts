@@ -354,7 +354,7 @@ export class Subscriptions implements SubscriptionHost {
   private identifierFor(filter: string): number {
     const { router, session } = this.port.engine
     const others = router.overlapping(filter)
-    if (others.length === 0) return 0
+    if (others.length === 0 || !session.limits.identifiers) return 0
     for (const other of others) {
       for (const wanted of other.wanted) {
         if (wanted.identifier === 0 && wanted.filter !== filter) {
