@@ -3,42 +3,12 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { type ConnectingClient, hashPassword } from '@godwit/broker'
+import { hashPassword } from '@godwit/broker'
 import { parseConfig } from './config-file.ts'
 import { AccessSet, hooksOf } from './serve-access.ts'
 import { applyFlags, type ServeFlags } from './serve-flags.ts'
 import { fileOf, noting } from './testing/access-file.ts'
-
-interface Comer {
-  readonly listener?: string
-  readonly username?: string
-  readonly password?: string
-  readonly clientId?: string
-  readonly commonName?: string
-}
-
-function comer({ listener = 'tcp', username, password, clientId = 'c', commonName }: Comer) {
-  const certificate =
-    commonName === undefined ? null : { commonName, names: [], subject: `CN=${commonName}` }
-  const origin = {
-    transport: 'tcp',
-    remoteAddress: '',
-    remotePort: 0,
-    listener,
-    certificate,
-  } as const
-  const client: ConnectingClient = {
-    origin,
-    clientId,
-    protocolLevel: 5,
-    cleanStart: true,
-    username: username ?? null,
-    password: password === undefined ? null : Buffer.from(password),
-    will: null,
-    properties: {},
-  }
-  return client
-}
+import { type Comer, comer } from './testing/comer.ts'
 
 function accessOf(yaml: string, flags: ServeFlags = {}): AccessSet {
   return new AccessSet(applyFlags(parseConfig(yaml, 'x.yaml').config, flags))
@@ -91,6 +61,19 @@ listeners:
   assert.equal(access.mayPublish(comer({}), 'news'), true)
   const flagged = accessOf(yaml, { passwordFile: users })
   assert.equal(await comes(flagged, { listener: 'devices', ...ann }), true)
+})
+
+test('a will of before a restart is let out where a client of some listener might send it', context => {
+  const none = fileOf(context, 'none', 'topic read news\n')
+  const all = fileOf(context, 'all', 'topic news\n')
+  const listener = (name: string, file: string): string => `{ name: ${name}, aclFile: ${file} }`
+  const origin = { ...comer({}).origin, transport: 'unknown', listener: '' } as const
+  const will = { ...comer({}), origin }
+  const mayPublish = (...listeners: string[]): boolean =>
+    accessOf(`listeners: [${listeners.join(', ')}]`).mayPublish(will, 'news')
+  assert.equal(mayPublish(listener('a', none), listener('b', none)), false)
+  assert.equal(mayPublish(listener('a', none), listener('b', all)), true)
+  assert.equal(mayPublish(listener('a', none), '{}'), true)
 })
 
 test('client ids that begin otherwise do not come in', async () => {

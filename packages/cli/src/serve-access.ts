@@ -7,6 +7,7 @@ import type {
   ConnectingClient,
   Hooks,
   ListenOptions,
+  Origin,
   PasswordFile,
 } from '@godwit/broker'
 import { ReasonCode } from '@godwit/packet'
@@ -32,7 +33,7 @@ interface Log {
 /** What of the configuration is about it. */
 type AccessConfig = Pick<
   ReadyConfig,
-  'access' | 'ownAccess' | 'clientIdPrefix' | 'payloadBytesMax' | 'broker'
+  'access' | 'ownAccess' | 'listeners' | 'clientIdPrefix' | 'payloadBytesMax' | 'broker'
 >
 
 /** Every listener's access. Files that several have are read once. */
@@ -113,8 +114,12 @@ export class AccessSet {
     return choice.certificateUserNames === null && choice.allowAnonymous !== false
   }
 
+  /** Of a will of before a restart it is not known where its client came in. */
   mayPublish(client: Client, topic: string): boolean {
-    return this.at(client.origin.listener).acl?.mayPublish(client, topic) ?? true
+    const { transport, listener } = client.origin
+    const { listeners } = this.config
+    const names = transport === 'unknown' ? listeners.map(({ name = '' }) => name) : [listener]
+    return names.some(name => this.at(name).acl?.mayPublish(client, topic) ?? true)
   }
 
   mayReceive(client: Client, topic: string): boolean {
@@ -174,7 +179,7 @@ export class AccessSet {
   }
 }
 
-type Client = AclClient & { readonly origin: { readonly listener: string } }
+type Client = AclClient & { readonly origin: Pick<Origin, 'listener' | 'transport'> }
 
 /** @throws CommandFailure when no listener takes certificates of clients */
 export function checkCertificateUsers(listeners: readonly ListenOptions[]): void {

@@ -18,7 +18,7 @@ interface Log {
 
 /** What is read again. */
 export interface Reloaded {
-  readonly broker: BrokerServer
+  readonly broker: Pick<BrokerServer, 'permissionsChanged' | 'reloadCertificates'>
   readonly access: AccessSet
   readonly config: ReadyConfig
   /** Null: there is no configuration file. @throws CommandFailure */
@@ -43,11 +43,20 @@ export function reloadOnHangup(signals: EarlySignals, reloaded: Reloaded): void 
   let last = Promise.resolve()
   signals.answer('SIGHUP', () => {
     last = last.then(async () => {
-      reopenLog(reloaded)
-      config = await readConfig(reloaded, config)
-      readFiles(reloaded, config)
+      config = await reload(reloaded, config)
     })
   })
+}
+
+/**
+ * @param config what holds until now
+ * @returns what holds from now on
+ */
+export async function reload(reloaded: Reloaded, config: ReadyConfig): Promise<ReadyConfig> {
+  reopenLog(reloaded)
+  const next = await readConfig(reloaded, config)
+  readFiles(reloaded, next)
+  return next
 }
 
 function reopenLog({ reopenLog: reopen, log }: Reloaded): void {
@@ -58,7 +67,6 @@ function reopenLog({ reopenLog: reopen, log }: Reloaded): void {
   }
 }
 
-/** @returns what holds from now on */
 async function readConfig(
   { read, access, broker, log }: Reloaded,
   config: ReadyConfig,

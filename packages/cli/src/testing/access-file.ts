@@ -19,7 +19,7 @@ export interface NotingLog {
   readonly lines: string[]
   info(text: string): void
   warn(text: string): void
-  error(text: string): void
+  error(first: string | object, text?: string): void
 }
 
 export function noting(): NotingLog {
@@ -28,6 +28,6 @@ export function noting(): NotingLog {
     lines,
     info: text => void lines.push(text),
     warn: text => void lines.push(`warn ${text}`),
-    error: text => void lines.push(`error ${text}`),
+    error: (first, text) => void lines.push(`error ${text ?? String(first)}`),
   }
 }
