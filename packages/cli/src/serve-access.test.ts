@@ -63,7 +63,7 @@ listeners:
   assert.equal(await comes(flagged, { listener: 'devices', ...ann }), true)
 })
 
-test('a will of before a restart is let out where a client of some listener might send it', context => {
+test('a will of before a restart goes out where somebody might still send it', context => {
   const none = fileOf(context, 'none', 'topic read news\n')
   const all = fileOf(context, 'all', 'topic news\n')
   const listener = (name: string, file: string): string => `{ name: ${name}, aclFile: ${file} }`

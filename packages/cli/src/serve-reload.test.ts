@@ -40,7 +40,7 @@ function running(yaml: string): Running {
   }
 }
 
-test('a listener that has another name or place in the file lets in whom it let in before', async () => {
+test('a listener of another name or place in the file lets in whom it did before', async () => {
   for (const changed of [
     'listeners: [{ name: others, allowAnonymous: false }]',
     'listeners: [{ port: 1, allowAnonymous: true }, { allowAnonymous: false }]',
@@ -59,7 +59,7 @@ test('a listener that has another name or place in the file lets in whom it let 
   }
 })
 
-test('without access of their own listeners have what holds for all, whatever has changed', async () => {
+test('without access of their own listeners have what holds for all', async () => {
   const serving = running('listeners: [{ port: 1 }]\nallowAnonymous: true')
   await serving.reload('listeners: [{ port: 2 }]\nallowAnonymous: false')
   assert.equal(await serving.comes('tcp'), false)
