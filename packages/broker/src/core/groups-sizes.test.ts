@@ -232,6 +232,45 @@ test('others pass what is too large for them, also when they get room only later
   assert.deepEqual(texts(acknowledge(large)), [LONG])
 })
 
+test('a member gets what waits for it of a topic in its order, of whatever size', () => {
+  const world = new World()
+  const large = busyMember(world, 'large')
+  member(world, 'small', { maximumPacketSize: SMALL })
+  const publisher = world.connect({ clientId: 'p' })
+  for (const [i, length] of [100, 101, 300, 102, 301, 600, 103].entries()) {
+    publisher.publish('t', String(i).padEnd(length, '.'), { qos: 1 })
+  }
+  const got: string[] = []
+  let packets = acknowledge(large)
+  while (packets.length > 0) {
+    got.push(...texts(packets).map(([first = '']) => first))
+    const { packetId } = only(packets, PacketType.PUBLISH)
+    packets = acknowledge({ client: large.client, packetId })
+  }
+  assert.equal(got.join(''), '0123456')
+})
+
+test('what comes while many wait does not overtake those of its topic', () => {
+  const world = new World()
+  const filter = '$share/g/#'
+  const most = { receiveMaximum: 1 }
+  const large = member(world, 'large', most, filter)
+  const middle = member(world, 'middle', { ...most, maximumPacketSize: 250 }, filter)
+  member(world, 'small', { ...most, maximumPacketSize: SMALL }, filter)
+  const publisher = world.connect({ clientId: 'p' })
+  for (const client of ['large', 'middle']) publisher.publish(client, LONG, { qos: 1 })
+  only(large.take(), PacketType.PUBLISH)
+  const { packetId } = only(middle.take(), PacketType.PUBLISH)
+  // For the large one alone: more than are looked at in one turn. Then one for both.
+  for (let i = 0; i < 100; i++) publisher.publish(`t${i}`, LONG.repeat(4), { qos: 1 })
+  publisher.publish('t', `first ${LONG}`, { qos: 1 })
+  publisher.publish('small', '', { qos: 1 })
+  const later = publishPacket('t', `later ${LONG}`, { qos: 1 })
+  publisher.connection.bytes(encodePacket(later, 5))
+  const got = texts(acknowledge({ client: middle, packetId }))
+  assert.deepEqual(got, [`first ${LONG}`])
+})
+
 test('a group that is looked at without end holds up no other', () => {
   const world = new World()
   for (let i = 0; i < 2000; i++) member(world, `m${i}`, { maximumPacketSize: 30 })

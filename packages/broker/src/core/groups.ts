@@ -115,6 +115,7 @@ export class Groups {
     }
     const delivery = new Delivery(broker.forwarder.keep(), message.qos, message.retain, null)
     delivery.group = group
+    delivery.sequence = group.nextSequence++
     this.makeRoom(group, delivery.message)
     group.queue.push(delivery)
     group.queuedBytes += delivery.message.byteLength
@@ -158,9 +159,11 @@ export class Groups {
   }
 
   /** A member that was away is there: what waits may have waited for it, and it takes less now. */
-  memberCame(groups: readonly Group[]): void {
-    for (const group of groups) {
-      group.held.lookAgain(null)
+  memberCame(session: Session): void {
+    for (const group of session.groups ?? []) {
+      if (group.held.count === 0) continue
+      const member = memberOf(group, session)
+      if (member !== null) group.held.cameBack(member)
       this.wake(group)
     }
   }
@@ -320,21 +323,24 @@ export class Groups {
   private handOut(group: Group, first: Subscription, turn: number, next: Delivery): void {
     const { takers } = this
     const { message } = next
-    if (takers.takes(first, message)) {
+    const { held } = group
+    // What came before it of its topic has not been looked at yet.
+    const isEarly = held.isDue && held.hasSizes(message.topic)
+    if (!isEarly && takers.takes(first, message)) {
       this.giveFirst(group, first, next)
       return
     }
     // Who was asked and did not get it is in turn again.
     group.turn = turn
     const sizeKey = sizeKeyOf(message)
-    if (group.held.has(sizeKey)) {
-      group.held.push(sizeKey, next)
+    if (isEarly || held.has(sizeKey)) {
+      held.push(sizeKey, next)
       return
     }
     const member = takers.search(group, message, this.ready)
     if (member !== null) this.giveFirst(group, member, next)
     // Those that have room may not have it, or not take it: nobody waits behind it.
-    else if (takers.waits) group.held.push(takers.othersPass ? sizeKey : message.topic, next)
+    else if (takers.waits) held.push(takers.othersPass ? sizeKey : message.topic, next)
     else this.drop(group, next, takers.isTooLarge ? 'packet-too-large' : 'not-authorized')
   }
 
@@ -366,11 +372,10 @@ export class Groups {
       // Of many members only those are asked that can make a difference. One that the message is
       // too large for does, where others of the topic wait behind it.
       const { topic } = message
+      const takes = (member: Subscription): boolean => takers.takes(member, message)
       const mayMatter = (member: Subscription): boolean =>
-        key === topic
-          ? this.broker.mayReceive(member.session, topic)
-          : takers.takes(member, message)
-      if (!held.mayFind(member => this.ready(member) && mayMatter(member))) return
+        key === topic ? this.broker.mayReceive(member.session, topic) : takes(member)
+      if (!held.mayFind(member => this.ready(member) && mayMatter(member), takes)) return
       group.lookedAt = 0
       const member = takers.search(group, message, this.ready)
       this.looksLeft -= group.lookedAt
@@ -381,10 +386,24 @@ export class Groups {
         held.push(sizeKeyOf(message), next)
         continue
       }
+      if (member !== null) {
+        this.giveOldest(group, member, topic)
+        continue
+      }
       held.shift(key)
-      if (member !== null) this.giveFirst(group, member, next)
-      else this.drop(group, next, takers.isTooLarge ? 'packet-too-large' : 'not-authorized')
+      this.drop(group, next, takers.isTooLarge ? 'packet-too-large' : 'not-authorized')
     }
+  }
+
+  /** Of what is held back of the topic the member gets what it takes in the order it came in. */
+  private giveOldest(group: Group, member: Subscription, topic: string): void {
+    const { broker, takers } = this
+    const { held } = group
+    const key = held.oldest(topic, message => takers.takes(member, message))
+    const oldest = key === null ? null : held.shift(key)
+    if (oldest === null) return
+    if (broker.queues.isExpired(oldest.message)) this.drop(group, oldest, 'expired')
+    else this.giveFirst(group, member, oldest)
   }
 
   private giveFirst(group: Group, member: Subscription, delivery: Delivery): void {
@@ -429,6 +448,7 @@ export class Groups {
     for (const delivery of deliveries) {
       const again = new Delivery(delivery.message, delivery.qos, delivery.message.retain, null)
       again.group = group
+      again.sequence = group.nextSequence++
       if (group.storedId !== 0 && group.persistent) this.store(group, again)
       this.broker.queues.forget(session, delivery)
       this.broker.queues.totalBytes += again.message.byteLength
@@ -442,7 +462,6 @@ export class Groups {
     const store = this.broker.ports.store
     this.broker.storeMessage(delivery.message)
     delivery.ownerId = group.storedId
-    delivery.sequence = group.nextSequence++
     store.putGroupDelivery(delivery)
     delivery.batch = store.openBatch
     this.broker.forwarder.stored = true

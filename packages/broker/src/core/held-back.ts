@@ -13,9 +13,13 @@ export class HeldBack {
    * to the end.
    */
   private readonly byKey = new Map<string, DeliveryQueue>()
+  /** Of a topic its keys by size. */
+  private readonly sizeKeys = new Map<string, string[]>()
   private due = 0
   /** Who got room since all was looked at; null: anybody may take something now. */
   private roomy: Set<Subscription> | null = new Set()
+  /** Who was away and has come since: it may not take what waits for it. */
+  private back = new Set<Subscription>()
 
   /** There are topics left to look at since `lookAgain`. */
   get isDue(): boolean {
@@ -27,13 +31,14 @@ export class HeldBack {
   }
 
   push(key: string, delivery: Delivery): void {
-    this.queueOf(key).push(delivery)
+    this.queueOf(key, delivery.message.topic).push(delivery)
     this.count++
   }
 
   /** Puts back what was on its way to a member, before all others of its topic. */
   unshift(delivery: Delivery): void {
-    this.queueOf(delivery.message.topic).unshift([delivery])
+    const { topic } = delivery.message
+    this.queueOf(topic, topic).unshift([delivery])
     this.count++
   }
 
@@ -45,16 +50,49 @@ export class HeldBack {
     else this.roomy?.add(member)
   }
 
+  /** The member is there again. */
+  cameBack(member: Subscription): void {
+    this.lookAgain(member)
+    if (this.due > 0) this.back.add(member)
+  }
+
   /** Nothing is due any more. */
   looked(): void {
     this.roomy = new Set()
+    if (this.back.size > 0) this.back = new Set()
   }
 
-  /** Whether it may hold for any member that it did not hold for before. */
-  mayFind(admitted: (member: Subscription) => boolean): boolean {
+  /**
+   * Whether something may be otherwise than before.
+   * @param admitted whether a member may be found that was not
+   * @param takes whether a message may still wait for a member that has come back
+   */
+  mayFind(
+    admitted: (member: Subscription) => boolean,
+    takes: (member: Subscription) => boolean,
+  ): boolean {
     if (this.roomy === null) return true
     for (const member of this.roomy) if (admitted(member)) return true
+    for (const member of this.back) if (!takes(member)) return true
     return false
+  }
+
+  /** The key of the oldest of the topic for which `takes` holds. */
+  oldest(topic: string, takes: (message: Message) => boolean): string | null {
+    let oldest: string | null = null
+    let sequence = Number.POSITIVE_INFINITY
+    for (const key of [topic, ...(this.sizeKeys.get(topic) ?? [])]) {
+      const first = this.first(key)
+      if (first === null || first.sequence >= sequence || !takes(first.message)) continue
+      oldest = key
+      sequence = first.sequence
+    }
+    return oldest
+  }
+
+  /** Whether something of the topic waits for itself. */
+  hasSizes(topic: string): boolean {
+    return this.sizeKeys.has(topic)
   }
 
   /** The key of what is due next; null: nothing is. */
@@ -77,11 +115,9 @@ export class HeldBack {
   shift(key: string): Delivery | null {
     const queue = this.byKey.get(key)
     const delivery = queue?.shift() ?? null
-    if (delivery !== null) this.count--
-    if (queue?.length === 0) {
-      this.byKey.delete(key)
-      this.due = Math.min(this.due, this.byKey.size)
-    }
+    if (queue === undefined || delivery === null) return null
+    this.count--
+    if (queue.length === 0) this.forget(key, delivery.message.topic)
     return delivery
   }
 
@@ -91,11 +127,24 @@ export class HeldBack {
     return null
   }
 
-  private queueOf(key: string): DeliveryQueue {
+  private forget(key: string, topic: string): void {
+    this.byKey.delete(key)
+    this.due = Math.min(this.due, this.byKey.size)
+    if (key === topic) return
+    const keys = this.sizeKeys.get(topic) ?? []
+    if (keys.length > 1) keys.splice(keys.indexOf(key), 1)
+    else this.sizeKeys.delete(topic)
+  }
+
+  private queueOf(key: string, topic: string): DeliveryQueue {
     let queue = this.byKey.get(key)
     if (queue === undefined) {
       queue = new DeliveryQueue()
       this.byKey.set(key, queue)
+      if (key === topic) return queue
+      const keys = this.sizeKeys.get(topic)
+      if (keys === undefined) this.sizeKeys.set(topic, [key])
+      else keys.push(key)
     }
     return queue
   }

@@ -99,7 +99,7 @@ export class Queues {
   begin(session: Session): void {
     session.waking = false
     this.wake(session)
-    if (session.groups !== null) this.broker.groups.memberCame(session.groups)
+    if (session.groups !== null) this.broker.groups.memberCame(session)
   }
 
   /** Gives packet identifiers to what has room in the windows of those that woke. */
