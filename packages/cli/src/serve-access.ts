@@ -118,7 +118,7 @@ export class AccessSet {
   mayPublish(client: Client, topic: string): boolean {
     const { transport, listener } = client.origin
     const { listeners } = this.config
-    const names = transport === 'unknown' ? listeners.map(({ name = '' }) => name) : [listener]
+    const names = transport === 'unknown' ? listeners.map(nameOf) : [listener]
     return names.some(name => this.at(name).acl?.mayPublish(client, topic) ?? true)
   }
 
@@ -177,6 +177,15 @@ export class AccessSet {
       acl: aclFile === null ? null : once(this.aclsByPath, aclFile, () => openAcl(aclFile)),
     }
   }
+}
+
+/** What the broker calls it: without a name it has that of its transport. */
+export function nameOf({ name, unix, tls, ws }: ListenOptions): string {
+  if (name !== undefined) return name
+  if (unix !== undefined) return 'unix'
+  const isWebSocket = ws !== undefined && ws !== false
+  if (tls !== undefined) return isWebSocket ? 'wss' : 'tls'
+  return isWebSocket ? 'ws' : 'tcp'
 }
 
 type Client = AclClient & { readonly origin: Pick<Origin, 'listener' | 'transport'> }

@@ -52,17 +52,27 @@ test('a listener of another name or place in the file lets in whom it did before
       assert.equal(await serving.comes(name), false)
       const lines = await serving.reload(changed)
       assert.equal(await serving.comes(name), false, `${name}: ${changed}`)
-      assert.match(lines.join('\n'), /who may come in stays as it was/)
+      assert.match(lines.join('\n'), /who may come in there stays as it was/)
       await serving.reload(`listeners: [{ ${own}allowAnonymous: true }]`)
       assert.equal(await serving.comes(name), true)
     }
   }
 })
 
-test('without access of their own listeners have what holds for all', async () => {
-  const serving = running('listeners: [{ port: 1 }]\nallowAnonymous: true')
-  await serving.reload('listeners: [{ port: 2 }]\nallowAnonymous: false')
-  assert.equal(await serving.comes('tcp'), false)
+test('what holds for all opens no listener without a name that has its own now', async () => {
+  for (const [options, name] of [
+    ['', 'tcp'],
+    ['ws: true', 'ws'],
+    ['unix: /tmp/s', 'unix'],
+  ] as const) {
+    const serving = running(`allowAnonymous: false\nlisteners: [{ ${options} }]`)
+    const comma = options === '' ? '' : ', '
+    const lines = await serving.reload(`listeners: [{ ${options}${comma}allowAnonymous: false }]`)
+    assert.equal(await serving.comes(name), false)
+    assert.match(lines.join('\n'), /who may come in there stays as it was/)
+    await serving.reload(`allowAnonymous: true\nlisteners: [{ ${options} }]`)
+    assert.equal(await serving.comes(name), true)
+  }
 })
 
 test('a prefix of client ids can be taken back', async () => {

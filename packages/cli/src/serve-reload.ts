@@ -6,7 +6,7 @@ import type { BrokerServer, ListenOptions } from '@godwit/broker'
 import { tellCertificates } from './certificate-times.ts'
 import type { LoadedConfig } from './config.ts'
 import type { EarlySignals } from './early-signals.ts'
-import type { AccessSet } from './serve-access.ts'
+import { type AccessSet, nameOf } from './serve-access.ts'
 import type { ReadyConfig } from './serve-flags.ts'
 
 interface Log {
@@ -110,9 +110,8 @@ function goneListeners(config: ReadyConfig, next: ReadyConfig): string[] {
     return PLACE.every(name => isDeepStrictEqual(one[name], other[name]))
   }
   return config.listeners.flatMap(listener => {
-    const { name } = listener
     const isThere = next.listeners.some(other => isSame(listener, other))
-    return name === undefined || isThere ? [] : name
+    return isThere ? [] : nameOf(listener)
   })
 }
 
