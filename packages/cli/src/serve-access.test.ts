@@ -22,8 +22,9 @@ async function comes(access: AccessSet, who: Comer): Promise<boolean | string> {
 }
 
 test('without a word everybody comes in and nobody is asked', () => {
-  assert.deepEqual(hooksOf(accessOf('')), {})
-  assert.deepEqual(Object.keys(hooksOf(accessOf('payloadBytesMax: 5'))), ['publish'])
+  assert.deepEqual(hooksOf(accessOf(''), false), {})
+  assert.deepEqual(Object.keys(hooksOf(accessOf(''), true)), ['authenticate'])
+  assert.deepEqual(Object.keys(hooksOf(accessOf('payloadBytesMax: 5'), false)), ['publish'])
 })
 
 test('allowAnonymous: false without a password file lets nobody in', async () => {
@@ -124,4 +125,15 @@ test('a listener that another choice does not know stays as it was', async conte
   assert.equal(await comes(access, { listener: 'c' }), false)
   access.replace(config)
   assert.equal(await comes(access, { listener: 'c' }), true)
+})
+
+test('users of SCRAM keep others out where no listener says otherwise', async context => {
+  const file = fileOf(context, 'users', '')
+  const access = accessOf(`scram: { users: { ann: secret } }
+listeners: [{}, { name: a, passwordFile: ${file} }, { name: b, allowAnonymous: true }]`)
+  const [anywhere, a, b] = [{}, { listener: 'a' }, { listener: 'b' }]
+  assert.equal(await comes(access, anywhere), false)
+  assert.equal(await comes(access, { username: 'ann', password: 'secret' }), false)
+  assert.equal(await comes(access, a), false)
+  assert.equal(await comes(access, b), true)
 })

@@ -43,12 +43,15 @@ export class AccessSet {
   private config: AccessConfig
   private readonly passwordsByPath = new Map<string, PasswordFile>()
   private readonly aclsByPath = new Map<string, AclFile>()
+  /** What nobody asks for at the start nobody asks for later: it costs time with each message. */
+  readonly askedFirst: AccessSet['asks']
 
   /** @throws CommandFailure for a file that cannot be read */
   constructor(config: AccessConfig) {
     this.config = config
     this.everywhere = this.open(config.access)
     this.own = this.openOwn(config)
+    this.askedFirst = this.asks
   }
 
   get hasFiles(): boolean {
@@ -111,7 +114,9 @@ export class AccessSet {
     // A name that nobody has checked could be that of a certificate: it takes a password then.
     if (username !== '') return { reasonCode: 0, username }
     if (passwords !== null) return passwords.authenticate(client)
-    return choice.certificateUserNames === null && choice.allowAnonymous !== false
+    if (choice.certificateUserNames !== null) return false
+    // Who has nothing said has nothing opened: with users of SCRAM that is the only way in.
+    return choice.allowAnonymous ?? this.config.broker.scram === undefined
   }
 
   /** Of a will of before a restart it is not known where its client came in. */
@@ -200,10 +205,11 @@ export function checkCertificateUsers(listeners: readonly ListenOptions[]): void
   usage('user names of certificates need a listener that asks clients for them: see --tls-ca')
 }
 
-export function hooksOf(access: AccessSet): Hooks {
+/** @param isReloaded who may come in may be asked for later, if nobody asks now */
+export function hooksOf(access: AccessSet, isReloaded: boolean): Hooks {
   const { who, what, size } = access.asks
   return {
-    ...(who ? { authenticate: client => access.authenticate(client) } : {}),
+    ...(who || isReloaded ? { authenticate: client => access.authenticate(client) } : {}),
     ...(what
       ? {
           authorizePublish: (client, topic) => access.mayPublish(client, topic),

@@ -74,7 +74,6 @@ async function readConfig(
   if (read === null) return config
   try {
     const { config: next } = await read()
-    const asked = access.asks
     const isSame = RELOADED.every(name => isDeepStrictEqual(next[name], config[name]))
     if (!isSame) {
       const kept = goneListeners(config, next)
@@ -88,10 +87,14 @@ there stays as it was`)
       }
     }
     tellRest(config, next, log)
-    const needs = access.asks
-    const isNew = (one: keyof typeof needs): boolean => needs[one] && !asked[one]
-    if (isNew('who') || isNew('what') || isNew('size')) {
-      log.warn('who may come in or do what was not asked for at the start: it is after a restart')
+    const { asks: needs, askedFirst: asked } = access
+    const missing = [
+      ...(needs.what && !asked.what ? ['who may do what (an ACL file)'] : []),
+      ...(needs.size && !asked.size ? ['the size of payloads'] : []),
+    ]
+    if (missing.length > 0) {
+      log.error(`${missing.join(' and ')}: nobody asks for it before a restart, since there was \
+none at the start`)
     }
     const { access: everywhere, ownAccess, clientIdPrefix, payloadBytesMax } = next
     return { ...config, access: everywhere, ownAccess, clientIdPrefix, payloadBytesMax }

@@ -52,7 +52,7 @@ export async function serve(flags: ServeFlags, signals: EarlySignals): Promise<n
   access.tell(log)
   const broker = createBroker({
     ...config.broker,
-    hooks: hooksOf(access),
+    hooks: hooksOf(access, flags.config !== undefined),
     dump: config.broker.dump ? line => log.info(line) : false,
     log,
   })

@@ -127,6 +127,26 @@ test('SIGHUP opens no listener that the file has no more', async context => {
   assert.equal(await reload(open), 0)
 })
 
+test('SIGHUP asks for passwords where nobody did, not for rights', async context => {
+  const folder = folderOf(context)
+  writeFileSync(join(folder, 'users'), '')
+  const broker = await served(context, folder, 'allow_anonymous true\n')
+  const port = portOf(broker)
+  assert.equal(await comes(port, null), 0)
+  writeFileSync(join(folder, 'm.conf'), 'password_file ./users\n')
+  broker.child.kill('SIGHUP')
+  await broker.line('was read again')
+  assert.equal(await comes(port, null), 0x87)
+  const acl = 'password_file ./users\nacl_file ./users\n'
+  for (const [times, conf] of [acl, `${acl}allow_anonymous true\n`].entries()) {
+    writeFileSync(join(folder, 'm.conf'), conf)
+    broker.child.kill('SIGHUP')
+    const told = (): string[] => broker.lines.filter(line => line.includes('before a restart'))
+    await until(() => told().length === times + 1, 'a word that it takes a restart')
+    assert.match(told()[times] ?? '', /who may do what \(an ACL file\)/)
+  }
+})
+
 test('--check prints what a mosquitto.conf comes to, and what is otherwise', async context => {
   const folder = folderOf(context)
   writeFileSync(join(folder, 'm.conf'), 'listener 1 127.0.0.1\nautosave_interval 60\n')
