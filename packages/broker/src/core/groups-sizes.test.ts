@@ -346,3 +346,50 @@ test('nothing is lost that a member takes, whoever is busy, away or small', () =
     { numRuns: 150 },
   )
 })
+
+test('a member gets the messages of a topic in order, whoever else is busy or small', () => {
+  const Step = fc.oneof(
+    fc.record({ kind: fc.constant('publish' as const), size: fc.nat(4), topic: fc.nat(1) }),
+    fc.record({ kind: fc.constant('take' as const), who: fc.nat(2) }),
+  )
+  const limits = [60, 240, 10_000]
+  fc.assert(
+    fc.property(fc.array(Step, { minLength: 20, maxLength: 100 }), steps => {
+      const world = new World()
+      const publisher = world.connect({ clientId: 'p' })
+      const members = limits.map((maximumPacketSize, who) =>
+        member(world, `m${who}`, { receiveMaximum: 1, maximumPacketSize }, '$share/g/#'),
+      )
+      const got = members.map(() => new Map<string, number[]>())
+      const takeOne = (who: number): number => {
+        const client = members[who] as TestClient
+        const packets = client.takePublishes()
+        for (const packet of packets) {
+          const { topic, packetId } = packet
+          const numbers = got[who]?.get(topic) ?? []
+          got[who]?.set(topic, [...numbers, Number(text(packet))])
+          client.send({ type: PacketType.PUBACK, packetId, reasonCode: 0, properties: {} })
+        }
+        return packets.length
+      }
+      let published = 0
+      for (const step of steps) {
+        if (step.kind === 'take') takeOne(step.who)
+        else {
+          const length = [5, 80, 150, 300, 700][step.size] ?? 0
+          const topic = `t${step.topic}`
+          publisher.publish(topic, String(published++).padEnd(length), { qos: 1 }).take()
+        }
+      }
+      while (members.some((_, who) => takeOne(who) > 0));
+      const lists = got.flatMap(topics => [...topics.values()])
+      assert.equal(lists.flat().length, published)
+      for (const list of lists)
+        assert.deepEqual(
+          list,
+          list.toSorted((a, b) => a - b),
+        )
+    }),
+    { numRuns: 150 },
+  )
+})
