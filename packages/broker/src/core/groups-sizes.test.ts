@@ -232,6 +232,37 @@ test('others pass what is too large for them, also when they get room only later
   assert.deepEqual(texts(acknowledge(large)), [LONG])
 })
 
+test('nothing waits behind what is a little larger and waits for somebody else', () => {
+  for (const isBusy of [false, true]) {
+    const world = new World()
+    const away = connectKept(world, 'away')
+    away.subscribe(FILTER, 1)
+    away.cut()
+    const limits = { maximumPacketSize: 200, receiveMaximum: isBusy ? 1 : 10 }
+    const middle = isBusy ? busyMember(world, 'middle', limits) : null
+    const client = middle?.client ?? member(world, 'middle', limits)
+    member(world, 'small', { maximumPacketSize: SMALL })
+    const publisher = world.connect({ clientId: 'p' })
+    // All of them have from 128 to 255 bytes.
+    const sizes = [220, 150, 221, 151]
+    for (const size of sizes) publisher.publish('t', String(size).padEnd(size), { qos: 1 })
+    const got: string[] = []
+    for (let packets = middle === null ? client.take() : acknowledge(middle); ; ) {
+      got.push(...texts(packets).map(payload => payload.trimEnd()))
+      const [packet] = publishesOf(packets)
+      if (packet === undefined) break
+      packets = isBusy ? acknowledge({ client, packetId: packet.packetId }) : []
+    }
+    assert.deepEqual(got, ['150', '151'])
+    assert.equal(world.broker.ledger.total, 0)
+    const back = connectKept(world, 'away')
+    assert.deepEqual(
+      texts([...back.early, ...back.take()]).map(payload => payload.trimEnd()),
+      ['220', '221'],
+    )
+  }
+})
+
 test('a member gets what waits for it of a topic in its order, of whatever size', () => {
   const world = new World()
   const large = busyMember(world, 'large')

@@ -2,7 +2,6 @@
 // messages that a member did not finish. MQTT 5.0 section 4.8.2.
 
 import type { Broker } from './broker.ts'
-import { sizeKeyOf } from './held-back.ts'
 import type { DropReason } from './ledger.ts'
 import { HELD_LOOKS_MAX, MEMBER_LOOKS_MAX } from './limits.ts'
 import type { Message } from './message.ts'
@@ -313,34 +312,35 @@ export class Groups {
         group.exhaust()
         return
       }
-      group.queue.shift()
-      this.handOut(group, first, turn, next)
+      const member = this.takerOf(group, first, turn, next.message)
       this.looksLeft -= group.lookedAt
+      // Something of its topic may have waited that has not been looked at yet.
+      const waited = member !== null && group.held.isDue
+      if (waited && this.giveOldest(group, member, next.message.topic)) continue
+      group.queue.shift()
+      if (member !== null) this.giveFirst(group, member, next)
+      else this.holdBack(group, next)
     }
   }
 
-  /** To the member that has room, or to another one, or aside, or nowhere. */
-  private handOut(group: Group, first: Subscription, turn: number, next: Delivery): void {
-    const { takers } = this
-    const { message } = next
-    const { held } = group
-    // What came before it of its topic has not been looked at yet.
-    const isEarly = held.isDue && held.hasSizes(message.topic)
-    if (!isEarly && takers.takes(first, message)) {
-      this.giveFirst(group, first, next)
-      return
-    }
+  /** The member that has room, or another one; null: nobody who has room takes the message. */
+  private takerOf(
+    group: Group,
+    first: Subscription,
+    turn: number,
+    message: Message,
+  ): Subscription | null {
+    if (this.takers.takes(first, message)) return first
     // Who was asked and did not get it is in turn again.
     group.turn = turn
-    const sizeKey = sizeKeyOf(message)
-    if (isEarly || held.has(sizeKey)) {
-      held.push(sizeKey, next)
-      return
-    }
-    const member = takers.search(group, message, this.ready)
-    if (member !== null) this.giveFirst(group, member, next)
-    // Those that have room may not have it, or not take it: nobody waits behind it.
-    else if (takers.waits) held.push(takers.othersPass ? sizeKey : message.topic, next)
+    return this.takers.search(group, message, this.ready)
+  }
+
+  /** Those that have room may not have it, or not take it: nobody waits behind it. */
+  private holdBack(group: Group, next: Delivery): void {
+    const { takers } = this
+    const { topic } = next.message
+    if (takers.waits) group.held.push(takers.othersPass ? takers.sizeKey(topic) : topic, next)
     else this.drop(group, next, takers.isTooLarge ? 'packet-too-large' : 'not-authorized')
   }
 
@@ -379,31 +379,30 @@ export class Groups {
       group.lookedAt = 0
       const member = takers.search(group, message, this.ready)
       this.looksLeft -= group.lookedAt
-      if (member === null && takers.waits) {
-        if (!takers.othersPass || key !== topic) return
-        // It waits for itself from now on.
-        held.shift(key)
-        held.push(sizeKeyOf(message), next)
-        continue
-      }
       if (member !== null) {
         this.giveOldest(group, member, topic)
         continue
       }
+      // It waits for itself from now on, or for others than before.
+      if (takers.waits && (!takers.othersPass || takers.sizeKey(topic) === key)) return
       held.shift(key)
-      this.drop(group, next, takers.isTooLarge ? 'packet-too-large' : 'not-authorized')
+      this.holdBack(group, next)
     }
   }
 
-  /** Of what is held back of the topic the member gets what it takes in the order it came in. */
-  private giveOldest(group: Group, member: Subscription, topic: string): void {
+  /**
+   * Of what is held back of the topic the member gets what it takes in the order it came in.
+   * @returns false when it takes nothing of it
+   */
+  private giveOldest(group: Group, member: Subscription, topic: string): boolean {
     const { broker, takers } = this
     const { held } = group
     const key = held.oldest(topic, message => takers.takes(member, message))
     const oldest = key === null ? null : held.shift(key)
-    if (oldest === null) return
+    if (oldest === null) return false
     if (broker.queues.isExpired(oldest.message)) this.drop(group, oldest, 'expired')
     else this.giveFirst(group, member, oldest)
+    return true
   }
 
   private giveFirst(group: Group, member: Subscription, delivery: Delivery): void {

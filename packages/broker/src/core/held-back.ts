@@ -1,6 +1,6 @@
 // Messages of a group that only members may have, or take, who have no room or no connection now.
 // They wait by topic, beside the group's queue, so that other members get the others. What is too
-// large for who has room waits for itself, with those of its topic that are about as large.
+// large for who has room waits for itself, with those of its topic that the same members take.
 
 import type { Message } from './message.ts'
 import { type Delivery, DeliveryQueue } from './session.ts'
@@ -9,8 +9,8 @@ import type { Subscription } from './subscriptions.ts'
 export class HeldBack {
   count = 0
   /**
-   * By topic, or by `sizeKeyOf`, in the order in which they are looked at: what had its turn goes
-   * to the end.
+   * By topic, or by `Takers.sizeKey`, in the order in which they are looked at: what had its turn
+   * goes to the end.
    */
   private readonly byKey = new Map<string, DeliveryQueue>()
   /** Of a topic its keys by size. */
@@ -90,11 +90,6 @@ export class HeldBack {
     return oldest
   }
 
-  /** Whether something of the topic waits for itself. */
-  hasSizes(topic: string): boolean {
-    return this.sizeKeys.has(topic)
-  }
-
   /** The key of what is due next; null: nothing is. */
   next(): string | null {
     if (this.due === 0) return null
@@ -148,9 +143,4 @@ export class HeldBack {
     }
     return queue
   }
-}
-
-/** No topic has a null character. A power of two is what makes sizes alike. */
-export function sizeKeyOf({ topic, byteLength }: Message): string {
-  return `${topic}\0${Math.clz32(byteLength)}`
 }

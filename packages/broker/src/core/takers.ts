@@ -10,6 +10,8 @@ import type { Subscription } from './subscriptions.ts'
 /** For what a frame gets on its way: expiry, subscription identifier, a packet identifier. */
 const FRAME_ROOM_BYTES = 16
 
+const NO_LIMIT = Number.POSITIVE_INFINITY
+
 type IsReady = (member: Subscription) => boolean
 
 export class Takers {
@@ -19,6 +21,8 @@ export class Takers {
   othersPass = false
   /** Somebody who may have it takes no packet so large. */
   isTooLarge = false
+  /** Of those who take it the smallest limit of packets: who has a smaller one does not. */
+  private limit = NO_LIMIT
   private readonly broker: Broker
   private readonly form = new Form()
   private readonly identifiers: [number] = [0]
@@ -34,6 +38,7 @@ export class Takers {
     this.waits = false
     this.othersPass = false
     this.isTooLarge = false
+    this.limit = NO_LIMIT
     group.lookedAt += count
     for (let i = 0; i < count; i++) {
       const at = (turn + i) % count
@@ -45,9 +50,20 @@ export class Takers {
       } else if (ready(member)) {
         group.turn = at + 1
         return member
-      } else this.waits = true
+      } else {
+        this.waits = true
+        this.limit = Math.min(this.limit, member.session.connection?.sendBytesMax ?? NO_LIMIT)
+      }
     }
     return null
+  }
+
+  /**
+   * After a search that found nobody: messages of the topic have the same key when the same members
+   * take packets so large. No topic has a null character.
+   */
+  sizeKey(topic: string): string {
+    return `${topic}\0${this.limit}`
   }
 
   /** Whether the member may have it and takes a packet so large. */
