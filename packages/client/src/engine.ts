@@ -27,7 +27,7 @@ import {
 } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { ConnectionRefusedError, closedError, MqttError, protocolError } from './errors.ts'
-import { mayBeOlder, moreTelling, usualLevel } from './fallback.ts'
+import { mayBeOlder, moreTelling, startsClean, usualLevel } from './fallback.ts'
 import { type Agreed, connectPacket, expectsSession, negotiate, sendLimits } from './handshake.ts'
 import type { Incoming } from './incoming.ts'
 import { Link, LinkAction, LinkState } from './link.ts'
@@ -79,7 +79,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   /** Whether an answer that took its time still belongs to this connection. */
   epoch = 0
   level: ProtocolLevel
-  cleanStart: boolean
   private prepared: Prepared | null = null
   private lastError: MqttError | null = null
   private turnPending = false
@@ -102,7 +101,6 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.clientId = clientId
     this.owner = owner
     this.level = usualLevel(settings.protocolVersion, null)
-    this.cleanStart = settings.cleanStart
     this.link = new Link(settings)
     this.reading = new Reading(this.link, this)
     this.turn = turnEndOf(platform)
@@ -171,6 +169,11 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.link.closing(this.platform.nowMs())
     this.plan()
     this.outflow.flush()
+  }
+
+  /** Of the next CONNECT, or of the one that waits for its CONNACK. */
+  get cleanStart(): boolean {
+    return startsClean(this.settings.cleanStart, this.level, this.agreed)
   }
 
   private get isClosing(): boolean {
@@ -424,14 +427,12 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     }
     const { level } = connection
     const { agreed: before } = this
-    const expected = expectsSession(level, before, this.cleanStart)
+    const expected = expectsSession(before, this.cleanStart)
     const agreed = negotiate(settings, level, packet)
     this.agreed = agreed
     this.clientId = properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]
     connection.established = true
     this.lastError = null
-    // From now on the session is resumed, if the server keeps it.
-    if (level === 5) this.cleanStart = false
     this.link.connected(this.platform.nowMs(), agreed.keepAliveSeconds)
     this.reading.attach(connection)
     const kept = packet.sessionPresent

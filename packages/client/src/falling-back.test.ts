@@ -155,6 +155,21 @@ test('a server that has spoken MQTT 5.0 and now refuses it is tried with 3.1.1',
   assert.equal(client.negotiated.protocolVersion, 4)
 })
 
+test('3.1.1 after 5.0 leaves no session behind that nobody asked for', async () => {
+  const world = new World()
+  await world.connected()
+  world.peer.lose()
+  await world.advance(2000)
+  assert.equal((await connectOf(world)).cleanStart, false)
+  world.peer.accept({ reasonCode: 0x84 })
+  // Without clean session a server before MQTT 5.0 keeps it for ever.
+  assert.equal((await connectOf(world)).cleanStart, true)
+  world.peer.lose()
+  await world.advance(5000)
+  const { protocolLevel, cleanStart } = await connectOf(world)
+  assert.deepEqual([protocolLevel, cleanStart], [5, false])
+})
+
 test('a connection that never opened says nothing about versions', async () => {
   const world = new World()
   world.opensAtOnce = false

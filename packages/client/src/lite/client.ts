@@ -21,7 +21,7 @@ import {
   protocolError,
 } from '../errors.ts'
 import type { ClientEvent } from '../events.ts'
-import { mayBeOlder, moreTelling, usualLevel } from '../fallback.ts'
+import { mayBeOlder, moreTelling, startsClean, usualLevel } from '../fallback.ts'
 import { FLUSH_BYTES, Limits } from '../limits.ts'
 import { isWorthRetrying, Link, LinkAction, LinkState } from '../link.ts'
 import type { Payload } from '../options.ts'
@@ -76,7 +76,6 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
   private agreed: Public.Negotiated | null = null
   private connection: Connection | null = null
   private level: ProtocolLevel
-  private cleanStart: boolean
   private lastError: MqttError | null = null
   /** Why nothing is taken any more; null while it is. */
   private refuses: MqttError | null = null
@@ -101,10 +100,9 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     this.platform = platform
     this.target = target
     const settings = readSettings(options)
-    const { clientId, cleanStart, protocolVersion = 'auto' } = settings
+    const { clientId, protocolVersion = 'auto' } = settings
     this.settings = settings
     this.retry = readReconnect(options)
-    this.cleanStart = cleanStart
     this.level = protocolVersion === 'auto' ? 5 : protocolVersion
     this.clientId = clientId ?? randomId(platform)
     this.link = new Link({ ...settings, reconnect: this.retry })
@@ -391,7 +389,8 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
       const dial = dialOf(platform, to)
       const { packetBytesMax, topicAliasMaximum } = settings
       const connection = new Connection(this, this.level, packetBytesMax, topicAliasMaximum)
-      const { clientId, cleanStart } = this
+      const { agreed, clientId, level } = this
+      const cleanStart = startsClean(settings.cleanStart, level, agreed)
       sendConnect(connection, settings, { ...credentials, clientId, cleanStart })
       this.connection = connection
       connection.transport = dial(connection)
@@ -409,11 +408,11 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
       this.lost(new ConnectionRefusedError(reasonCode, connection.level, properties), -1)
       return
     }
+    const cleanStart = startsClean(settings.cleanStart, level, agreed)
     // [MQTT-3.2.2-4]
-    if (sessionPresent && this.cleanStart) protocolError('a session, which was to be new')
+    if (sessionPresent && cleanStart) protocolError('a session, which was to be new')
     if (properties.authenticationMethod !== undefined) protocolError('an authentication method')
-    const expected =
-      level < 5 || agreed === null ? !this.cleanStart : agreed.sessionExpirySeconds > 0
+    const expected = agreed?.protocolVersion === 5 ? agreed.sessionExpirySeconds > 0 : !cleanStart
     const isForgotten = !sessionPresent && expected && session.hasState
     this.clientId = properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]
     this.agreed = {
@@ -426,8 +425,6 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     }
     connection.established = true
     this.lastError = null
-    // From now on the session is resumed, if the server keeps it.
-    if (level === 5) this.cleanStart = false
     link.connected(platform.nowMs(), this.agreed.keepAliveSeconds)
     session.opened(properties, level, sessionPresent)
     if (agreed === null && sessionPresent) {
