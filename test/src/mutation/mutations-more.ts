@@ -48,9 +48,9 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a member of a group gets what it may not have',
-    file: `${CORE}/groups.ts`,
-    find: 'if (this.broker.mayReceive(member.session, topic)) return member',
-    replace: 'return member',
+    file: `${CORE}/takers.ts`,
+    find: ' && this.broker.mayReceive(member.session, message.topic)',
+    replace: '',
     tests: [`${CORE_TESTS}/guarding.test.js`],
     isOutside: true,
   },

@@ -197,9 +197,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a topic alias that came is taken from the connection before',
-    file: `${CORE}/handlers/publish.ts`,
-    find: '  connection.aliases[alias] = route\n',
-    replace: '  connection.aliases[alias] ??= route\n',
+    file: `${CORE}/aliases.ts`,
+    find: '    this.routes[alias] = route\n',
+    replace: '    this.routes[alias] ??= route\n',
   },
   {
     name: 'a shared group gives messages to members that are away',
