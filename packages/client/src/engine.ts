@@ -27,7 +27,7 @@ import {
 } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { ConnectionRefusedError, closedError, MqttError, protocolError } from './errors.ts'
-import { mayBeOlder, moreTelling, startsClean, usualLevel } from './fallback.ts'
+import { mayBeOlder, moreTelling, usualLevel } from './fallback.ts'
 import { type Agreed, connectPacket, expectsSession, negotiate, sendLimits } from './handshake.ts'
 import type { Incoming } from './incoming.ts'
 import { Link, LinkAction, LinkState } from './link.ts'
@@ -171,9 +171,12 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.outflow.flush()
   }
 
-  /** Of the next CONNECT, or of the one that waits for its CONNACK. */
+  /**
+   * The next connection of 5.0 goes on with the session of before; without clean session an earlier
+   * version would keep one for ever.
+   */
   get cleanStart(): boolean {
-    return startsClean(this.settings.cleanStart, this.level, this.agreed)
+    return this.settings.cleanStart && (this.level < 5 || this.agreed === null)
   }
 
   private get isClosing(): boolean {
@@ -427,7 +430,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     }
     const { level } = connection
     const { agreed: before } = this
-    const expected = expectsSession(before, this.cleanStart)
+    const expected = expectsSession(level, before, this.cleanStart)
     const agreed = negotiate(settings, level, packet)
     this.agreed = agreed
     this.clientId = properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]

@@ -16,14 +16,6 @@ export function usualLevel(wanted: ProtocolLevel | 'auto', agreed: Before): Prot
 }
 
 /**
- * Whether CONNECT asks for a new session. The next one of 5.0 goes on with that of before; without
- * clean session an earlier version would keep one for ever.
- */
-export function startsClean(wanted: boolean, level: ProtocolLevel, agreed: Before): boolean {
-  return wanted && (level !== 5 || agreed?.protocolVersion !== 5)
-}
-
-/**
  * Whether the server may only know earlier versions: it has said so, or it has answered CONNECT
  * with nothing, or with what is not MQTT 5.0. Who has once spoken 5.0 has to say so.
  * @param state how far the attempt was, one of `LinkState`

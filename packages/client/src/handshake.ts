@@ -157,6 +157,10 @@ export function sendLimits(settings: Settings, negotiated: Agreed, canPause: boo
  * Whether the server should have a session: it has promised to keep it, or was asked for one of
  * before. @param before what the connection before has agreed on
  */
-export function expectsSession(before: Agreed | null, cleanStart: boolean): boolean {
-  return before?.protocolVersion === 5 ? before.sessionExpirySeconds > 0 : !cleanStart
+export function expectsSession(
+  level: ProtocolLevel,
+  before: Agreed | null,
+  cleanStart: boolean,
+): boolean {
+  return level < 5 || before === null ? !cleanStart : before.sessionExpirySeconds > 0
 }

@@ -21,7 +21,7 @@ import {
   protocolError,
 } from '../errors.ts'
 import type { ClientEvent } from '../events.ts'
-import { mayBeOlder, moreTelling, startsClean, usualLevel } from '../fallback.ts'
+import { mayBeOlder, moreTelling, usualLevel } from '../fallback.ts'
 import { FLUSH_BYTES, Limits } from '../limits.ts'
 import { isWorthRetrying, Link, LinkAction, LinkState } from '../link.ts'
 import type { Payload } from '../options.ts'
@@ -76,6 +76,7 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
   private agreed: Public.Negotiated | null = null
   private connection: Connection | null = null
   private level: ProtocolLevel
+  private cleanStart = true
   private lastError: MqttError | null = null
   /** Why nothing is taken any more; null while it is. */
   private refuses: MqttError | null = null
@@ -390,7 +391,9 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
       const { packetBytesMax, topicAliasMaximum } = settings
       const connection = new Connection(this, this.level, packetBytesMax, topicAliasMaximum)
       const { agreed, clientId, level } = this
-      const cleanStart = startsClean(settings.cleanStart, level, agreed)
+      // 5.0 goes on with its session; without clean session earlier versions keep one for ever.
+      const cleanStart = settings.cleanStart && (level < 5 || agreed === null)
+      this.cleanStart = cleanStart
       sendConnect(connection, settings, { ...credentials, clientId, cleanStart })
       this.connection = connection
       connection.transport = dial(connection)
@@ -408,11 +411,11 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
       this.lost(new ConnectionRefusedError(reasonCode, connection.level, properties), -1)
       return
     }
-    const cleanStart = startsClean(settings.cleanStart, level, agreed)
     // [MQTT-3.2.2-4]
-    if (sessionPresent && cleanStart) protocolError('a session, which was to be new')
+    if (sessionPresent && this.cleanStart) protocolError('a session, which was to be new')
     if (properties.authenticationMethod !== undefined) protocolError('an authentication method')
-    const expected = agreed?.protocolVersion === 5 ? agreed.sessionExpirySeconds > 0 : !cleanStart
+    const expected =
+      level < 5 || agreed === null ? !this.cleanStart : agreed.sessionExpirySeconds > 0
     const isForgotten = !sessionPresent && expected && session.hasState
     this.clientId = properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]
     this.agreed = {
