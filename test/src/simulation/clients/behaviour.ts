@@ -192,7 +192,8 @@ export class Behaviour {
     return { ...plain, properties }
   }
 
-  #will(): Will {
+  /** Null: it may publish nowhere. */
+  #will(): Will | null {
     const random = this.#random
     const isFive = this.client.level === 5
     const properties = {
@@ -202,6 +203,7 @@ export class Behaviour {
     }
     const { topics, guard } = this.#plan
     const allowed = topics.filter(topic => topic !== guard?.forbidden)
+    if (allowed.length === 0) return null
     return {
       topic: random.pick(allowed),
       payload: payloadOf(this.#nextKey(), random.below(60)),
