@@ -17,8 +17,8 @@ import { checkSlo, parseSlo } from './slo.ts'
 type Damage = (number: number, payload: Uint8Array) => Uint8Array
 
 const FAST = '--drain 300ms --timeout 300ms'
-/** Each message waits for the one before it, so that it is a read of its own. */
-const SINGLY = '--publishers 1 --window 1 --messages 100 --drain 2s'
+/** So slow that most messages are among the first of a read; how many depends on the machine. */
+const SLOW = `--publishers 1 --rate 200/s --duration 500ms ${FAST}`
 
 async function damagedBy(damage: Damage, options: string, qos: number) {
   const broker = await FaultyBroker.open({ payload: damage })
@@ -30,11 +30,12 @@ async function damagedBy(damage: Damage, options: string, qos: number) {
   }
 }
 
-/** Changes one bit of the last byte of each tenth message. */
+/** Changes one bit of the last byte. */
+const allFlipped: Damage = (_, payload) =>
+  payload.map((byte, i) => (i === payload.length - 1 ? byte ^ 1 : byte))
+/** Of each tenth message. */
 const flipped: Damage = (number, payload) =>
-  number % 10 === 3
-    ? payload.map((byte, i) => (i === payload.length - 1 ? byte ^ 1 : byte))
-    : payload
+  number % 10 === 3 ? allFlipped(number, payload) : payload
 const shortened: Damage = (number, payload) =>
   number % 10 === 3 ? payload.subarray(0, payload.length - 1) : payload
 
@@ -55,10 +56,10 @@ const PAYLOADS = [
 
 for (const payload of PAYLOADS) {
   test(`${payload.replace(file, 'FILE')}: messages with another bit are found`, async () => {
-    const { trial, settings } = await damagedBy(flipped, `${SINGLY} ${payload}`, 1)
+    const { trial, settings } = await damagedBy(allFlipped, `${SLOW} ${payload}`, 1)
     const { delivery, counts, verdict } = trial
-    assert.equal(counts.compared, 100)
-    assert.equal(delivery.damaged, 10)
+    assert.ok(counts.compared >= 4 && counts.compared <= 100, `${counts.compared}`)
+    assert.ok(delivery.damaged >= 4 && delivery.damaged <= counts.compared, `${delivery.damaged}`)
     assert.equal(delivery.received, 100)
     assert.equal(verdict.contractMet, false)
     assert.equal(verdict.text, `QoS 1 contract: BROKEN (damaged ${delivery.damaged})`)
@@ -101,8 +102,8 @@ test('a message that comes on the topic of another is found', async () => {
 })
 
 test('a damage in the messages of one process is in the verdict of all', async () => {
-  const { trial } = await damagedBy(flipped, `${SINGLY} --processes 2`, 1)
-  assert.equal(trial.delivery.damaged, 10)
+  const { trial } = await damagedBy(allFlipped, `${SLOW} --processes 2`, 1)
+  assert.ok(trial.delivery.damaged >= 4, `${trial.delivery.damaged}`)
   assert.equal(trial.verdict.contractMet, false)
 })
 

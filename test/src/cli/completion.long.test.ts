@@ -128,8 +128,8 @@ for (const [shell, of] of Shells) {
     assert.ok(paired.includes('--pairs') && !paired.includes('--pace'), paired.join(' '))
     assert.ok(complete('godwit', 'bench', 'many', '--pa').includes('--pace'))
     // Behind an option with a value comes the value, which may be a file.
-    const value = complete('godwit', 'pub', '-f', 'completion.test.')
-    assert.ok(value.includes('completion.test.js') && !value.includes('-m'), value.join(' '))
+    const value = complete('godwit', 'pub', '-f', 'completion.long.')
+    assert.ok(value.includes('completion.long.test.js') && !value.includes('-m'), value.join(' '))
     assert.ok(!complete('godwit', 'pub', '-t', '').includes('-m'))
     // fish takes every dash for an option.
     if (shell !== 'fish') assert.ok(!complete('godwit', 'pub', '-t', '-').includes('-m'))
