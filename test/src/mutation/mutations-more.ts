@@ -154,7 +154,7 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
     file: `${STORE}/lock.ts`,
     find: 'if (holder !== null) throw',
     replace: "if (holder === '') throw",
-    tests: [`${STORE_TESTS}/disk.test.js`, `${STORE_TESTS}/transfer.test.js`],
+    tests: [`${STORE_TESTS}/disk.test.js`, `${STORE_TESTS}/transfer.long.test.js`],
     isOutside: true,
   },
   {
@@ -162,7 +162,7 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
     file: `${STORE}/lock.ts`,
     find: 'resolve(IS_DEAD.has(code) ? null :',
     replace: 'resolve(code !== null ? null :',
-    tests: [`${STORE_TESTS}/disk.test.js`, `${STORE_TESTS}/transfer.test.js`],
+    tests: [`${STORE_TESTS}/disk.test.js`, `${STORE_TESTS}/transfer.long.test.js`],
     isOutside: true,
   },
   {
@@ -170,7 +170,7 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
     file: `${STORE}/lock.ts`,
     find: '      removeStale(place, number)\n',
     replace: '',
-    tests: [`${STORE_TESTS}/disk.test.js`, `${STORE_TESTS}/transfer.test.js`],
+    tests: [`${STORE_TESTS}/disk.test.js`, `${STORE_TESTS}/transfer.long.test.js`],
     isOutside: true,
   },
   {
