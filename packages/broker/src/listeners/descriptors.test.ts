@@ -1,7 +1,8 @@
 // Some descriptors are kept away from connections, and connections are taken again when some end.
 
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { Descriptors } from './descriptors.ts'
 
@@ -55,6 +56,35 @@ test('a storm within one turn is noticed after eight connections', () => {
     servers.map(server => server.maxConnections),
     [1, 1],
   )
+})
+
+test('the number of a connection says when to look', () => {
+  const { gate, free } = short(1024)
+  const server = createServer()
+  gate.watch(server, 500)
+  free(1000)
+  for (let i = 0; i < 50; i++) server.emit('connection', { _handle: { fd: 959 } })
+  assert.equal(gate.isShut, false)
+  server.emit('connection', { _handle: { fd: 960 } })
+  assert.equal(gate.isShut, true)
+})
+
+test('a real connection has a number', async t => {
+  let looks = 0
+  const world = { most: 4, next: () => looks++ }
+  const gate = new Descriptors(() => undefined, world)
+  const server = createServer()
+  gate.watch(server, 500)
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [accepted] = await once(server, 'connection')
+  t.after(() => {
+    server.close()
+    socket.destroy()
+    accepted.destroy()
+  })
+  // One of unknown number is looked after only as the eighth.
+  assert.equal(looks, 1)
 })
 
 test('where no limit is known nothing is kept away', () => {

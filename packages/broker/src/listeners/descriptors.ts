@@ -1,13 +1,14 @@
 // Keeps some of the files that a process may have open (ulimit -n) away from connections: without
 // one the store could make no file of its log, and would have to end the broker. No system call
-// says how many are open, but a file gets the lowest number that is free: one is opened to see.
+// says how many are open, but a file gets the lowest number that is free: that of the connection
+// which has just come says it, and where it is not known a file is opened to see.
 
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import type { Server } from 'node:net'
 
 /** For the files of the store, certificates, names and metrics. */
 export const DESCRIPTORS_RESERVED_MAX = 64
-/** It is looked after so many connections: far fewer than are kept away. */
+/** It is looked after so many of unknown number: far fewer than are kept away. */
 const LOOK_EVERY = 8
 /** Node 20 takes 0 for no limit. */
 const AS_GOOD_AS_NONE = 1
@@ -44,8 +45,11 @@ export class Descriptors {
     server.maxConnections = this.isShut ? AS_GOOD_AS_NONE : connectionsMax
     server.on('close', () => this.servers.delete(server))
     if (this.most === Number.POSITIVE_INFINITY) return
-    server.on('connection', () => {
-      if (++this.accepted % LOOK_EVERY === 0) this.look()
+    server.on('connection', socket => {
+      const descriptor = descriptorOf(socket as WithHandle | undefined)
+      const isMany =
+        descriptor < 0 ? ++this.accepted % LOOK_EVERY === 0 : descriptor >= this.threshold
+      if (isMany) this.look()
     })
   }
 
@@ -60,6 +64,17 @@ export class Descriptors {
     }
     this.turned(isShut)
   }
+}
+
+/** A part of Node's own. */
+interface WithHandle {
+  readonly _handle?: { readonly fd?: unknown } | null
+}
+
+/** -1 where Node is not as it was from 20 to 26. */
+function descriptorOf(socket: WithHandle | undefined): number {
+  const descriptor = socket?._handle?.fd
+  return typeof descriptor === 'number' ? descriptor : -1
 }
 
 /** On Linux; elsewhere nothing is known, and nothing is kept away. */

@@ -25,6 +25,11 @@ export class Ballast {
     return fs.statSync(this.path, { throwIfNoEntry: false })?.size === this.byteCount
   }
 
+  /** It is held, or there is room to take it. */
+  get possible(): boolean {
+    return this.held || this.freeBytes() >= 2 * this.byteCount
+  }
+
   /**
    * Takes the space if it is not held and there is twice as much: what frees a little must not be
    * eaten up at once.
@@ -32,7 +37,7 @@ export class Ballast {
    */
   take(): boolean {
     if (this.held) return true
-    if (this.freeBytes() < 2 * this.byteCount) return false
+    if (!this.possible) return false
     try {
       this.write()
     } catch (error) {

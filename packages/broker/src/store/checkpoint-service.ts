@@ -38,7 +38,7 @@ export type Answer =
 export type ChunkAnswer = Chunk | null | { readonly failure: string }
 
 export interface CheckpointServiceOptions extends Omit<ReplicaOptions, 'ballast'> {
-  readonly ballast: Pick<Ballast, 'wanted' | 'take' | 'release'>
+  readonly ballast: Pick<Ballast, 'wanted' | 'possible' | 'take' | 'release'>
   readonly wallMs: () => number
   readonly answer: (answer: Answer) => void
   readonly sendChunk: (chunk: ChunkAnswer) => void
@@ -76,6 +76,8 @@ export class CheckpointService {
       case 'begin':
         replica?.begin(request.segment)
         options.answer({ type: 'begun' })
+        // In a new directory it is much to write, for which nobody need wait.
+        options.ballast.take()
         break
       case 'load':
         this.chunks = replica === null ? null : chunksOf(replica.state.database)

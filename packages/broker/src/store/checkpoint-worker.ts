@@ -20,7 +20,7 @@ import { STORE_ID_BYTES } from './log-format.ts'
  * They are for the whole process, and code that V8 has kept is worth nothing under other flags. So
  * they wait until the main thread has come so far, which knows of them (bin/code-cache.js in cli).
  */
-const Flags = ['--wasm-num-compilation-tasks=1', '--wasm-tiering-budget=1000000000']
+const Flags = ['--wasm-num-compilation-tasks=1', '--wasm-tiering-budget=2147483647']
 
 const { signal, chunks } = workerData as WorkerPorts
 const early: Request[] = []

@@ -16,6 +16,7 @@ import type { PageRequest } from './page-writer.ts'
 import { RecordWriter } from './record-writer.ts'
 import type { Recovered } from './replica.ts'
 import { type SpaceThreshold, SpaceWatch } from './space.ts'
+import { beginSpare, type FirstSpare } from './spare.ts'
 import {
   ballastBytesFor,
   CHECKPOINT_BYTES,
@@ -98,13 +99,17 @@ export async function openDiskStore(
     ballastBytes: ballastBytesFor(options.checkpointBytes ?? CHECKPOINT_BYTES),
   }
   const checkpoint = new Checkpoint(events => world.startThread(settings, events))
+  let spare: FirstSpare | null = null
   try {
+    const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
+    spare = await beginSpare(world.fileSystem, logDirectory, segmentBytes)
     const recovered = await checkpoint.recover()
     const store = new DiskStore(options, owner, log, lock, checkpoint, recovered, world, limits)
-    await store.open(recovered)
+    await store.open(recovered, spare)
     return store
   } catch (error) {
     await checkpoint.terminate()
+    await spare?.made
     await lock.release()
     throw error
   }
@@ -277,15 +282,20 @@ export class DiskStore extends RecordWriter implements Store {
   }
 
   /** Gets the log ready to take records. */
-  async open(recovered: Recovered): Promise<void> {
+  async open(recovered: Recovered, spare: FirstSpare | null): Promise<void> {
     for (const lost of recovered.lost) {
       this.messages.error({ ...lost }, 'records were lost: the store is damaged')
     }
     if (recovered.replayed > 0) {
       this.messages.info({ batches: recovered.replayed }, 'recovered what the log had')
     }
-    const names = recovered.files.map(([name]) => name)
-    await this.log.segments.adopt(names, new Map(recovered.files))
+    const sizes = new Map(recovered.files)
+    const names = [...sizes.keys()].filter(name => name !== spare?.name)
+    await this.log.segments.adopt(names, sizes)
+    // One that had to make room on a full disk is not there any more.
+    if (spare !== null && (await spare.made) && sizes.has(spare.name)) {
+      this.log.segments.give(spare.path)
+    }
     await this.log.open()
     // The names of what is in the directory, and its own, are as durable as what is in the log.
     const { directory, world } = this

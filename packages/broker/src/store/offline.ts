@@ -58,7 +58,7 @@ export function recovered(directory: string, salvage: boolean): Replica {
     logDirectory,
     salvage,
     overlayBytesMax: OVERLAY_BYTES_MAX,
-    ballast: { wanted: false, take: () => true, release: () => false },
+    ballast: { wanted: false, possible: true, take: () => true, release: () => false },
     reached: () => undefined,
     newId: newStoreId,
   })

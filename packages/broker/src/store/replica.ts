@@ -39,7 +39,7 @@ export interface ReplicaOptions extends StateOptions {
   readonly salvage: boolean
   /** Above it what was collected goes into the database at the next end of a batch. */
   readonly overlayBytesMax: number
-  readonly ballast: Pick<Ballast, 'wanted' | 'take' | 'release'>
+  readonly ballast: Pick<Ballast, 'wanted' | 'possible' | 'take' | 'release'>
   /** Only the simulation gives others. */
   readonly files?: WaitingFiles
 }
@@ -88,7 +88,6 @@ export class Replica {
     /** Files whose contents nobody needs. */
     const spare = files.map(([name]) => name).filter(name => !needed.has(name))
     const given = this.flushWithRoom(spare, wallMs)
-    this.options.ballast.take()
     return {
       storeId,
       lastSequence: scanner.lastSequence,
@@ -96,7 +95,7 @@ export class Replica {
       lost,
       nextSegment: Math.max(this.segment, segments.at(-1)?.number ?? 0) + 1,
       files: files.filter(([name]) => !given.includes(name)),
-      reserved: this.reserved,
+      reserved: this.options.ballast.possible,
     }
   }
 

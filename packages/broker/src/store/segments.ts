@@ -13,10 +13,9 @@ import {
   segmentName,
   writeSegmentHeader,
 } from './log-format.ts'
+import { makeSpare, SPARE_PATTERN, writeFully } from './spare.ts'
 
-const ZEROS = new Uint8Array(256 * 1024)
 const RETRY_MS = 1000
-const SPARE_PATTERN = /^spare-\d+\.tmp$/
 
 export interface SegmentOptions {
   readonly fileSystem: FileSystem
@@ -99,6 +98,11 @@ export class Segments {
         this.free.push(path)
       } else await this.options.fileSystem.unlink(path)
     }
+  }
+
+  /** A file of the right size that holds nothing. */
+  give(path: string): void {
+    this.free.push(path)
   }
 
   /** The next segment to write to, with room for a frame of so many bytes. */
@@ -225,18 +229,7 @@ export class Segments {
   private async makeZeros(byteCount: number): Promise<string> {
     const { fileSystem, directory } = this.options
     const path = join(directory, `spare-${this.nextSpare++}.tmp`)
-    const file = await fileSystem.open(path, 'create')
-    try {
-      for (let at = 0; at < byteCount; at += ZEROS.length) {
-        await writeFully(file, ZEROS.subarray(0, Math.min(ZEROS.length, byteCount - at)), at)
-      }
-      await file.sync()
-    } catch (error) {
-      await file.close()
-      await fileSystem.unlink(path)
-      throw error
-    }
-    await file.close()
+    await makeSpare(fileSystem, path, byteCount)
     return path
   }
 
@@ -297,20 +290,7 @@ export class Segments {
   }
 }
 
-/**
- * Writes all of it, in several calls when the system takes less.
- * @throws what the system says, ENOSPC when it takes nothing more
- */
-export async function writeFully(file: File, bytes: Uint8Array, offset: number): Promise<void> {
-  let done = 0
-  while (done < bytes.length) {
-    const count = await file.write(bytes.subarray(done), offset + done)
-    if (count === 0) throw outOfSpace(file.path)
-    done += count
-  }
-}
-
-/** The same for bytes that lie in several places. */
+/** As `writeFully`, for bytes that lie in several places. */
 export async function writePieces(
   file: File,
   pieces: readonly Uint8Array[],
@@ -332,10 +312,6 @@ export async function writePieces(
     }
     at = end
   }
-}
-
-function outOfSpace(path: string): Error {
-  return Object.assign(new Error(`${path}: no byte could be written`), { code: 'ENOSPC' })
 }
 
 /** The least size of a segment: its header and a small frame. */

@@ -2,6 +2,7 @@
 // the real store: it can be killed or lose its power at any moment, and its disk can be full.
 
 import { join } from 'node:path'
+import type { CheckpointServiceOptions } from '../checkpoint-service.ts'
 import type { CheckpointSettings, CheckpointThread, ThreadEvents } from '../checkpoint-thread.ts'
 import type { CrashPoint } from '../crash-points.ts'
 import { StoreError } from '../errors.ts'
@@ -122,11 +123,14 @@ export class SimulatedMachine {
     }
   }
 
-  private ballast(): { wanted: boolean; take(): boolean; release(): boolean } {
+  private ballast(): CheckpointServiceOptions['ballast'] {
     const machine = this
     return {
       get wanted() {
         return machine.isFull
+      },
+      get possible() {
+        return machine.hasBallast || !machine.isFull
       },
       take: () => {
         if (!machine.isFull && !machine.isDead) machine.hasBallast = true
