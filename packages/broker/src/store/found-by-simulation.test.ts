@@ -104,3 +104,26 @@ test('the will of who was connected when the process died is due after its delay
   machine.crash(false)
   machine.dispose()
 })
+
+test('the first start of a store uses the file that was made meanwhile', async () => {
+  const machine = new SimulatedMachine(1, null)
+  const first = new Process(machine)
+  await first.open()
+  const names = [...machine.disk.names.keys()].map(name => name.replace(/.*\//, ''))
+  assert.ok(names.includes('0000000000000001.log'))
+  assert.ok(!names.includes('spare-0.tmp'))
+})
+
+test('one that a full disk took away is not missed', async () => {
+  const machine = new SimulatedMachine(3, null)
+  const first = new Process(machine)
+  let asked = 0
+  machine.disk.fault = (operation, path) => {
+    if (operation !== 'write' || !path.endsWith('spare-0.tmp')) return null
+    asked++
+    return Object.assign(new Error('full'), { code: 'ENOSPC' })
+  }
+  await first.open()
+  assert.equal(asked, 1)
+  assert.equal(first.failure, null)
+})
