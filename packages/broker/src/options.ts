@@ -117,6 +117,8 @@ const LimitRanges: Readonly<
   subscriptionsPerSessionMax: [1, COUNT_MAX],
   subscriptionsMax: [1, COUNT_MAX],
   subscriptionLevelsMax: [1, COUNT_MAX],
+  filterBytesPerSessionMax: [1, COUNT_MAX],
+  filterBytesMax: [1, COUNT_MAX],
   userPropertiesMax: [0, COUNT_MAX],
   queuedMessagesMax: [1, COUNT_MAX],
   queuedBytesMax: [1, COUNT_MAX],

@@ -91,6 +91,8 @@ export class Broker implements ConnectionOwner {
   private awakeAtMs = 0
   startedAtMs: number
   subscriptionCount = 0
+  /** Of the filters of all subscriptions, as UTF-8. */
+  filterBytes = 0
   /** New clients are refused with this code; 0: they are let in. */
   refusing = 0
   private stopping = false

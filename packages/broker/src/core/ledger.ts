@@ -1,8 +1,8 @@
 // The loss ledger: every message that is dropped is counted, by reason, client and topic.
 // It only counts; who wants to be told listens to the trace.
 
-import { decodeUtf8, encodeUtf8 } from '@godwit/packet'
 import { LEDGER_TEXT_MAX } from './limits.ts'
+import { ownText } from './own-text.ts'
 
 /** Why a message was lost. `offline`: QoS 0 for a session whose client is not connected. */
 export const DROP_REASONS = [
@@ -120,13 +120,12 @@ export class Ledger {
   }
 }
 
-/** As much of a text as the ledger has. Copied, since a part of a text keeps all of it. */
+/** As much of a text as the ledger has. */
 export function shortened(text: string): string {
   if (text.length <= LEDGER_TEXT_MAX) return text
   let end = LEDGER_TEXT_MAX - 1
   const last = text.charCodeAt(end - 1)
   // The first half of a character of two.
   if (last >= 0xd800 && last < 0xdc00) end--
-  const bytes = encodeUtf8(`${text.slice(0, end)}…`)
-  return decodeUtf8(bytes, 0, bytes.length)
+  return ownText(`${text.slice(0, end)}…`)
 }

@@ -89,6 +89,10 @@ export interface Limits {
   readonly subscriptionsMax: number
   /** Different levels of all filters with wildcards: each takes some hundred bytes of memory. */
   readonly subscriptionLevelsMax: number
+  /** Bytes of the filters of one session. */
+  readonly filterBytesPerSessionMax: number
+  /** Bytes of the filters of all sessions, connected or not. */
+  readonly filterBytesMax: number
   readonly userPropertiesMax: number
   /** Messages that wait for one session, those in flight included. */
   readonly queuedMessagesMax: number
@@ -150,6 +154,8 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   subscriptionsPerSessionMax: 10_000,
   subscriptionsMax: 5_000_000,
   subscriptionLevelsMax: 4_000_000,
+  filterBytesPerSessionMax: 1024 * 1024,
+  filterBytesMax: 512 * 1024 * 1024,
   userPropertiesMax: 128,
   queuedMessagesMax: 10_000,
   queuedBytesMax: 16 * 1024 * 1024,

@@ -3,6 +3,7 @@
 // subscriber one by one, at its own pace, and cost no memory meanwhile. MQTT 5.0 section 3.3.1.3.
 
 import { type Message, NEVER_EXPIRES } from './message.ts'
+import { ownText } from './own-text.ts'
 import type { Subscription } from './subscriptions.ts'
 
 const HASH = 0x23
@@ -43,8 +44,8 @@ export class RetainedMessages {
       place.children ??= new Map()
       let child = place.children.get(name)
       if (child === undefined) {
-        child = new Place(place, name)
-        place.children.set(name, child)
+        child = new Place(place, ownText(name))
+        place.children.set(child.name, child)
         this.levels++
       }
       place = child

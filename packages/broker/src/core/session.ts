@@ -2,6 +2,7 @@
 // What outlives a connection: subscriptions, the queue, what is in flight both ways, the will.
 // It is state with the operations on it; what is sent when is decided in delivery.ts.
 
+import { utf8ByteLength } from '@godwit/packet'
 import type { Connection } from './connection.ts'
 import { type Due, Timer } from './expiry.ts'
 import type { Inflight } from './inflight.ts'
@@ -178,6 +179,8 @@ export class Session implements Due {
   /** Another connection of its client is about to have it. */
   takenOver = false
   ended = false
+  /** Of its filters, as UTF-8. */
+  filterBytes = 0
   private one: Subscription | null = null
   private few: Subscription[] | null = null
   private many: Map<string, Subscription> | null = null
@@ -201,6 +204,7 @@ export class Session implements Due {
 
   /** The filter must not be subscribed yet. */
   addSubscription(subscription: Subscription): void {
+    this.filterBytes += utf8ByteLength(subscription.filter)
     if (this.many !== null) this.many.set(subscription.filter, subscription)
     else if (this.few !== null) {
       this.few.push(subscription)
@@ -215,6 +219,7 @@ export class Session implements Due {
   }
 
   removeSubscription(subscription: Subscription): void {
+    this.filterBytes -= utf8ByteLength(subscription.filter)
     if (this.many !== null) this.many.delete(subscription.filter)
     else if (this.few !== null) this.few = this.few.filter(known => known !== subscription)
     else this.one = null

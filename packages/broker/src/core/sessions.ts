@@ -1,7 +1,7 @@
 // The registry of sessions: who exists, who is connected, what happens when a connection or a
 // session ends. MQTT 5.0 sections 3.1.2.11.2 and 4.1.
 
-import { SESSION_NEVER_EXPIRES } from '@godwit/packet'
+import { SESSION_NEVER_EXPIRES, utf8ByteLength } from '@godwit/packet'
 import type { Broker } from './broker.ts'
 import { Timer } from './expiry.ts'
 import { Session, type SessionOwner } from './session.ts'
@@ -105,6 +105,7 @@ export class Sessions implements SessionOwner {
     session.removeSubscription(subscription)
     if (session.retainedJobs !== null) retainer.cancel(session, subscription)
     this.broker.subscriptionCount--
+    this.broker.filterBytes -= utf8ByteLength(subscription.filter)
     if (subscription.group !== null) groups.leave(subscription.group, subscription)
     else {
       router.index.remove(subscription.filter, subscription)

@@ -2,7 +2,7 @@
 // their client returns. Asleep they take messages, expire and publish their wills like the others.
 // What the store has to be asked for comes later; nothing else waits for it.
 
-import { parseSharedFilter } from '@godwit/packet'
+import { parseSharedFilter, utf8ByteLength } from '@godwit/packet'
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
 import { giveWay } from './handlers/connect.ts'
@@ -151,6 +151,7 @@ export class Sleep {
   restoreSubscription(slot: number, filter: string, options: number, identifier: number): void {
     const { sleepers, broker } = this
     broker.subscriptionCount++
+    broker.filterBytes += utf8ByteLength(filter)
     const shared = parseSharedFilter(filter)
     if (shared === null && !hasWildcard(filter)) {
       sleepers.addFilter(slot, filter, options, identifier)
@@ -274,10 +275,12 @@ export class Sleep {
     const { router, groups, ports, sender } = broker
     sleepers.eachFilter(slot, filter => {
       broker.subscriptionCount--
+      broker.filterBytes -= utf8ByteLength(filter)
       router.forget(filter)
     })
     for (const subscription of [...sleepers.othersOf(slot)]) {
       broker.subscriptionCount--
+      broker.filterBytes -= utf8ByteLength(subscription.filter)
       if (subscription.group !== null) groups.leave(subscription.group, subscription)
       else {
         router.index.remove(subscription.filter, subscription)

@@ -2,6 +2,7 @@
 // Which subscriptions match a topic. Filters without wildcards lie in one map, the others in a tree
 // of levels, so that a lookup costs the same among a thousand subscriptions and a million.
 
+import { ownText } from './own-text.ts'
 import type { Session } from './session.ts'
 import type { Group } from './shared.ts'
 
@@ -232,8 +233,8 @@ export class SubscriptionIndex {
         if (level.children === null) level.children = new Map()
         let child = level.children.get(name)
         if (child === undefined) {
-          child = this.newLevel(level, name)
-          level.children.set(name, child)
+          child = this.newLevel(level, ownText(name))
+          level.children.set(child.name, child)
         }
         level = child
       }

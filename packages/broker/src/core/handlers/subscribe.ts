@@ -11,6 +11,7 @@ import {
   type SubscribePacket,
   type SubscriptionRequest,
   type UnsubscribePacket,
+  utf8ByteLength,
 } from '@godwit/packet'
 import type { Broker } from '../broker.ts'
 import type { Connection } from '../connection.ts'
@@ -93,12 +94,8 @@ function subscribeOne(
   }
   const { limits } = broker
   const known = session.subscription(request.filter)
-  if (known === null) {
-    if (session.subscriptionCount >= limits.subscriptionsPerSessionMax)
-      return ReasonCode.QUOTA_EXCEEDED
-    if (broker.subscriptionCount >= limits.subscriptionsMax) return ReasonCode.QUOTA_EXCEEDED
-    if (session.persistent && broker.ports.store.full) return ReasonCode.QUOTA_EXCEEDED
-    if (!hasRoomForLevels(broker, request.filter)) return ReasonCode.QUOTA_EXCEEDED
+  if (known === null && !hasRoomFor(broker, session, request.filter)) {
+    return ReasonCode.QUOTA_EXCEEDED
   }
   if (hasTooManyLevels(request.filter, limits.topicLevelsMax)) {
     return ReasonCode.TOPIC_FILTER_INVALID
@@ -155,6 +152,7 @@ function addSubscription(
   const shared = parseSharedFilter(filter) // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
   session.addSubscription(subscription)
   broker.subscriptionCount++
+  broker.filterBytes += utf8ByteLength(filter)
   if (shared !== null) {
     broker.groups.join(broker.groups.groupOf(shared.shareName, shared.filter), subscription)
   } else {
@@ -208,6 +206,18 @@ export function handleUnsubscribe(
 function batchOf(broker: Broker, session: Session): number {
   const { store } = broker.ports
   return session.storedId !== 0 && store.dirty ? store.openBatch : NO_BATCH
+}
+
+/** Whether the session may have a subscription with one more filter. */
+function hasRoomFor(broker: Broker, session: Session, filter: string): boolean {
+  const { limits } = broker
+  if (session.subscriptionCount >= limits.subscriptionsPerSessionMax) return false
+  if (broker.subscriptionCount >= limits.subscriptionsMax) return false
+  if (session.persistent && broker.ports.store.full) return false
+  const byteLength = utf8ByteLength(filter)
+  if (session.filterBytes + byteLength > limits.filterBytesPerSessionMax) return false
+  if (broker.filterBytes + byteLength > limits.filterBytesMax) return false
+  return hasRoomForLevels(broker, filter)
 }
 
 /** The levels of one filter are only counted where they may be too many. */

@@ -33,6 +33,7 @@ export function checkEmpty(broker: Broker, stored: Readonly<Record<string, numbe
     questions: broker.sleep.openQuestions,
     keptSessions: broker.sessions.byStoredId.size,
     subscriptions: broker.subscriptionCount,
+    filterBytes: broker.filterBytes,
     groups: broker.groups.count,
     queuedBytes: broker.queues.totalBytes,
     pendingBytes: broker.sender.totalPendingBytes,
