@@ -10,6 +10,7 @@ import { ROOT } from './sources.js'
 import { compact, numbersOf } from './web-compact.js'
 import { checkPlatform, visibleNames } from './web-names.js'
 import { withoutTexts } from './web-texts.js'
+import { withoutUnused } from './web-unused.js'
 
 const CLIENT = 'packages/client/dist'
 const PACKET = 'packages/packet/dist'
@@ -106,7 +107,7 @@ export async function buildForWeb() {
     reserveProps: anyOf([...names, ...visibleNames(`${CLIENT}/lite.d.ts`, Shown, Outside)]),
     entryPoints: [LITE],
     outfile: `${FOLDER}/lite.js`,
-    plugins: [loads(text => shorten(withoutTexts(text)))],
+    plugins: [loads((text, path) => shorten(withoutTexts(withoutUnused(path, text))))],
   })
   for (const path of Object.keys(lite.metafile.inputs)) {
     if (!Outside.includes(path)) checkPlatform(path)
@@ -190,7 +191,7 @@ function exportedBy(path) {
 }
 
 /**
- * @param {(text: string) => string} change
+ * @param {(text: string, path: string) => string} change
  * @returns {Plugin} leaves the parts outside
  */
 function loads(change) {
@@ -200,7 +201,9 @@ function loads(change) {
       onResolve({ filter: /\/parts\.js$/ }, ({ kind }) =>
         kind === 'dynamic-import' ? { path: './parts.js', external: true } : undefined,
       )
-      onLoad({ filter: /\.js$/ }, ({ path }) => ({ contents: change(readFileSync(path, 'utf8')) }))
+      onLoad({ filter: /\.js$/ }, ({ path }) => {
+        return { contents: change(readFileSync(path, 'utf8'), path) }
+      })
     },
   }
 }

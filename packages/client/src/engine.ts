@@ -27,7 +27,7 @@ import {
 } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
 import { ConnectionRefusedError, closedError, MqttError, protocolError } from './errors.ts'
-import { mayBeOlder, moreTelling, usualLevel } from './fallback.ts'
+import { firstLevel, hasSpoken5, isVersionRefused, mayBeOlder, moreTelling } from './fallback.ts'
 import { type Agreed, connectPacket, expectsSession, negotiate, sendLimits } from './handshake.ts'
 import type { Incoming } from './incoming.ts'
 import { Link, LinkAction, LinkState } from './link.ts'
@@ -79,6 +79,8 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   /** Whether an answer that took its time still belongs to this connection. */
   epoch = 0
   level: ProtocolLevel
+  /** What attempts begin with. */
+  private usualLevel: ProtocolLevel
   private prepared: Prepared | null = null
   private lastError: MqttError | null = null
   private turnPending = false
@@ -100,7 +102,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.given = given
     this.clientId = clientId
     this.owner = owner
-    this.level = usualLevel(settings.protocolVersion, null)
+    this.level = this.usualLevel = firstLevel(settings.protocolVersion)
     this.link = new Link(settings)
     this.reading = new Reading(this.link, this)
     this.turn = turnEndOf(platform)
@@ -172,11 +174,11 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
   }
 
   /**
-   * The next connection of 5.0 goes on with the session of before; without clean session an earlier
+   * A connection of 5.0 goes on with the session of one before; without clean session an earlier
    * version would keep one for ever.
    */
   get cleanStart(): boolean {
-    return this.settings.cleanStart && (this.level < 5 || this.agreed === null)
+    return this.settings.cleanStart && (this.level < 5 || !hasSpoken5(this.agreed))
   }
 
   private get isClosing(): boolean {
@@ -435,6 +437,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     this.agreed = agreed
     this.clientId = properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]
     connection.established = true
+    if (isVersionRefused(this.lastError)) this.usualLevel = level
     this.lastError = null
     this.link.connected(this.platform.nowMs(), agreed.keepAliveSeconds)
     this.reading.attach(connection)
@@ -483,7 +486,7 @@ export class Engine implements ConnectionOwner, SessionPorts, OutflowPort {
     const { state } = link
     if (state === LinkState.CLOSED) return
     this.epoch++
-    this.level = usualLevel(protocolVersion, agreed)
+    this.level = this.usualLevel
     const error = level === this.level ? cause : moreTelling(this.lastError, cause)
     this.lastError = error
     const wasConnected = state === LinkState.CONNECTED

@@ -61,11 +61,11 @@ for (const [name, answer] of Answers) {
   })
 }
 
-test('3.1.1 that was accepted is what the next connections begin with', async () => {
+test('3.1.1 is what the next connections begin with, if the server knows no 5.0', async () => {
   const world = new World()
   const client = world.begin()
   await world.settle()
-  world.peer.lose()
+  world.peer.accept({ reasonCode: 0x84 })
   await world.settle()
   world.peer.level = 4
   world.peer.accept()

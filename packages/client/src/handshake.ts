@@ -14,6 +14,7 @@ import {
   type Will,
 } from '@godwit/packet'
 import type { Prepared } from './attempt.ts'
+import { hasSpoken5 } from './fallback.ts'
 import { Limits } from './limits.ts'
 import { readMessageProperties } from './message-properties.ts'
 import { type ConnectOptions, readPayload, type Settings } from './options.ts'
@@ -162,5 +163,5 @@ export function expectsSession(
   before: Agreed | null,
   cleanStart: boolean,
 ): boolean {
-  return level < 5 || before === null ? !cleanStart : before.sessionExpirySeconds > 0
+  return level === 5 && hasSpoken5(before) ? before.sessionExpirySeconds > 0 : !cleanStart
 }

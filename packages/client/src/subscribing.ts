@@ -49,6 +49,8 @@ export class Subscribing {
   private readonly ports: Ports
   private wanted: Map<string, Wanted> | null = null
   private limits: SubscribeLimits | null = null
+  /** The version of the latest connection. */
+  private level = 5
   private dirty = false
 
   constructor(inflight: Inflight, ports: Ports) {
@@ -97,9 +99,13 @@ export class Subscribing {
     return wanted
   }
 
-  /** Gives a subscription an identifier, without having the retained messages sent again. */
-  identify(wanted: Wanted, identifier: number): void {
+  /**
+   * Gives a subscription an identifier, without having the retained messages sent again.
+   * @param now whether the server knows identifiers; else it is told on a connection where it does
+   */
+  identify(wanted: Wanted, identifier: number, now: boolean): void {
     wanted.identifier = identifier
+    if (!now) return
     // What is to be asked for anyway is for somebody who has not had them.
     wanted.quiet ||= wanted.state !== WantedState.NEW && !wanted.changed
     this.askAnew(wanted)
@@ -150,9 +156,16 @@ export class Subscribing {
   }
 
   connectionOpened(limits: SubscribeLimits, present: boolean): void {
+    // What was granted before MQTT 5.0 was granted without its options.
+    const isRenewed = this.level < limits.level && limits.level === 5
+    this.level = limits.level
     this.limits = limits
     if (this.wanted === null) return
     for (const wanted of this.wanted.values()) {
+      if (present && isRenewed && wanted.state === WantedState.ACTIVE) {
+        wanted.quiet = true
+        wanted.state = WantedState.NEW
+      }
       if (present) continue
       wanted.known = wanted.quiet = false
       if (wanted.state === WantedState.ACTIVE) wanted.state = WantedState.NEW
@@ -286,7 +299,6 @@ export class Subscribing {
     let what = ''
     if (!limits.shared && wanted.filter.startsWith('$share/')) what = 'shared subscriptions'
     else if (!limits.wildcards && hasWildcard(wanted.filter)) what = 'wildcard subscriptions'
-    else if (!limits.identifiers && wanted.identifier > 0) wanted.identifier = 0
     if (what === '') return true
     this.give(wanted, new MqttError('not-supported', `the server has no ${what}`))
     return false
@@ -303,7 +315,8 @@ export class Subscribing {
         first === undefined ||
         (stage === Stage.UNSUBSCRIBED
           ? first.leaveProperties === wanted.leaveProperties
-          : first.identifier === wanted.identifier && first.properties === wanted.properties)
+          : identifierOf(first, limits) === identifierOf(wanted, limits) &&
+            first.properties === wanted.properties)
       const full = bytes + size > limits.packetBytesMax || group.length === FILTERS_PER_PACKET
       if (group.length > 0 && (full || !alike)) {
         this.askGroup(group, stage, limits)
@@ -386,13 +399,18 @@ export class Subscribing {
   }
 }
 
+/** As far as this server knows identifiers. */
+function identifierOf(wanted: Wanted, limits: SubscribeLimits): number {
+  return limits.identifiers ? wanted.identifier : 0
+}
+
 function subscribeOf(
   packetId: number,
   group: readonly Wanted[],
   limits: SubscribeLimits,
 ): SubscribePacket {
   const first = group[0]
-  const identifier = first === undefined ? 0 : first.identifier
+  const identifier = first === undefined ? 0 : identifierOf(first, limits)
   const own = first?.properties ?? NO_PROPERTIES
   const properties = identifier > 0 ? { ...own, subscriptionIdentifiers: [identifier] } : own
   const subscriptions = group.map(({ request, quiet }) => {

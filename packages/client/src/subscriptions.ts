@@ -354,11 +354,12 @@ export class Subscriptions implements SubscriptionHost {
   private identifierFor(filter: string): number {
     const { router, session } = this.port.engine
     const others = router.overlapping(filter)
-    if (others.length === 0 || !session.limits.identifiers) return 0
+    if (others.length === 0) return 0
+    const { identifiers } = session.limits
     for (const other of others) {
       for (const wanted of other.wanted) {
         if (wanted.identifier === 0 && wanted.filter !== filter) {
-          session.subscribing.identify(wanted, this.newIdentifier())
+          session.subscribing.identify(wanted, this.newIdentifier(), identifiers)
         }
       }
     }

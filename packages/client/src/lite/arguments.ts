@@ -8,7 +8,6 @@ import {
   NO_PROPERTIES,
   type PacketError,
   PacketType,
-  type ProtocolLevel,
   type QoS,
   Writer,
   writeProperties,
@@ -48,24 +47,20 @@ export function bytesOf(payload: Payload): Uint8Array {
 }
 
 /** @throws MqttError or PacketError: now, and not when half of the packet is written */
-export function outgoingOf(
-  topic: string,
-  payload: Payload,
-  options: PublishOptions,
-  level: ProtocolLevel,
-): Outgoing {
+export function outgoingOf(topic: string, payload: Payload, options: PublishOptions): Outgoing {
   const { qos = 0, retain } = options
   // [MQTT-3.3.2-2]
   if (typeof topic !== 'string' || !isTopicName(topic)) throw invalidArgument('not a topic name')
   const writer = new Writer()
   writer.string(topic, 'a topic')
-  const idAt = writer.length
   checkQoS(qos)
   if (qos > 0) writer.uint16(0)
+  const headEnd = writer.length
   const properties = readMessageProperties(options) ?? NO_PROPERTIES
-  writeProperties(writer, properties, PacketType.PUBLISH, level)
+  writeProperties(writer, properties, PacketType.PUBLISH, 5)
+  const payloadAt = writer.length
   writer.raw(bytesOf(payload), 'a payload')
-  return new Outgoing((qos << 1) | (retain ? 1 : 0), writer.finish(), idAt)
+  return new Outgoing((qos << 1) | (retain ? 1 : 0), writer.finish(), headEnd, payloadAt)
 }
 
 export function checkQoS(qos: QoS): void {

@@ -21,7 +21,7 @@ import {
   protocolError,
 } from '../errors.ts'
 import type { ClientEvent } from '../events.ts'
-import { mayBeOlder, moreTelling, usualLevel } from '../fallback.ts'
+import { firstLevel, hasSpoken5, isVersionRefused, mayBeOlder, moreTelling } from '../fallback.ts'
 import { FLUSH_BYTES, Limits } from '../limits.ts'
 import { isWorthRetrying, Link, LinkAction, LinkState } from '../link.ts'
 import type { Payload } from '../options.ts'
@@ -31,7 +31,7 @@ import { argumentError, checkQoS, messageOf, outgoingOf, readFilters } from './a
 import { Connection, type ConnectionOwner } from './connection.ts'
 import { failure, refusal } from './failure.ts'
 import { dialOf, sendConnect, sendDisconnect } from './handshake.ts'
-import { Outgoing, Session, type SessionHost } from './session.ts'
+import { type Outgoing, Session, type SessionHost } from './session.ts'
 import { type Reconnect, randomId, readReconnect, readSettings, type Settings } from './settings.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
 import type * as Public from './types.ts'
@@ -43,15 +43,12 @@ const KEEP_ALIVE_TIMEOUT = 0x8d
 const QUOTA_EXCEEDED = 0x97
 
 /** By `LinkState`. */
-const States: readonly (ClientState | undefined)[] = [
-  undefined,
-  undefined,
-  undefined,
-  'connected',
-  'closing',
-  'waiting',
-  'closed',
-]
+const States: Readonly<Record<number, ClientState>> = {
+  [LinkState.CONNECTED]: 'connected',
+  [LinkState.CLOSING]: 'closing',
+  [LinkState.WAITING]: 'waiting',
+  [LinkState.CLOSED]: 'closed',
+}
 
 /** `connect` for a platform. Resolves when the server has accepted. */
 export function openLite(
@@ -76,7 +73,12 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
   private agreed: Public.Negotiated | null = null
   private connection: Connection | null = null
   private level: ProtocolLevel
+  /** What attempts begin with. */
+  private usualLevel: ProtocolLevel
+  /** Of the latest CONNECT. */
   private cleanStart = true
+  /** Whether the server should have a session. */
+  private expectsSession = false
   private lastError: MqttError | null = null
   /** Why nothing is taken any more; null while it is. */
   private refuses: MqttError | null = null
@@ -104,7 +106,7 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     const { clientId, protocolVersion = 'auto' } = settings
     this.settings = settings
     this.retry = readReconnect(options)
-    this.level = protocolVersion === 'auto' ? 5 : protocolVersion
+    this.level = this.usualLevel = firstLevel(protocolVersion)
     this.clientId = clientId ?? randomId(platform)
     this.link = new Link({ ...settings, reconnect: this.retry })
     this.session = new Session(this, settings.receiveMaximum)
@@ -138,12 +140,12 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     let item: Outgoing
     let error = this.refuses
     try {
-      item = outgoingOf(topic, payload, options, this.level)
+      item = outgoingOf(topic, payload, options)
       if (!this.session.connected && item.qos === 0) {
         error ??= failure('not-connected')
       }
     } catch (cause) {
-      item = new Outgoing(0, new Uint8Array(0), 0)
+      item = outgoingOf('-', '', {})
       error ??= argumentError(cause)
     }
     if (error === null) this.session.publish(item)
@@ -392,8 +394,10 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
       const connection = new Connection(this, this.level, packetBytesMax, topicAliasMaximum)
       const { agreed, clientId, level } = this
       // 5.0 goes on with its session; without clean session earlier versions keep one for ever.
-      const cleanStart = settings.cleanStart && (level < 5 || agreed === null)
+      const before = level === 5 && hasSpoken5(agreed) ? agreed : null
+      const cleanStart = settings.cleanStart && before === null
       this.cleanStart = cleanStart
+      this.expectsSession = before === null ? !cleanStart : before.sessionExpirySeconds > 0
       sendConnect(connection, settings, { ...credentials, clientId, cleanStart })
       this.connection = connection
       connection.transport = dial(connection)
@@ -414,9 +418,7 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     // [MQTT-3.2.2-4]
     if (sessionPresent && this.cleanStart) protocolError('a session, which was to be new')
     if (properties.authenticationMethod !== undefined) protocolError('an authentication method')
-    const expected =
-      level < 5 || agreed === null ? !this.cleanStart : agreed.sessionExpirySeconds > 0
-    const isForgotten = !sessionPresent && expected && session.hasState
+    const isForgotten = !sessionPresent && this.expectsSession && session.hasState
     this.clientId = properties.assignedClientIdentifier ?? this.clientId // [MQTT-3.2.2-16]
     this.agreed = {
       protocolVersion: level,
@@ -427,6 +429,7 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
       properties,
     }
     connection.established = true
+    if (isVersionRefused(this.lastError)) this.usualLevel = level
     this.lastError = null
     link.connected(platform.nowMs(), this.agreed.keepAliveSeconds)
     session.opened(properties, level, sessionPresent)
@@ -448,7 +451,7 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
     const { state } = link
     if (state === LinkState.CLOSED) return
     this.generation++
-    this.level = usualLevel(protocolVersion, agreed)
+    this.level = this.usualLevel
     const error = level === this.level ? cause : moreTelling(lastError, cause)
     this.lastError = error
     const wasConnected = state === LinkState.CONNECTED

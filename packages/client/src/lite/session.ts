@@ -48,16 +48,18 @@ export class Outgoing extends Deferred<PublishResult> {
   counted = false
   /** QoS and RETAIN, as they are in the first byte. */
   readonly flags: number
-  /** All behind the length, with room for the packet identifier. */
+  /** All behind the length: topic, room for the packet identifier, properties, payload. */
   readonly body: Uint8Array
-  /** Where that room is. */
-  readonly idAt: number
+  /** Where the properties begin, which only MQTT 5.0 has. */
+  readonly headEnd: number
+  readonly payloadAt: number
 
-  constructor(flags: number, body: Uint8Array, idAt: number) {
+  constructor(flags: number, body: Uint8Array, headEnd: number, payloadAt: number) {
     super()
     this.flags = flags
     this.body = body
-    this.idAt = idAt
+    this.headEnd = headEnd
+    this.payloadAt = payloadAt
     this.expects = flags & 4 ? PUBREC : PUBACK
   }
 
@@ -167,11 +169,13 @@ export class Session {
   /** A connection was accepted. @param present whether the server has kept the session */
   opened(limits: Properties, level: ProtocolLevel, present: boolean): void {
     this.limits = limits
+    // What was granted before MQTT 5.0 was granted without its options.
+    const isRenewed = this.level < level
     this.level = level
     this.connected = this.writable = true
     this.windowUsed = this.unreadBytes = 0
     // Before MQTT 5.0 nobody tells the server the receive maximum.
-    if (level < 5) this.receipts.windowMax = Limits.unannouncedMessages
+    this.receipts.windowMax = level < 5 ? Limits.unannouncedMessages : this.receiveMaximum
     const again = new Set<Outgoing>()
     for (const item of this.inflight.values()) {
       if (item instanceof Outgoing && (present || this.mayRepeat(item))) again.add(item)
@@ -187,7 +191,8 @@ export class Session {
     // Each for itself: all in one packet may be more than the server takes.
     for (const filter of this.leaving) this.leave([filter]).catch(ignore)
     for (const subscription of this.subscriptions) {
-      if (!present || !subscription.isGranted) this.join(subscription)
+      subscription.isGranted &&= present
+      if (isRenewed || !subscription.isGranted) this.join(subscription)
     }
     this.pump()
   }
@@ -316,10 +321,12 @@ export class Session {
   }
 
   private send(item: Outgoing): void {
-    const { flags, body, qos } = item
+    const { flags, body, headEnd, qos } = item
     const { limits, host } = this
     const { out } = host
-    const { length } = body
+    // It may have been published on a connection of another version.
+    const rest = body.subarray(this.level === 5 ? headEnd : item.payloadAt)
+    const length = headEnd + rest.length
     // [MQTT-3.2.2-11] [MQTT-3.2.2-14]
     const refused =
       qos > (limits.maximumQoS ?? 2)
@@ -337,12 +344,13 @@ export class Session {
     out.variableInteger(length)
     if (qos > 0) {
       if (item.packetId === 0) item.packetId = this.newId(item)
-      body[item.idAt] = item.packetId >> 8
-      body[item.idAt + 1] = item.packetId
+      body[headEnd - 2] = item.packetId >> 8
+      body[headEnd - 1] = item.packetId
       item.counted = true
       this.windowUsed++
     }
-    out.raw(body, '')
+    out.raw(body.subarray(0, headEnd), '')
+    out.raw(rest, '')
     host.wantsFlush()
     if (qos === 0) succeed(item, 0, NO_PROPERTIES)
   }
@@ -388,8 +396,9 @@ export class Session {
       this.refuse(subscription, failure('not-supported'))
       return
     }
-    const more =
-      (noLocal ? 4 : 0) | (retainAsPublished ? 8 : 0) | (RetainHandlings[retainHandling] ?? 0)
+    // Who has had the retained messages does not get them again.
+    const handling = RetainHandlings[subscription.isGranted ? 'never' : retainHandling] ?? 0
+    const more = (noLocal ? 4 : 0) | (retainAsPublished ? 8 : 0) | handling
     subscription.isGranted = false
     const asked = new Asked(SUBACK, filters, subscription)
     this.ask(SUBSCRIBE, asked, this.level === 5 ? qos | more : qos)

@@ -60,6 +60,7 @@ await import('../receiving.test.ts')
 await import('../reentering.test.ts')
 await import('../resuming.test.ts')
 await import('../statements.test.ts')
+await import('../trying-anew.test.ts')
 await import('../violations.test.ts')
 
 test('every test that is left out is there for the full client', () => {
