@@ -132,6 +132,7 @@ const LimitRanges: Readonly<
   legacySessionExpirySeconds: [0, UINT32_MAX],
   keepAliveSecondsMax: [0, UINT16_MAX],
   willDelaySecondsMax: [0, UINT32_MAX],
+  willBytesMax: [0, COUNT_MAX],
   messagesPerSecondMax: [0, COUNT_MAX],
   bytesPerSecondMax: [0, COUNT_MAX],
   flappingConnectsMax: [0, COUNT_MAX],

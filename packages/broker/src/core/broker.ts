@@ -537,6 +537,7 @@ export class Broker implements ConnectionOwner {
     connection.aliases = null // [MQTT-3.3.2-7]
     connection.sentAliases = null
     connection.carried = null
+    this.wills.letGo(connection)
     if (connection.waitingFor !== 0) this.tickets.delete(connection.waitingFor)
     connection.waitingFor = 0
     connection.resume = null

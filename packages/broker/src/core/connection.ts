@@ -118,6 +118,8 @@ export class Connection implements Due {
   chunks: Uint8Array[] | null = null
   authenticationMethod: string | null = null
   ticket = 0
+  /** Of the will that waits with it for the session. */
+  willBytes = 0
   /** CONNECT, while AUTH packets go to and fro before CONNACK. */
   resumeConnect: ConnectPacket | null = null
   reauthenticating = false

@@ -115,6 +115,8 @@ export interface Limits {
   /** A longer keep alive, or none, is replaced by this (0: never). Section 3.2.2.3.14. */
   readonly keepAliveSecondsMax: number
   readonly willDelaySecondsMax: number
+  /** Bytes of the messages of all wills, of who is connected and of who is away. */
+  readonly willBytesMax: number
   /** Messages per second from one client; 0 is no limit. Its connection is read more slowly. */
   readonly messagesPerSecondMax: number
   /** Bytes per second from one client; 0 is no limit. */
@@ -170,6 +172,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   legacySessionExpirySeconds: 7 * 24 * 3600,
   keepAliveSecondsMax: 0,
   willDelaySecondsMax: 0xffff_ffff,
+  willBytesMax: 256 * 1024 * 1024,
   messagesPerSecondMax: 0,
   bytesPerSecondMax: 0,
   flappingConnectsMax: 15,

@@ -242,7 +242,8 @@ export interface StoreReader {
   subscription(subscription: StoredSubscription): void
   /** Of a session that has any: how many messages, of how many bytes, and the last sequence. */
   backlog(sessionId: number, messages: number, bytes: number, sequenceMax: number): void
-  will(sessionId: number, fireAtMs: number): void
+  /** @param byteLength of its message's frame */
+  will(sessionId: number, fireAtMs: number, byteLength: number): void
   retained(message: StoredMessage): void
   group(groupId: number, shareName: string, filter: string): void
   groupDelivery(delivery: StoredDelivery, message: StoredMessage): void

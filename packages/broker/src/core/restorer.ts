@@ -53,9 +53,13 @@ export class Restorer implements StoreReader {
     sleepers.nextSequence.set(slot, sequenceMax + 1)
   }
 
-  will(sessionId: number, fireAtMs: number): void {
+  will(sessionId: number, fireAtMs: number, byteLength: number): void {
     const slot = this.slotOf(sessionId)
-    if (slot >= 0) this.broker.sleep.sleepers.willAtMs.set(slot, this.monotonic(fireAtMs))
+    if (slot < 0) return
+    const { sleep, wills } = this.broker
+    sleep.sleepers.willAtMs.set(slot, this.monotonic(fireAtMs))
+    sleep.sleepers.willBytes.set(slot, byteLength)
+    wills.byteCount += byteLength
   }
 
   retained(stored: StoredMessage): void {

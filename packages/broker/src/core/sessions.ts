@@ -150,6 +150,7 @@ export class Sessions implements SessionOwner {
     const will = session.will
     if (will === null) return
     session.will = null
+    this.broker.wills.byteCount -= will.message.byteLength
     if (will.timer !== null) this.broker.wheel.cancel(will.timer)
     if (session.storedId === 0 || will.message.id === 0) return
     this.broker.ports.store.removeWill(session.storedId)

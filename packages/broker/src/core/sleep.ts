@@ -136,6 +136,7 @@ export class Sleep {
     const { will } = session
     if (will !== null && will.timer !== null) {
       sleepers.willAtMs.set(slot, will.timer.atMs)
+      sleepers.willBytes.set(slot, will.message.byteLength)
       wheel.cancel(will.timer)
       broker.releaseMessage(will.message)
     }
@@ -343,7 +344,7 @@ export class Sleep {
 
   private publishWill(slot: number, will: StoredWill | null): void {
     const { broker, sleepers } = this
-    sleepers.willAtMs.set(slot, NO_TIME)
+    this.forgetWill(slot)
     broker.ports.store.removeWill(sleepers.storedId.get(slot))
     if (will === null) return
     const { delaySeconds, expirySeconds, user } = will
@@ -353,6 +354,13 @@ export class Sleep {
     const identity =
       user === null ? null : { clientId: message.publisher, ...user, origin: UNKNOWN_ORIGIN }
     broker.wills.publish({ message, delaySeconds, expirySeconds, identity, timer: null })
+  }
+
+  private forgetWill(slot: number): void {
+    const { sleepers, broker } = this
+    broker.wills.byteCount -= sleepers.willBytes.get(slot)
+    sleepers.willBytes.set(slot, 0)
+    sleepers.willAtMs.set(slot, NO_TIME)
   }
 
   /** Makes a session again, for a connection that takes it over at once. */
@@ -388,7 +396,10 @@ export class Sleep {
     session.queuedMessages = messages
     session.queuedBytes = bytes
     if (page.received.length > 0) session.received = new Set(page.received)
-    if (sleepers.willAtMs.get(slot) !== NO_TIME) ports.store.removeWill(session.storedId)
+    if (sleepers.willAtMs.get(slot) !== NO_TIME) {
+      ports.store.removeWill(session.storedId)
+      this.forgetWill(slot)
+    }
     this.raiseSubscriptions(slot, session)
     sleepers.remove(slot)
   }

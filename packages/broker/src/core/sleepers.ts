@@ -29,6 +29,7 @@ export class Sleepers {
   /** Monotonic, or NO_TIME. */
   readonly endsAtMs: Float64Column = new Float64Column()
   readonly willAtMs: Float64Column = new Float64Column()
+  readonly willBytes: Uint32Column = new Uint32Column()
   /** In the queue and in flight. */
   readonly messages: Uint32Column = new Uint32Column()
   readonly bytes: WideColumn = new WideColumn()
@@ -74,6 +75,7 @@ export class Sleepers {
     this.storedId.set(slot, storedId)
     this.endsAtMs.set(slot, NO_TIME)
     this.willAtMs.set(slot, NO_TIME)
+    this.willBytes.set(slot, 0)
     this.messages.set(slot, 0)
     this.bytes.set(slot, 0)
     this.nextSequence.set(slot, 1)

@@ -3,6 +3,7 @@
 // may publish it was asked at CONNECT, and is asked again when it goes out: it is a message of now.
 
 import type { Broker } from './broker.ts'
+import type { Connection } from './connection.ts'
 import type { Timer } from './expiry.ts'
 import { expiryOf } from './keep.ts'
 import type { Message } from './message.ts'
@@ -23,6 +24,8 @@ export class Wills {
   private readonly broker: Broker
   /** Those that a guard is asked about, by its ticket. */
   private readonly asked = new Map<number, PendingWill>()
+  /** Of all: they wait for their session, belong to one, or a guard is asked about them. */
+  byteCount = 0
 
   constructor(broker: Broker) {
     this.broker = broker
@@ -31,6 +34,42 @@ export class Wills {
   /** How many wait for a guard. */
   get askedCount(): number {
     return this.asked.size
+  }
+
+  /**
+   * A connection is about to be let in with a will. In place of the one that its session has there
+   * is always as much room as that takes, or a client could not come back.
+   * @returns false when there is no room; nothing has changed then
+   */
+  reserve(connection: Connection, { message }: PendingWill): boolean {
+    const { byteLength } = message
+    const most = this.broker.limits.willBytesMax
+    if (this.byteCount + byteLength > most) {
+      const before = this.bytesOfClient(connection.clientId)
+      if (this.byteCount - before + byteLength > most) return false
+    }
+    this.byteCount += byteLength
+    connection.willBytes = byteLength
+    return true
+  }
+
+  /** The connection has its session: the will is that one's. */
+  handOver(connection: Connection): void {
+    connection.willBytes = 0
+  }
+
+  /** The connection has ended, and is let in no more if it was not. */
+  letGo(connection: Connection): void {
+    this.byteCount -= connection.willBytes
+    connection.willBytes = 0
+  }
+
+  private bytesOfClient(clientId: string): number {
+    const { sessions, sleep } = this.broker
+    const session = sessions.byClientId.get(clientId) ?? null
+    if (session !== null) return session.will?.message.byteLength ?? 0
+    const slot = sleep.sleepers.find(clientId)
+    return slot < 0 ? 0 : sleep.sleepers.willBytes.get(slot)
   }
 
   /** The time of the will has come: it goes out if its client may still publish it. */
@@ -43,8 +82,10 @@ export class Wills {
     const { topic, qos, retain } = will.message
     const ticket = this.broker.newTicket()
     const code = guard.mayPublish(will.identity, topic, qos, retain, ticket)
-    if (code === LATER) this.asked.set(ticket, will)
-    else this.settle(will, code)
+    if (code === LATER) {
+      this.asked.set(ticket, will)
+      this.byteCount += will.message.byteLength
+    } else this.settle(will, code)
   }
 
   /** A guard's late answer. */
@@ -52,6 +93,7 @@ export class Wills {
     const will = this.asked.get(ticket)
     if (will === undefined) return
     this.asked.delete(ticket)
+    this.byteCount -= will.message.byteLength
     this.settle(will, verdict)
   }
 

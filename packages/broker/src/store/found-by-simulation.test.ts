@@ -97,10 +97,10 @@ test('the will of who was connected when the process died is due after its delay
   machine.crash(false)
   machine.wallMs = () => 1_800_000_000_000
   const reopened = await new Process(machine).open()
-  const dueAtMs: number[] = []
+  const wills: (readonly number[])[] = []
   const reader = modelReader(new Model())
-  reopened.load({ ...reader, will: (_sessionId, fireAtMs) => dueAtMs.push(fireAtMs) })
-  assert.deepEqual(dueAtMs, [1_800_000_003_000])
+  reopened.load({ ...reader, will: (...will) => wills.push(will) })
+  assert.deepEqual(wills, [[1, 1_800_000_003_000, frame.length]])
   machine.crash(false)
   machine.dispose()
 })

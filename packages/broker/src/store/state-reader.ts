@@ -61,8 +61,10 @@ const Tables: readonly { section: number; sql: string }[] = [
   },
   {
     section: Section.WILLS,
-    sql: `SELECT ${lines('session, fire_at')} AS rows, max(session) AS last
-        FROM (SELECT * FROM will WHERE session > ? ORDER BY session LIMIT ${ROWS_PER_CHUNK})`,
+    sql: `SELECT ${lines('session, fire_at, bytes')} AS rows, max(session) AS last
+        FROM (SELECT w.session, w.fire_at, coalesce(length(m.frame), 0) AS bytes
+        FROM will w LEFT JOIN message m ON m.id = w.message
+        WHERE w.session > ? ORDER BY w.session LIMIT ${ROWS_PER_CHUNK})`,
   },
 ]
 
@@ -216,7 +218,7 @@ export class ChunkReader {
 type RowValues = readonly (string | number)[]
 type SubscriptionRow = readonly [number, string, number, number]
 type BacklogRow = readonly [number, number, number, number]
-type WillRow = readonly [number, number]
+type WillRow = readonly [number, number, number]
 
 function sessionOf(row: RowValues): StoredSession {
   const [id, clientId, level, sessionExpirySeconds, disconnectedAtMs] = row as SessionRow

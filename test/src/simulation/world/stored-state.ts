@@ -161,7 +161,9 @@ export class StoredState {
       if (own.length > 0) reader.backlog(session.id, own.length, bytes, own.at(-1)?.sequence ?? 0)
     }
     for (const { session, will } of sessions) {
-      if (will !== null) reader.will(session.id, will.fireAtMs)
+      if (will === null) continue
+      const { frame } = this.#message(will.message.id)
+      reader.will(session.id, will.fireAtMs, frame.length)
     }
     for (const id of this.retained.values()) reader.retained(this.#message(id))
     for (const [id, { shareName, filter }] of this.groups) reader.group(id, shareName, filter)

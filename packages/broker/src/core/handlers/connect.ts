@@ -225,6 +225,13 @@ function accept(
     refuseConnect(broker, connection, ReasonCode.PACKET_TOO_LARGE, text) // [MQTT-3.1.2-24]
     return
   }
+  // The last that may be refused: what follows may wait, and end the client's old connection.
+  if (will !== null && !broker.wills.reserve(connection, will)) {
+    const sizes = `${will.message.byteLength} bytes of ${broker.limits.willBytesMax} for all wills`
+    const text = `the will does not fit: ${sizes}, which have ${broker.wills.byteCount}`
+    refuseConnect(broker, connection, ReasonCode.QUOTA_EXCEEDED, text)
+    return
+  }
   enter(broker, connection, packet, { will, expirySeconds, connack, isStored: false })
 }
 
@@ -307,6 +314,7 @@ function admit(broker: Broker, connection: Connection, packet: ConnectPacket, te
   session.protocolLevel = packet.protocolLevel
   sessions.setExpiry(session, expirySeconds)
   sessions.setWill(session, will)
+  broker.wills.handOver(connection)
   counters.clientsConnected++
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected)
   if (session.storedId !== 0) isStored = true

@@ -29,7 +29,9 @@ export function loadModel(model: Model, reader: StoreReader): void {
     const last = own.at(-1)?.delivery.sequence
     if (last !== undefined) reader.backlog(id, own.length, bytes, last)
   }
-  for (const { sessionId, fireAtMs } of model.wills.values()) reader.will(sessionId, fireAtMs)
+  for (const { sessionId, fireAtMs, message } of model.wills.values()) {
+    reader.will(sessionId, fireAtMs, message.frame.length)
+  }
   for (const id of model.retained.values()) reader.retained(messageOf(model, id))
   for (const [id, [name, filter]] of model.groups) reader.group(id, name, filter)
   for (const { delivery } of model.groupQueues.values()) {

@@ -34,6 +34,7 @@ export function checkEmpty(broker: Broker, stored: Readonly<Record<string, numbe
     keptSessions: broker.sessions.byStoredId.size,
     subscriptions: broker.subscriptionCount,
     filterBytes: broker.filterBytes,
+    willBytes: broker.wills.byteCount,
     groups: broker.groups.count,
     queuedBytes: broker.queues.totalBytes,
     pendingBytes: broker.sender.totalPendingBytes,
