@@ -111,6 +111,7 @@ const LimitRanges: Readonly<
   topicAliasMaximum: [0, UINT16_MAX],
   outgoingTopicAliasMax: [0, UINT16_MAX],
   topicAliasBytesMax: [1, COUNT_MAX],
+  topicAliasPoolBytesMax: [0, COUNT_MAX],
   topicLevelsMax: [1, 65_536],
   topicBytesMax: [1, UINT16_MAX],
   clientIdBytesMax: [23, UINT16_MAX],

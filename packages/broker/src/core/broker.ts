@@ -3,6 +3,7 @@
 // deterministic: each entry point runs to its end, and nothing is written before the turn ends.
 
 import { PacketError, type Properties, PublishView, type QoS, ReasonCode } from '@godwit/packet'
+import { AliasPool } from './aliases.ts'
 import { Connacks } from './connacks.ts'
 import { Connection, type ConnectionOwner, ConnectionState } from './connection.ts'
 import { Counters } from './counters.ts'
@@ -84,6 +85,7 @@ export class Broker implements ConnectionOwner {
   readonly workload: Workload
   readonly takeovers: Takeovers
   readonly wills: Wills
+  readonly aliasPool: AliasPool
   readonly view: PublishView = new PublishView()
   /** Monotonic, as of the last tick. */
   nowMs: number
@@ -137,6 +139,7 @@ export class Broker implements ConnectionOwner {
     this.workload = new Workload(this)
     this.takeovers = new Takeovers(this)
     this.wills = new Wills(this)
+    this.aliasPool = new AliasPool(limits.topicAliasPoolBytesMax)
     this.flapping = new Flapping(limits)
     this.connacks = new Connacks(limits, options.responseTopicPrefix)
     this.system = new SysTopics(this)
@@ -530,13 +533,7 @@ export class Broker implements ConnectionOwner {
     this.wheel.cancel(connection.timer)
     this.takeovers.forget(connection)
     if (this.takeovers.wait) this.sender.requestTurn()
-    connection.decoder.release()
-    connection.chunks = null
-    connection.lastRoute = null
-    connection.allowedRoute = null
-    connection.aliases = null // [MQTT-3.3.2-7]
-    connection.sentAliases = null
-    connection.carried = null
+    connection.release()
     this.wills.letGo(connection)
     if (connection.waitingFor !== 0) this.tickets.delete(connection.waitingFor)
     connection.waitingFor = 0

@@ -306,6 +306,18 @@ export class Connection implements Due {
     if (this.endedBy !== null) this.owner.connectionClosed(this, this.endedBy)
   }
 
+  /** Keeps nothing of what it needed while it was open. */
+  release(): void {
+    this.decoder.release()
+    this.chunks = null
+    this.lastRoute = null
+    this.allowedRoute = null
+    this.aliases?.release()
+    this.aliases = null // [MQTT-3.3.2-7]
+    this.sentAliases = null
+    this.carried = null
+  }
+
   due(): void {
     this.owner.connectionDue(this)
   }

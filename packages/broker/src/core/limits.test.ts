@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_PROPERTIES, type Packet, PacketType, ReasonCode } from '@godwit/packet'
 import { only } from '../testing/bytes.ts'
-import { text, World } from '../testing/harness.ts'
+import { type TestClient, text, World } from '../testing/harness.ts'
 import { connectKept, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
 import { ownMessage } from './keep.ts'
 import type { Limits } from './limits.ts'
@@ -63,22 +63,75 @@ test('outgoingTopicAliasMax: a client that allows more gets no more', () => {
   assert.deepEqual(aliases, [1, undefined])
 })
 
-test('topicAliasBytesMax: topics of aliases with more bytes in all are refused with 0x97', () => {
-  const world = limited({ topicAliasBytesMax: 10 })
+/** Publishes with an alias. @returns the reason code of DISCONNECT, or 0 */
+function named(client: TestClient, topic: string, topicAlias: number): number {
+  const [packet] = client.publish(topic, 'm', { properties: { topicAlias } }).take()
+  return packet?.type === PacketType.DISCONNECT ? packet.reasonCode : 0
+}
+
+test('topicAliasBytesMax: topics of aliases with more bytes need the pool, or get 0x97', () => {
+  const world = limited({ topicAliasBytesMax: 10, topicAliasPoolBytesMax: 0 })
   const publisher = world.connect({ clientId: 'p' })
-  const named = (topic: string, topicAlias: number): void => {
-    publisher.publish(topic, 'm', { properties: { topicAlias } })
-  }
-  named('abcdef', 1)
-  named('abcd', 2)
+  assert.equal(named(publisher, 'abcdef', 1), 0)
+  assert.equal(named(publisher, 'abcd', 2), 0)
   // In place of another one there is room again.
-  named('a', 1)
-  named('abcdef', 1)
-  named('', 1)
-  assert.deepEqual(publisher.take(), [])
-  named('abcdefg', 1)
-  const { reasonCode } = only(publisher.take(), PacketType.DISCONNECT)
-  assert.equal(reasonCode, ReasonCode.QUOTA_EXCEEDED)
+  assert.equal(named(publisher, 'a', 1), 0)
+  assert.equal(named(publisher, 'abcdef', 1), 0)
+  assert.equal(named(publisher, '', 1), 0)
+  assert.equal(named(publisher, 'abcdefg', 1), ReasonCode.QUOTA_EXCEEDED)
+})
+
+test('topicAliasPoolBytesMax: what one client has beyond its own no other one can have', () => {
+  const world = limited({ topicAliasBytesMax: 10, topicAliasPoolBytesMax: 15 })
+  const { aliasPool } = world.broker
+  const [first, second, third] = ['a', 'b', 'c'].map(clientId => world.connect({ clientId }))
+  assert.ok(first !== undefined && second !== undefined && third !== undefined)
+  assert.equal(named(first, 'f'.repeat(20), 1), 0)
+  assert.equal(named(second, 's'.repeat(15), 1), 0)
+  assert.equal(aliasPool.byteCount, 15)
+  // Its own it has in any case.
+  assert.equal(named(third, 't'.repeat(10), 1), 0)
+  assert.equal(named(third, 't', 2), ReasonCode.QUOTA_EXCEEDED)
+  assert.equal(aliasPool.byteCount, 15)
+  // A shorter topic gives back, and so does the end of a connection.
+  assert.equal(named(first, 'f'.repeat(12), 1), 0)
+  assert.equal(aliasPool.byteCount, 7)
+  second.cut()
+  assert.equal(aliasPool.byteCount, 2)
+  first.disconnect()
+  assert.equal(aliasPool.byteCount, 0)
+})
+
+test('topicAliasPoolBytesMax: all aliases may stand for the longest topics', () => {
+  const world = limited({})
+  const watcher = watch(world, '#')
+  const publisher = world.connect({ clientId: 'p' })
+  const topicAliases = Array.from({ length: 32 }, (_, i) => i + 1)
+  for (const alias of topicAliases) {
+    assert.equal(named(publisher, `${alias}`.padEnd(65_535, 'x'), alias), 0)
+  }
+  assert.equal(world.broker.aliasPool.byteCount, 32 * 65_535 - 65_536)
+  watcher.take()
+  for (const alias of topicAliases) assert.equal(named(publisher, '', alias), 0)
+  const lengths = watcher
+    .takePublishes()
+    .map(({ topic }) => [topic.length, Number.parseInt(topic, 10)])
+  assert.deepEqual(
+    lengths,
+    topicAliases.map(alias => [65_535, alias]),
+  )
+  publisher.cut()
+  assert.equal(world.broker.aliasPool.byteCount, 0)
+})
+
+test('topicAliasPoolBytesMax: who was ended has given back what it had', () => {
+  const world = limited({ topicAliasBytesMax: 10, topicAliasPoolBytesMax: 5 })
+  for (let i = 0; i < 3; i++) {
+    const publisher = world.connect({ clientId: 'p' })
+    assert.equal(named(publisher, 'x'.repeat(15), 1), 0)
+    assert.equal(named(publisher, 'x', 2), ReasonCode.QUOTA_EXCEEDED)
+    assert.equal(world.broker.aliasPool.byteCount, 0)
+  }
 })
 
 test('topicAliasBytesMax: a topic longer than its share gets no alias', () => {

@@ -80,8 +80,10 @@ export interface Limits {
   readonly topicAliasMaximum: number
   /** Topic aliases towards a client that allows more. */
   readonly outgoingTopicAliasMax: number
-  /** Bytes of topics that the aliases of one client stand for, and as many of those towards it. */
+  /** Bytes of topics that each client's aliases may stand for, and as many of those towards it. */
   readonly topicAliasBytesMax: number
+  /** What the aliases of clients stand for beyond it, in all. */
+  readonly topicAliasPoolBytesMax: number
   readonly topicLevelsMax: number
   readonly topicBytesMax: number
   readonly clientIdBytesMax: number
@@ -150,6 +152,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   topicAliasMaximum: 32,
   outgoingTopicAliasMax: 16,
   topicAliasBytesMax: 64 * 1024,
+  topicAliasPoolBytesMax: 16 * 1024 * 1024,
   topicLevelsMax: 128,
   topicBytesMax: 65_535,
   clientIdBytesMax: 1024,

@@ -274,7 +274,7 @@ function routeOf(broker: Broker, connection: Connection): Route {
     return router.findAfter(last, bytes, view.topicStart, view.topicEnd)
   }
   const { topicAliasMaximum, topicAliasBytesMax } = broker.limits
-  connection.aliases ??= new Aliases(topicAliasMaximum, topicAliasBytesMax)
+  connection.aliases ??= new Aliases(topicAliasMaximum, topicAliasBytesMax, broker.aliasPool)
   if (view.topicStart === view.topicEnd) {
     const known = connection.aliases.get(alias)
     if (known.generation !== router.generation) {

@@ -35,6 +35,7 @@ export function checkEmpty(broker: Broker, stored: Readonly<Record<string, numbe
     subscriptions: broker.subscriptionCount,
     filterBytes: broker.filterBytes,
     willBytes: broker.wills.byteCount,
+    aliasPoolBytes: broker.aliasPool.byteCount,
     groups: broker.groups.count,
     queuedBytes: broker.queues.totalBytes,
     pendingBytes: broker.sender.totalPendingBytes,
