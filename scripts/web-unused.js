@@ -1,18 +1,33 @@
-// Leaves out of the lite client's build what it never calls and a bundler cannot know that: members
+// Leaves out of the lite client's build what it never needs and a bundler cannot know that: members
 // of classes that it shares with the full client, and packets that it refuses whatever is in them.
 // Whoever renames one of them hears of it when the build fails.
 
 import { sep } from 'node:path'
 
-/** The end of a module's path, and what of it is not called. */
-const Unused = new Map([
-  ['packet/dist/decoder.js', ['get pendingBytes()', 'get unreadBytes()', 'takeUnread()']],
-  ['client/dist/link.js', ['setPaused(paused, nowMs)']],
-])
-
-/** An AUTH is no packet for who has no authenticator: it falls to what follows. */
-const READS_AUTH = /\n *if \(type === PacketType\.AUTH\)\s+return readAuth\([^)]*\);/
-const READER = 'packet/dist/read-packet.js'
+/**
+ * The end of a module's path, what of its text is not needed, and what stands there instead.
+ * @type {readonly (readonly [string, RegExp, string])[]}
+ */
+const Unused = [
+  ['packet/dist/decoder.js', method('get pendingBytes()'), ''],
+  ['packet/dist/decoder.js', method('get unreadBytes()'), ''],
+  ['packet/dist/decoder.js', method('takeUnread()'), ''],
+  // An AUTH is no packet for who has no authenticator: it falls to what follows.
+  [
+    'packet/dist/read-packet.js',
+    /\n *if \(type === PacketType\.AUTH\)\s+return readAuth\(.*\);/,
+    '',
+  ],
+  // A page cannot stop reading, so nothing is ever paused.
+  ['client/dist/link.js', method('setPaused(paused, nowMs)'), ''],
+  ['client/dist/link.js', /\n *this\.paused = false;/g, ''],
+  ['client/dist/link.js', /\bthis\.paused\b/g, 'false'],
+  ['transports/browser-websocket.js', /\n *this\.canPause = false;/, ''],
+  ['transports/browser-websocket.js', method('pause()'), ''],
+  ['transports/browser-websocket.js', method('resume()'), ''],
+  // Reason codes of AUTH.
+  ['packet/dist/fields.js', /\n *\[PacketType\.AUTH\]: .*/, ''],
+]
 
 /**
  * @param {string} path of a compiled module
@@ -20,22 +35,20 @@ const READER = 'packet/dist/read-packet.js'
  * @returns {string}
  */
 export function withoutUnused(path, text) {
-  const unix = path.replaceAll(sep, '/')
-  if (unix.endsWith(READER)) return without(path, text, READS_AUTH)
-  const [, members = []] = [...Unused].find(([end]) => unix.endsWith(end)) ?? []
-  return members.reduce((before, member) => {
-    const head = member.replaceAll(/[()]/g, '\\$&')
-    return without(path, before, new RegExp(`\\n    ${head} \\{\\n(?: {8}.*\\n)*    \\}`))
-  }, text)
+  let result = text
+  for (const [end, what, instead] of Unused) {
+    if (!path.replaceAll(sep, '/').endsWith(end)) continue
+    const before = result
+    result = before.replace(what, instead)
+    if (result === before) throw new Error(`${path} has nothing like ${what} any more`)
+  }
+  return result
 }
 
 /**
- * @param {string} path
- * @param {string} text
- * @param {RegExp} what
- * @returns {string}
+ * @param {string} head of a method or an accessor
+ * @returns {RegExp}
  */
-function without(path, text, what) {
-  if (!what.test(text)) throw new Error(`${path} has nothing like ${what} any more`)
-  return text.replace(what, '')
+function method(head) {
+  return new RegExp(`\\n    ${head.replaceAll(/[()]/g, '\\$&')} \\{\\n(?: {8}.*\\n)*    \\}`)
 }

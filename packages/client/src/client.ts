@@ -42,7 +42,10 @@ export interface ClientStats {
 export interface Responder extends AsyncDisposable {
   /** Resolves when the server has granted the subscription. */
   readonly ready: Promise<unknown>
-  /** Resolves at the end; rejects with what a handler has thrown. */
+  /**
+   * Resolves at the end; rejects with why there can be none. A handler that fails ends nothing: the
+   * server is told so, and it is an event.
+   */
   readonly done: Promise<void>
   close(): Promise<void>
 }

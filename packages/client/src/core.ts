@@ -15,7 +15,13 @@ import { Deferred, ignore } from './deferred.ts'
 import { Engine } from './engine.ts'
 import { storeError } from './engine-errors.ts'
 import type { EngineOwner } from './engine-owner.ts'
-import { closedError, invalidArgument, listenerError, type MqttError } from './errors.ts'
+import {
+  closedError,
+  invalidArgument,
+  listenerError,
+  type MqttError,
+  watchResult,
+} from './errors.ts'
 import { type ClientEvent, EventReader } from './events.ts'
 import type { Agreed } from './handshake.ts'
 import type { ConnectOptions, Settings } from './options.ts'
@@ -183,10 +189,12 @@ export class ClientCore implements EngineOwner, PublisherPort {
 
   event(event: ClientEvent): void {
     this.tell(event)
+    // Not to `onEvent` itself: it could fail again.
+    const failed = (error: MqttError): void => this.tell({ type: 'error', error })
     try {
-      this.given.onEvent?.(event)
+      watchResult(this.given.onEvent?.(event), failed)
     } catch (cause) {
-      this.tell({ type: 'error', error: listenerError(cause) })
+      failed(listenerError(cause))
     }
   }
 

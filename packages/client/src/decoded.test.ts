@@ -91,6 +91,20 @@ test('with `invalid` what is not valid is told, and the loop goes on', async () 
   assert.deepEqual(world.peer.takeShort(), ['PUBACK 1'])
 })
 
+test('an `invalid` that rejects ends the loop with what it rejects with', async () => {
+  const world = new World()
+  const { readings } = await subscribed(world, ['x'])
+  const values = decoded(readings, json(Reading), {
+    invalid: async () => {
+      throw new Error('of the application')
+    },
+  })
+  const fails = assert.rejects(values.next(), /of the application/)
+  await world.settle()
+  world.peer.unsuback(2, 0)
+  await fails
+})
+
 test('without a schema JSON is taken as it is, and any decoder will do', async () => {
   const world = new World()
   const { readings } = await subscribed(world, ['[1]', 'two'])

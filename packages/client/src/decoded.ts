@@ -20,10 +20,10 @@ type SchemaResult<T> =
 
 export interface DecodedOptions<P> {
   /**
-   * Told of a message whose payload is not valid; the loop goes on with the next one. Without it
-   * the loop throws `invalid-payload`.
+   * Told of a message whose payload is not valid; the loop goes on with the next one when this is
+   * done. Without it the loop throws `invalid-payload`.
    */
-  readonly invalid?: (error: MqttError, message: Message<P>) => void
+  readonly invalid?: (error: MqttError, message: Message<P>) => unknown
 }
 
 /** A message and what its payload means. */
@@ -70,7 +70,7 @@ export async function* decoded<P, T>(
       const why = cause instanceof Error ? cause.message : String(cause)
       const error = new MqttError('invalid-payload', `${message.topic}: ${why}`, { cause })
       if (invalid === undefined) throw error
-      invalid(error, message)
+      await invalid(error, message)
       continue
     }
     yield new DecodedMessage(message, value)

@@ -87,6 +87,16 @@ export function listenerError(cause: unknown): MqttError {
   return invalidArgument('a listener has thrown', cause)
 }
 
+/**
+ * What the application gave us to call may be `async`: what that rejects with later is told too.
+ * @param result what the call has given back
+ * @returns whether that is a promise
+ */
+export function watchResult(result: unknown, failed: (error: MqttError) => void): boolean {
+  const promise = result as Partial<Promise<unknown>> | null | undefined
+  return promise?.catch?.((cause: unknown) => failed(listenerError(cause))) !== undefined
+}
+
 export function closedError(): MqttError {
   return new MqttError('closed', 'the client is closed')
 }

@@ -39,7 +39,8 @@ type MessageParts = Pick<
 /**
  * One message for one subscription.
  * A message from an iterator owns its bytes. The one given to a synchronous listener is valid, like
- * its payload, until the listener returns: `keep()` makes one that lasts.
+ * its payload, until the listener returns: `keep()` makes one that lasts. One that was given to an
+ * `async` listener lasts, but a `payload` taken before its first `await` does not.
  */
 export class Message<P = Readonly<Record<string, string>>> {
   topic: string
@@ -131,9 +132,14 @@ export class Message<P = Readonly<Record<string, string>>> {
     const { bytes, start: payloadStart, end, qos, retain, dup, properties } = this
     const parts = { bytes, payloadStart, end, qos, retain, dup, properties }
     const copy = new Message<P>(parts, this.topic, this.template)
-    copy.properties = ownProperties(properties)
-    copy.setBytes(bytes.slice(payloadStart, end))
+    copy.outlive()
     return copy
+  }
+
+  /** @internal Copies what it has of the chunk, when somebody may have looked at it already. */
+  outlive(): void {
+    this.properties = ownProperties(this.properties)
+    this.setBytes(this.bytes.slice(this.start, this.end))
   }
 
   /**

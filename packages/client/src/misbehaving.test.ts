@@ -10,10 +10,18 @@ function thrower(): never {
   throw new Error('thrown by the application')
 }
 
+async function rejecter(): Promise<never> {
+  return thrower()
+}
+
 const Throwing: Readonly<Record<string, ConnectOptions>> = {
   onEvent: { onEvent: thrower },
   onPacket: { onPacket: thrower },
   dump: { dump: thrower },
+  // An unhandled rejection would fail the test, as it would end a process.
+  'an async onEvent': { onEvent: rejecter },
+  'an async onPacket': { onPacket: rejecter },
+  'an async dump': { dump: rejecter },
 }
 
 for (const [name, options] of Object.entries(Throwing)) {
@@ -43,6 +51,51 @@ for (const [name, options] of Object.entries(Throwing)) {
     assert.equal(world.timerCount, 0)
   })
 }
+
+for (const [how, fail] of [
+  ['throws', thrower],
+  ['rejects', rejecter],
+] as const) {
+  test(`a listener of messages that ${how} is told as an event, and gets the next one`, async () => {
+    const world = new World()
+    const errors: unknown[] = []
+    const client = await world.connected({
+      onEvent: event => {
+        if (event.type === 'error') errors.push(event.error.cause)
+      },
+    })
+    const got: string[] = []
+    client.subscribe('a', {
+      listener: message => {
+        got.push(message.text())
+        return fail()
+      },
+    })
+    await world.settle()
+    world.peer.suback(1, 1)
+    world.peer.take()
+    for (const [at, text] of ['1', '2'].entries()) world.peer.publish('a', text, 1, at + 1)
+    await world.settle()
+    assert.deepEqual(got, ['1', '2'])
+    assert.deepEqual(errors.map(String), Array(2).fill('Error: thrown by the application'))
+    assert.deepEqual(world.peer.takeShort(), ['PUBACK 1', 'PUBACK 2'])
+  })
+}
+
+test('an event whose listener rejects is told to those who read events', async () => {
+  const world = new World()
+  const client = await world.connected({
+    onEvent: async ({ type }) => {
+      if (type === 'disconnected') thrower()
+    },
+  })
+  const events = collect(client)
+  world.peer.lose()
+  await world.settle()
+  const told = events.filter(event => event.type === 'error')
+  assert.equal(told.length, 1)
+  assert.match(String(told[0]?.error.cause), /by the application/)
+})
 
 test('an event whose listener throws is told to those who read events', async () => {
   const world = new World()
@@ -96,6 +149,27 @@ test('a stable connection makes the attempts begin anew, also those that are cou
     assert.equal(client.state, 'connected')
   }
   assert.deepEqual(attempts, [0, 0, 0])
+})
+
+test('a message that an async listener has got lasts, with all that belongs to it', async () => {
+  const world = new World()
+  const client = await world.connected()
+  const got: string[] = []
+  const goOn: (() => void)[] = []
+  client.subscribe('a', {
+    listener: async message => {
+      assert.equal(message.payload.length, 1)
+      await new Promise<void>(resolve => goOn.push(resolve))
+      got.push(message.text(), String(message.properties.correlationData?.[0]))
+    },
+  })
+  await world.settle()
+  const properties = { correlationData: new Uint8Array([7]) }
+  // The world writes over what it has given.
+  world.peer.publish('a', '1', 0, 0, { properties })
+  for (const resolve of goOn) resolve()
+  await world.settle()
+  assert.deepEqual(got, ['1', '7'])
 })
 
 for (const type of ['connected', 'disconnected', 'reconnecting', 'session-lost'] as const) {

@@ -2,7 +2,7 @@
 
 import type { Packet } from '@godwit/packet'
 import type { EngineOwner } from './engine-owner.ts'
-import { invalidArgument, listenerError } from './errors.ts'
+import { invalidArgument, listenerError, type MqttError, watchResult } from './errors.ts'
 import type { ConnectOptions } from './options.ts'
 import type { Platform } from './transport.ts'
 
@@ -17,13 +17,16 @@ export class PacketWatch {
     if (dump !== undefined && describe === null) {
       throw invalidArgument('dump is for Node: use onPacket, with describePacket of @godwit/packet')
     }
+    const failed = (error: MqttError): void => owner.reportError(error)
     const show = (direction: 'sent' | 'received', prefix: string) => {
       return (packet: Packet): void => {
         try {
-          onPacket?.(direction, packet)
-          if (dump !== undefined && describe !== null) dump(`${prefix} ${describe(packet)}`)
+          watchResult(onPacket?.(direction, packet), failed)
+          if (dump !== undefined && describe !== null) {
+            watchResult(dump(`${prefix} ${describe(packet)}`), failed)
+          }
         } catch (cause) {
-          owner.reportError(listenerError(cause))
+          failed(listenerError(cause))
         }
       }
     }

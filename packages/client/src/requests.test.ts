@@ -153,6 +153,39 @@ test('respond sends what its handler gives to the topic of each request', async 
   assert.deepEqual(reply?.type === PUBLISH && reply.properties, { correlationData })
 })
 
+test('a request that the handler cannot answer ends nothing: it is refused, and an event', async () => {
+  const world = new World()
+  const errors: MqttError[] = []
+  const client = await world.connected({
+    onEvent: event => {
+      if (event.type === 'error') errors.push(event.error)
+    },
+  })
+  const responder = client.respond('ask', async request => request.json<string>())
+  await world.settle()
+  const [subscribe] = world.peer.take()
+  assert.ok(subscribe?.type === SUBSCRIBE)
+  world.peer.suback(subscribe.packetId, 1)
+  await responder.ready
+  const properties = { responseTopic: 'back' }
+  world.peer.publish('ask', 'no JSON', 1, 1, { properties })
+  world.peer.publish('ask', '"yes"', 1, 2, { properties })
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['PUBACK 1 0x83', 'PUBLISH 2 back yes'])
+  assert.deepEqual([errors.length, errors[0]?.cause instanceof SyntaxError], [1, true])
+  // Nor does an asker to whom nobody may answer.
+  world.peer.puback(2, 0x87)
+  world.peer.publish('ask', '"again"', 1, 3, { properties })
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort().sort(), ['PUBACK 2', 'PUBLISH 3 back again'])
+  assert.deepEqual([errors.length, errors[1]?.code], [2, 'publish-refused'])
+  world.peer.puback(3)
+  await world.settle()
+  assert.deepEqual(world.peer.takeShort(), ['PUBACK 3'])
+  await client.close()
+  await responder.done
+})
+
 test('a server that speaks only 3.1.1 after a loss gets no requests any more', async () => {
   const world = new World()
   const client = await world.connected()

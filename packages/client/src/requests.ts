@@ -4,12 +4,12 @@
 import { aborted, limited } from './abort.ts'
 import type { ClientCore } from './core.ts'
 import { ignore } from './deferred.ts'
-import { invalidArgument, MqttError } from './errors.ts'
+import { invalidArgument, listenerError, MqttError } from './errors.ts'
 import { Limits } from './limits.ts'
 import type { Message } from './message.ts'
 import { checkNames, type OptionNames } from './option-names.ts'
 import type { MessageProperties, Payload } from './options.ts'
-import type { Subscription } from './subscription.ts'
+import { REFUSED, type Subscription } from './subscription.ts'
 
 const TIMEOUT_MS = 30_000
 const IDLE_MS = 1000
@@ -135,7 +135,10 @@ export class Requests {
     }
   }
 
-  /** Answers what comes on a topic until the subscription ends. */
+  /**
+   * Answers what comes on a topic until the subscription ends. Whoever asks what the handler
+   * cannot answer, or where nobody may answer, must not end the service for all others.
+   */
   async respond(
     subscription: Subscription<Readonly<Record<string, string>>>,
     handler: (request: Message) => Answer | Promise<Answer>,
@@ -143,13 +146,21 @@ export class Requests {
     const { publisher } = this.core
     await subscription.forEach(
       async request => {
-        const answer = await handler(request)
+        let answer: Answer
+        try {
+          answer = await handler(request)
+        } catch (cause) {
+          this.core.reportError(listenerError(cause))
+          const { receipt } = request
+          request.receipt = null
+          receipt?.refused(REFUSED)
+          return
+        }
         const { responseTopic, correlationData } = request.properties
         if (answer === undefined || responseTopic === undefined) return
-        await publisher.publish(responseTopic, answer, {
-          qos: 1,
-          ...(correlationData !== undefined && { correlationData }),
-        })
+        const own = correlationData === undefined ? {} : { correlationData }
+        // Its failure is an event.
+        await publisher.publish(responseTopic, answer, { qos: 1, ...own }).catch(ignore)
       },
       { concurrency: Limits.respondConcurrency },
     )

@@ -5,7 +5,7 @@
 import type { QoS } from '@godwit/packet'
 import { type AbortOptions, orAborted } from './abort.ts'
 import { Deferred, ignore } from './deferred.ts'
-import { invalidArgument, listenerError, MqttError } from './errors.ts'
+import { invalidArgument, listenerError, MqttError, watchResult } from './errors.ts'
 import type { Incoming } from './incoming.ts'
 import { Limits } from './limits.ts'
 import { Message } from './message.ts'
@@ -61,7 +61,8 @@ export interface ForEachOptions {
 type Waiter<P> = (result: IteratorResult<Message<P>>) => void
 type Failer = (error: unknown) => void
 
-const REFUSED = 0x83
+/** What the server is told of a message whose handler has failed. */
+export const REFUSED = 0x83
 const EARLIER_WINDOWS = Limits.unreadWindows - 1
 const NOTHING: readonly TopicTemplate[] = []
 
@@ -427,14 +428,19 @@ export class Subscription<P = Readonly<Record<string, string>>>
       if (source.qos > 0) message.receipt = incoming.receipt()
       message.own(source)
     }
-    this.tell(listener, message)
+    // An async listener goes on when the chunk is read over.
+    if (this.tell(listener, message)) message.outlive()
   }
 
-  private tell(listener: (message: Message<P>) => void, message: Message<P>): void {
+  /** @returns whether the listener goes on later */
+  private tell(listener: (message: Message<P>) => void, message: Message<P>): boolean {
     try {
-      listener(message)
+      const result: unknown = listener(message)
+      if (result === undefined) return false
+      return watchResult(result, error => this.host.failed(error))
     } catch (cause) {
       this.host.failed(listenerError(cause))
+      return false
     }
   }
 

@@ -19,6 +19,7 @@ import {
   listenerError,
   MqttError,
   protocolError,
+  watchResult,
 } from '../errors.ts'
 import type { ClientEvent } from '../events.ts'
 import { firstLevel, hasSpoken5, isVersionRefused, mayBeOlder, moreTelling } from '../fallback.ts'
@@ -319,10 +320,14 @@ class Client implements Public.Client, ConnectionOwner, SessionHost, Subscriptio
   }
 
   private event(event: ClientEvent): void {
+    const failed = (error: MqttError): void => {
+      // What it does wrong when it is told of an error had no end otherwise.
+      if (event.type !== 'error') this.failed(error)
+    }
     try {
-      this.settings.onEvent?.(event)
+      watchResult(this.settings.onEvent?.(event), failed)
     } catch (cause) {
-      this.failed(listenerError(cause))
+      failed(listenerError(cause))
     }
   }
 

@@ -3,7 +3,7 @@
 
 import type { Properties, PublishPacket, QoS } from '@godwit/packet'
 import { Deferred, ignore } from '../deferred.ts'
-import { listenerError, type MqttError } from '../errors.ts'
+import { listenerError, type MqttError, watchResult } from '../errors.ts'
 import { Limits } from '../limits.ts'
 import type { Grant } from '../subscription.ts'
 import { failure } from './failure.ts'
@@ -164,7 +164,7 @@ export class Subscription implements Public.Subscription {
     }
     if (listener !== undefined) {
       try {
-        listener(message)
+        watchResult(listener(message), error => this.host.failed(error))
       } catch (cause) {
         this.host.failed(listenerError(cause))
       }

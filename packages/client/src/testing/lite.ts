@@ -26,10 +26,10 @@ export function openLiteForTests(
 ): Promise<Client> {
   const readers = new Set<EventReader>()
   let closed: ClientEvent | null = null
-  const onEvent = (event: ClientEvent): void => {
+  const onEvent = (event: ClientEvent): unknown => {
     if (event.type === 'closed') closed = event
     for (const reader of readers) reader.push(event)
-    options.onEvent?.(event)
+    return options.onEvent?.(event)
   }
   const dial = (url: URL) => platform.dial(url, {} as never)
   const own = Object.assign(Object.create(platform) as Platform, { dial })
