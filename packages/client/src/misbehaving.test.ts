@@ -56,7 +56,7 @@ for (const [how, fail] of [
   ['throws', thrower],
   ['rejects', rejecter],
 ] as const) {
-  test(`a listener of messages that ${how} is told as an event, and gets the next one`, async () => {
+  test(`a listener of messages that ${how} is told as an event and gets the next`, async () => {
     const world = new World()
     const errors: unknown[] = []
     const client = await world.connected({

@@ -153,7 +153,7 @@ test('respond sends what its handler gives to the topic of each request', async 
   assert.deepEqual(reply?.type === PUBLISH && reply.properties, { correlationData })
 })
 
-test('a request that the handler cannot answer ends nothing: it is refused, and an event', async () => {
+test('a request that the handler cannot answer ends nothing: it is an event', async () => {
   const world = new World()
   const errors: MqttError[] = []
   const client = await world.connected({
