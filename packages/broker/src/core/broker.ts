@@ -120,7 +120,7 @@ export class Broker implements ConnectionOwner {
     this.startedAtMs = this.nowMs
     this.rateWindowAtMs = this.nowMs
     this.ledger = new Ledger(limits.ledgerEntriesMax)
-    this.router = new Router(limits.routesMax, limits.topicLevelsMax, limits.topicBytesMax)
+    this.router = new Router(limits)
     this.wheel = new TimerWheel(this.nowMs)
     this.sender = new Sender(
       ports.turn,

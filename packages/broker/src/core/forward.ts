@@ -66,7 +66,8 @@ export class Forwarder {
    */
   toRoute(route: Route, from: Session | null): number {
     const message = this.message
-    const receivers = route.receivers
+    // Whoever ends meanwhile may have a will, whose route takes the place of this one.
+    const { receivers, groups } = route
     const isGuarded = this.broker.ports.guard.checksPermissions
     let count = 0
     for (let i = 0; i < receivers.length; i++) {
@@ -83,7 +84,6 @@ export class Forwarder {
       else if (qos === 0) this.once(receiver.session, receiver.identifiers, retain)
       else this.acknowledged(receiver.session, receiver.identifiers, qos, retain)
     }
-    const groups = route.groups
     for (let i = 0; i < groups.length; i++) {
       count++
       this.broker.groups.take(groups[i] as (typeof groups)[number], message)

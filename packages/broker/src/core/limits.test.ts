@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_PROPERTIES, type Packet, PacketType, ReasonCode } from '@godwit/packet'
+import { Model } from '../store/testing/model.ts'
 import { only } from '../testing/bytes.ts'
 import { type TestClient, text, World } from '../testing/harness.ts'
 import { connectKept, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
@@ -492,6 +493,27 @@ test('retainedLevelsMax: topics that need more levels are refused', () => {
   assert.equal(publishCode(world, 'x/y', 'm', true), ReasonCode.QUOTA_EXCEEDED)
   assert.equal(publishCode(world, 'a/b/e', 'm', true), none)
   assert.equal(world.broker.ledger.totalOf('retained-full'), 2)
+})
+
+test('routeReceiversMax: one more topic is remembered in place of others, in sleep as well', () => {
+  const world = new World({ kept: new Model(), limits: { routeReceiversMax: 4 } })
+  for (const clientId of ['s', 't']) {
+    const client = connectKept(world, clientId)
+    for (const filter of ['#', 'a', 'b', 'c']) client.subscribe(filter, 1)
+    client.cut()
+  }
+  const publisher = world.connect({ clientId: 'p' })
+  const topics = ['a', 'b', 'c', 'a', 'b', 'c']
+  for (const topic of topics) {
+    publisher.publish(topic, topic, { qos: 1 })
+    assert.equal(world.broker.router.weight, 4)
+  }
+  for (const clientId of ['s', 't']) {
+    const client = connectKept(world, clientId)
+    const packets = [...client.early, ...client.take()]
+    const texts = packets.map(packet => packet.type === PacketType.PUBLISH && text(packet))
+    assert.deepEqual(texts, topics)
+  }
 })
 
 test('ledgerEntriesMax: further losses are counted as others', () => {

@@ -134,6 +134,8 @@ export interface Limits {
   readonly ledgerEntriesMax: number
   /** Topics whose receivers are remembered; a power of two. */
   readonly routesMax: number
+  /** Subscriptions that these topics match, in all: each takes some hundred bytes per topic. */
+  readonly routeReceiversMax: number
   /** False: retained messages are refused with 0x9A. */
   readonly retainAvailable: boolean
   /** A greater QoS is refused with 0x9B. Section 3.2.2.3.4. */
@@ -184,6 +186,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   flappingClientsMax: 10_000,
   ledgerEntriesMax: 1000,
   routesMax: 65_536,
+  routeReceiversMax: 2_000_000,
   retainAvailable: true,
   maximumQoS: 2,
 } satisfies Limits)

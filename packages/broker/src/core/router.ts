@@ -10,7 +10,7 @@ import {
   ReasonCode,
   utf8ByteLength,
 } from '@godwit/packet'
-import { LONG_ROUTES_MAX, LONG_TOPIC_BYTES } from './limits.ts'
+import { type Limits, LONG_ROUTES_MAX, LONG_TOPIC_BYTES } from './limits.ts'
 import { copyOfBytes } from './plain.ts'
 import type { Session } from './session.ts'
 import type { Group } from './shared.ts'
@@ -65,6 +65,8 @@ export class Route {
   generation: number = FORGOTTEN
   receivers: Receiver[] = NO_RECEIVERS
   groups: Group[] = NO_GROUPS
+  /** Subscriptions and groups that it matched: what remembering it takes. */
+  weight = 0
   /**
    * Where the route was that a publisher needed after this one. A place and no reference: routes
    * that are no longer remembered would keep each other alive.
@@ -91,6 +93,12 @@ export class Route {
 const NO_RECEIVERS: Receiver[] = []
 const NO_GROUPS: Group[] = []
 
+/** `routesMax` is a power of two. */
+type RouterLimits = Pick<
+  Limits,
+  'routesMax' | 'routeReceiversMax' | 'topicLevelsMax' | 'topicBytesMax'
+>
+
 export class Router {
   readonly index: SubscriptionIndex = new SubscriptionIndex()
   /** Routes of an older generation are stale. */
@@ -99,6 +107,11 @@ export class Router {
   private readonly mask: number
   private readonly longMask: number
   private victim = 0
+  /** Of all routes that are remembered. */
+  weight = 0
+  private readonly weightMax: number
+  /** The last place that gave up its receivers. */
+  private hand = 0
   /** Of the route that `find` has found. */
   private place = 0
   private readonly topicLevelsMax: number
@@ -107,16 +120,19 @@ export class Router {
   /** By session, or by slot where it sleeps. */
   private readonly merging = new Map<Session | number, Receiver>()
   private sleepers: Sleepers | null = null
+  /** Filters of sessions that sleep, among those that were found last. */
+  private asleep = 0
   /** Stands for the filter of a sleeping session that is just looked at. */
   private sleeping: Subscription | null = null
 
-  /** @param routesMax a power of two */
-  constructor(routesMax: number, topicLevelsMax: number, topicBytesMax: number) {
+  constructor(limits: RouterLimits) {
+    const { routesMax } = limits
     this.routes = new Array(routesMax)
     this.mask = routesMax / WAYS - 1
     this.longMask = Math.min(routesMax, LONG_ROUTES_MAX) / WAYS - 1
-    this.topicLevelsMax = topicLevelsMax
-    this.topicBytesMax = topicBytesMax
+    this.weightMax = limits.routeReceiversMax
+    this.topicLevelsMax = limits.topicLevelsMax
+    this.topicBytesMax = limits.topicBytesMax
   }
 
   /** Where filters of sessions without a connection are; `sleeping` stands for each of them. */
@@ -171,6 +187,7 @@ export class Router {
     const found = this.found
     found.subscriptions.length = 0
     found.groups.length = 0
+    this.asleep = 0
     this.index.match(route.topic, found)
     const sleep = this.sleepers?.match(route.topicBytes) === true
     route.receivers = sleep
@@ -178,6 +195,29 @@ export class Router {
       : this.merge(found.subscriptions)
     route.groups = found.groups.length === 0 ? NO_GROUPS : found.groups.slice()
     route.generation = this.generation
+    const weight = found.subscriptions.length + this.asleep + found.groups.length
+    this.weight += weight - route.weight
+    route.weight = weight
+    if (this.weight > this.weightMax) this.makeRoom(route)
+  }
+
+  /** Place by place others forget who receives them: it is found out anew when it is needed. */
+  private makeRoom(needed: Route): void {
+    const last = this.routes.length - 1
+    for (let i = 0; i <= last && this.weight > this.weightMax; i++) {
+      this.hand = this.hand === last ? 0 : this.hand + 1
+      const route = this.routes[this.hand]
+      if (route !== undefined && route !== needed) this.empty(route)
+    }
+  }
+
+  /** Connections may hold it: they have to ask again, and keep nobody alive meanwhile. */
+  private empty(route: Route): void {
+    route.generation = FORGOTTEN
+    route.receivers = NO_RECEIVERS
+    route.groups = NO_GROUPS
+    this.weight -= route.weight
+    route.weight = 0
   }
 
   /** The subscriptions of `filter` (without a share name) have changed. */
@@ -208,9 +248,7 @@ export class Router {
     if (this.routes[slot] !== undefined) {
       this.victim ^= 1
       slot = set + this.victim
-      // Connections may hold it: they have to ask again.
-      const old = this.routes[slot] as Route
-      old.generation = FORGOTTEN
+      this.empty(this.routes[slot] as Route)
     }
     const route = new Route(topic, topicBytes, hash)
     this.routes[slot] = route
@@ -254,6 +292,7 @@ export class Router {
       sleeping.options = sleepers.optionsOf(address)
       sleeping.identifier = sleepers.identifierOf(address)
       this.addTo(sleeping)
+      this.asleep++
     }
   }
 

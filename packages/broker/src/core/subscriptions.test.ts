@@ -4,13 +4,22 @@ import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { topicMatches } from '@godwit/packet'
 import fc from 'fast-check'
-import { LONG_ROUTES_MAX } from './limits.ts'
+import { DEFAULT_LIMITS, LONG_ROUTES_MAX } from './limits.ts'
 import { type Receiver, Router } from './router.ts'
 import { Session } from './session.ts'
 import { Group } from './shared.ts'
 import { type Matches, Subscription, SubscriptionIndex } from './subscriptions.ts'
 
 fc.configureGlobal({ seed: Number(process.env['GODWIT_SEED'] ?? 1) })
+
+function routerOf(
+  routesMax: number,
+  topicLevelsMax: number,
+  topicBytesMax: number,
+  routeReceiversMax: number = DEFAULT_LIMITS.routeReceiversMax,
+): Router {
+  return new Router({ routesMax, routeReceiversMax, topicLevelsMax, topicBytesMax })
+}
 
 const OWNER = { sessionDue: (): void => undefined }
 
@@ -147,10 +156,11 @@ test('a route is what a naive merge of subscriptions gives, remembered or not', 
     remove: fc.boolean(),
   })
   const topics = fc.array(Topic.filter(usable), { minLength: 1, maxLength: 6 })
+  const weightMax = fc.constantFrom(0, 1, 5, 1000)
   fc.assert(
-    fc.property(fc.array(Change, { maxLength: 40 }), topics, (changes, asked) => {
+    fc.property(fc.array(Change, { maxLength: 40 }), topics, weightMax, (changes, asked, most) => {
       // A table so small that routes push each other out.
-      const router = new Router(4, 10, 1000)
+      const router = routerOf(4, 10, 1000, most)
       const sessions = [0, 1, 2, 3].map(i => new Session(OWNER, `c${i}`))
       let entries: Entry[] = []
       for (const { client, filter, options, remove } of changes) {
@@ -171,7 +181,8 @@ test('a route is what a naive merge of subscriptions gives, remembered or not', 
         }
         router.forget(filter)
         for (const topic of asked) {
-          const { receivers } = router.findTopic(topic)
+          const { receivers, weight } = router.findTopic(topic)
+          assert.ok(router.weight <= Math.max(most, weight))
           const found = receivers.map(receiver => ({
             ...shown(receiver),
             noLocal: receiver.noLocal,
@@ -186,10 +197,71 @@ test('a route is what a naive merge of subscriptions gives, remembered or not', 
 })
 
 test('a route that was pushed out is told to ask again', () => {
-  const router = new Router(2, 10, 1000)
+  const router = routerOf(2, 10, 1000)
   const routes = ['a', 'b', 'c'].map(topic => router.findTopic(topic))
   assert.ok(routes.some(route => route.generation !== router.generation))
   assert.equal(router.findTopic('a').topic, 'a')
+})
+
+test('routeReceiversMax: so many receivers are remembered, those of others looked for anew', () => {
+  const router = routerOf(1024, 10, 1000, 100)
+  const sessions = Array.from({ length: 9 }, (_none, i) => new Session(OWNER, `c${i}`))
+  for (const session of sessions) router.index.add('#', new Subscription(session, '#'))
+  router.index.addGroup('#', new Group('g', '#'))
+  const topics = Array.from({ length: 11 }, (_none, i) => `t${i}`)
+  const [first, ...others] = topics.slice(0, 10).map(topic => router.findTopic(topic))
+  assert.ok(first !== undefined)
+  assert.equal(router.weight, 100)
+  assert.ok(others.every(({ generation }) => generation === router.generation))
+  router.findTopic('t10')
+  assert.equal(router.weight, 100)
+  const emptied = [first, ...others].filter(({ generation }) => generation !== router.generation)
+  assert.equal(emptied.length, 1)
+  // Who still holds it keeps no session alive by it.
+  const counts = emptied.map(({ receivers, groups }) => [receivers.length, groups.length])
+  assert.deepEqual(counts, [[0, 0]])
+  for (const topic of [...topics, ...topics]) {
+    const { receivers, groups } = router.findTopic(topic)
+    assert.deepEqual([receivers.length, groups.length, router.weight], [9, 1, 100])
+  }
+  router.forget('#')
+  assert.equal(router.findTopic('t0').receivers.length, 9)
+})
+
+test('routeReceiversMax: a topic with more receivers alone is found all the same', () => {
+  const router = routerOf(16, 10, 1000, 3)
+  const subscriptions = Array.from({ length: 5 }, (_none, i) => {
+    const subscription = new Subscription(new Session(OWNER, `c${i}`), 'a')
+    router.index.add('a', subscription)
+    return subscription
+  })
+  for (let i = 0; i < 3; i++) {
+    assert.equal(router.findTopic('a').receivers.length, 5)
+    assert.equal(router.findTopic('b').receivers.length, 0)
+    assert.equal(router.weight, 0)
+  }
+  for (const subscription of subscriptions) router.index.remove('a', subscription)
+  router.forget('a')
+  assert.equal(router.findTopic('a').weight, 0)
+})
+
+test('routeReceiversMax: what one session subscribes to several times counts as often', () => {
+  const router = routerOf(16, 10, 1000, 1000)
+  const session = new Session(OWNER, 'c')
+  for (const filter of ['a', '+', '#']) {
+    router.index.add(filter, new Subscription(session, filter))
+  }
+  const { receivers, weight } = router.findTopic('a')
+  assert.deepEqual([receivers.length, weight], [1, 3])
+})
+
+test('a route that was pushed out of its place keeps nobody alive', () => {
+  const router = routerOf(2, 10, 1000)
+  router.index.add('#', new Subscription(new Session(OWNER, 'c'), '#'))
+  const routes = ['a', 'b', 'c'].map(topic => router.findTopic(topic))
+  const lengths = routes.map(({ receivers }) => receivers.length)
+  assert.deepEqual(lengths.toSorted(), [0, 1, 1])
+  assert.equal(router.weight, 2)
 })
 
 test('what came next before is found as anything is: pushed out, forgotten, another', () => {
@@ -201,7 +273,7 @@ test('what came next before is found as anything is: pushed out, forgotten, anot
   fc.assert(
     fc.property(steps, taken => {
       // Two places for five topics: they push each other out all the time.
-      const router = new Router(2, 10, 1000)
+      const router = routerOf(2, 10, 1000)
       let last = router.findTopic('a')
       for (const [topic, change] of taken) {
         if (change !== '') router.forget(change === 'forget' ? topic : '#')
@@ -218,7 +290,7 @@ test('what came next before is found as anything is: pushed out, forgotten, anot
 })
 
 test('who goes from topic to topic and begins anew finds each without a hash', () => {
-  const router = new Router(1024, 10, 1000)
+  const router = routerOf(1024, 10, 1000)
   const topics = Array.from({ length: 10 }, (_none, i) => `plant/line ${i}/temperature`)
   const routes = topics.map(topic => router.findTopic(topic))
   const round = (): unknown[] =>
@@ -235,7 +307,7 @@ test('who goes from topic to topic and begins anew finds each without a hash', (
 })
 
 test('of long topics few are remembered, and changes reach those', () => {
-  const router = new Router(65_536, 10, 65_535)
+  const router = routerOf(65_536, 10, 65_535)
   const topicOf = (i: number): string => `${i}/${'é'.repeat(300)}`
   const routes = Array.from({ length: 2000 }, (_none, i) => router.findTopic(topicOf(i)))
   const kept = routes.filter(route => route.generation === router.generation)
@@ -252,7 +324,7 @@ test('of long topics few are remembered, and changes reach those', () => {
 })
 
 test('a route keeps no view on the Buffer that its topic came in', () => {
-  const router = new Router(2, 10, 1000)
+  const router = routerOf(2, 10, 1000)
   const chunk = Buffer.from('..a/b..')
   const route = router.find(chunk, 2, 5)
   chunk.fill(0)
@@ -269,13 +341,13 @@ for (const [topic, why] of [
   ['a\0b', 'has a null'],
 ] as const) {
   test(`no route goes to a topic that ${why}: ${JSON.stringify(topic.slice(0, 8))}`, () => {
-    const router = new Router(16, 3, 20)
+    const router = routerOf(16, 3, 20)
     assert.throws(() => router.findTopic(topic), { name: 'PacketError' })
   })
 }
 
 test('a topic of bytes that are no UTF-8 has no route', () => {
-  const router = new Router(16, 3, 20)
+  const router = routerOf(16, 3, 20)
   for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0x61, 0xe2, 0x82]]) {
     assert.throws(() => router.find(Uint8Array.from(bytes), 0, bytes.length), {
       code: 'malformed-packet',
