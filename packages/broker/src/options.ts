@@ -126,6 +126,7 @@ const LimitRanges: Readonly<
   totalQueuedBytesMax: [1, COUNT_MAX],
   outgoingBytesMax: [1024, COUNT_MAX],
   totalOutgoingBytesMax: [1024, COUNT_MAX],
+  totalIncomingBytesMax: [1024, COUNT_MAX],
   retainedMessagesMax: [0, COUNT_MAX],
   retainedBytesMax: [0, COUNT_MAX],
   retainedLevelsMax: [1, COUNT_MAX],

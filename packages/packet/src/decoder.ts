@@ -27,8 +27,8 @@ export class Decoder {
   end = 0
   protected chunk: Uint8Array = EMPTY
   protected at = 0
-  private rest: Uint8Array = EMPTY
-  private restLength = 0
+  protected rest: Uint8Array = EMPTY
+  protected restLength = 0
   private headerLength = 0
   private frameLength = 0
 

@@ -4,10 +4,19 @@
 
 import { Decoder } from './decoder.ts'
 
+const EMPTY = new Uint8Array(0)
+
 /** A run that is longer is worth a view, by which four bytes are compared at a time. */
 const SHORT_RUN = 4
 
 export class RunDecoder extends Decoder {
+  /** Lets go of everything, an unfinished frame as well: nothing more will come. */
+  drop(): void {
+    this.release()
+    this.rest = EMPTY
+    this.restLength = 0
+  }
+
   /**
    * Extends the current frame over those right behind it that are whole, begin with the same byte,
    * and whose bodies begin with the same `length` bytes: a run of PUBLISH with one topic and the

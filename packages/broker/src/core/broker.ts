@@ -16,6 +16,7 @@ import { Groups } from './groups.ts'
 import { refuseConnect, refuseUnreadable } from './handlers/connect.ts'
 import { handleFrame } from './handlers/frame.ts'
 import { admits } from './handlers/publish.ts'
+import { Incoming } from './incoming.ts'
 import { ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
 import { DEFAULT_PAGING, HELD_ANSWERS_MAX, type Limits, type Paging } from './limits.ts'
@@ -86,6 +87,7 @@ export class Broker implements ConnectionOwner {
   readonly takeovers: Takeovers
   readonly wills: Wills
   readonly aliasPool: AliasPool
+  readonly incoming: Incoming
   readonly view: PublishView = new PublishView()
   /** Monotonic, as of the last tick. */
   nowMs: number
@@ -139,6 +141,7 @@ export class Broker implements ConnectionOwner {
     this.workload = new Workload(this)
     this.takeovers = new Takeovers(this)
     this.wills = new Wills(this)
+    this.incoming = new Incoming(this)
     this.aliasPool = new AliasPool(limits.topicAliasPoolBytesMax)
     this.flapping = new Flapping(limits)
     this.connacks = new Connacks(limits, options.responseTopicPrefix)

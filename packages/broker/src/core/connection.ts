@@ -42,6 +42,7 @@ export type Held = number | Uint8Array | HeldMessage
 /** What a connection asks of the broker. */
 export interface ConnectionOwner {
   readonly nowMs: number
+  readonly incoming: { changed(connection: Connection): void }
   handleFrame(connection: Connection): void
   received(connection: Connection, byteCount: number): void
   failed(connection: Connection, error: PacketError): void
@@ -118,6 +119,10 @@ export class Connection implements Due {
   chunks: Uint8Array[] | null = null
   authenticationMethod: string | null = null
   ticket = 0
+  /** Of CONNECT, until it is answered. */
+  connectBytes = 0
+  /** What the owner knows of `unfinishedBytes`. */
+  incomingBytes = 0
   /** Of the will that waits with it for the session. */
   willBytes = 0
   /** CONNECT, while AUTH packets go to and fro before CONNACK. */
@@ -178,8 +183,9 @@ export class Connection implements Due {
   /** Takes bytes from the network. */
   bytes(chunk: Uint8Array): void {
     if (this.state >= ConnectionState.ENDING) return
-    this.lastActiveMs = this.owner.nowMs
-    this.owner.received(this, chunk.length)
+    const { owner } = this
+    this.lastActiveMs = owner.nowMs
+    owner.received(this, chunk.length)
     if (this.isHeldUp) {
       // Reading is paused; at most what was on its way comes here.
       if (this.chunks === null) this.chunks = []
@@ -189,11 +195,17 @@ export class Connection implements Due {
     // Whoever speaks something else sends no packet that could be waited for.
     const isFirst = this.state === ConnectionState.NEW && this.decoder.pendingBytes === 0
     if (isFirst && !beginsConnect(chunk)) {
-      this.owner.strange(this, chunk)
+      owner.strange(this, chunk)
       return
     }
     this.decoder.push(chunk)
     this.run()
+    if (this.unfinishedBytes !== this.incomingBytes) owner.incoming.changed(this)
+  }
+
+  /** Of packets that are not whole, or not answered. */
+  get unfinishedBytes(): number {
+    return this.decoder.pendingBytes + this.connectBytes
   }
 
   /** Handles frames until there is no whole one, or something has to be waited for. */
@@ -266,6 +278,7 @@ export class Connection implements Due {
       this.decoder.push(chunk)
       this.run()
     }
+    if (this.unfinishedBytes !== this.incomingBytes) this.owner.incoming.changed(this)
     if (this.endedBy === null) this.resumeReading()
     else if (!this.isHeldUp) this.owner.connectionClosed(this, this.endedBy)
   }
@@ -308,7 +321,9 @@ export class Connection implements Due {
 
   /** Keeps nothing of what it needed while it was open. */
   release(): void {
-    this.decoder.release()
+    this.decoder.drop()
+    this.connectBytes = 0
+    if (this.incomingBytes > 0) this.owner.incoming.changed(this)
     this.chunks = null
     this.lastRoute = null
     this.allowedRoute = null

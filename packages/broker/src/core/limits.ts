@@ -21,6 +21,9 @@ export const HELD_LOOKS_MAX = 64
 /** Members of groups that are looked at in one turn for one that takes a message. */
 export const MEMBER_LOOKS_MAX = 100_000
 
+/** Of a packet that is not whole: with more its connection may be ended for the sake of others. */
+export const INCOMING_SHARE_BYTES = 16_384
+
 /** Topics with more bytes have a few of the places of routes: in all they could take gigabytes. */
 export const LONG_TOPIC_BYTES = 512
 /** A power of two. */
@@ -106,6 +109,8 @@ export interface Limits {
   readonly outgoingBytesMax: number
   /** The same for all connections together: above it each may hold 64 KiB only. */
   readonly totalOutgoingBytesMax: number
+  /** Bytes of all packets that are not whole, and of CONNECT packets that are not answered. */
+  readonly totalIncomingBytesMax: number
   readonly retainedMessagesMax: number
   readonly retainedBytesMax: number
   /** Different levels of all topics with retained messages, as `subscriptionLevelsMax`. */
@@ -170,6 +175,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   totalQueuedBytesMax: 1024 * 1024 * 1024,
   outgoingBytesMax: 4 * 1024 * 1024,
   totalOutgoingBytesMax: 256 * 1024 * 1024,
+  totalIncomingBytesMax: 256 * 1024 * 1024,
   retainedMessagesMax: 1_000_000,
   retainedBytesMax: 512 * 1024 * 1024,
   retainedLevelsMax: 4_000_000,

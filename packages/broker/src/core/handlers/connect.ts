@@ -35,6 +35,7 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
   connection.protocolLevel = packet.protocolLevel
   connection.level5 = packet.protocolLevel === 5
   connection.state = ConnectionState.AUTHENTICATING
+  connection.connectBytes = connection.decoder.end - connection.decoder.start
   connection.arrival = broker.newTicket()
   connection.problemInformation = packet.properties.requestProblemInformation !== 0
   connection.sendBytesMax = packet.properties.maximumPacketSize ?? UNLIMITED_BYTES
@@ -305,6 +306,7 @@ function admit(broker: Broker, connection: Connection, packet: ConnectPacket, te
     session = sessions.create(clientId) // [MQTT-3.1.2-6] [MQTT-3.2.2-3]
   else sessions.attach(session) // [MQTT-3.1.2-5]
   connection.state = ConnectionState.OPEN
+  connection.connectBytes = 0
   connection.sessionPresent = sessionPresent
   connection.session = session
   session.connection = connection

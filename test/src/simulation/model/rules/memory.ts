@@ -36,6 +36,7 @@ export function checkEmpty(broker: Broker, stored: Readonly<Record<string, numbe
     filterBytes: broker.filterBytes,
     willBytes: broker.wills.byteCount,
     aliasPoolBytes: broker.aliasPool.byteCount,
+    incomingBytes: broker.incoming.byteCount,
     groups: broker.groups.count,
     queuedBytes: broker.queues.totalBytes,
     pendingBytes: broker.sender.totalPendingBytes,
