@@ -79,15 +79,23 @@ test('the page of a search shows its rates and what spoils its figures', async c
   await withBroker({}, async broker => {
     const { port } = await broker.listen({ port: 0 })
     const where = ['-p', String(port), '-h', '127.0.0.1', '--publishers', '2', '--size', '14']
-    const search = ['--find-capacity', 'rate.received < 150', '--rate', '200/s', '--step', '500ms']
+    // How many are due is the schedule's alone: a busy machine changes nothing about it.
+    const search = [
+      '--find-capacity',
+      'delivery.expected < 90',
+      '--rate',
+      '200/s',
+      '--step',
+      '500ms',
+    ]
     const { output } = await godwit('bench', 'load', ...where, ...search, '--html', html)
-    assert.match(output, /rate +received +rate\.received < 150/)
+    assert.match(output, /rate +received +delivery\.expected < 90/)
   })
   const { errors, requests, text } = await look(html)
   assert.deepEqual({ errors, requests }, { errors: [], requests: [] })
-  assert.match(text, /Capacity: (?:at least )?[\d.]+\/s messages within rate\.received < 150/)
-  assert.match(text, /200\/s\s+\d+\/s\s+[\d.]+\s+failed\s+rate\.received < 150 is missed/)
-  assert.match(text, /the highest rate with rate\.received < 150/)
+  assert.match(text, /Capacity: (?:at least )?[\d.]+\/s messages within delivery\.expected < 90/)
+  assert.match(text, /200\/s\s+\d+\/s\s+[\d.]+\s+failed\s+delivery\.expected < 90 is missed/)
+  assert.match(text, /the highest rate with delivery\.expected < 90/)
   assert.match(text, /payloads below 20 bytes have no times: no latency was measured/)
 })
 

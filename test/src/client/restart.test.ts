@@ -197,11 +197,13 @@ test('a message that was taken does not come again in the next process', async c
   life = await Life.begin(server, path, true)
   life.deliver('one', 7, true)
   const repeated = await life.next()
-  assert.deepEqual([repeated.type, life.lines.rest], [PUBREC, []])
+  assert.equal(repeated.type, PUBREC)
   life.answer(PUBREL, 7)
   const complete = await life.next()
   assert.ok(complete.type === PUBCOMP)
   await life.kill()
+  // Lines and packets come by different ways: when it has ended all lines are read.
+  assert.deepEqual(life.lines.rest, [])
 
   // Killed after PUBCOMP: the identifier is a new message. [MQTT-4.3.3-12]
   life = await Life.begin(server, path, true)

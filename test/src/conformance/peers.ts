@@ -4,18 +4,16 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer, type Server } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createBroker, VERSION } from '@godwit/broker'
 import { Aedes } from 'aedes'
-import { elapse } from '../support/elapse.ts'
+import { freePorts, untilListening } from '../support/listening.ts'
 import type { Address } from './wire.ts'
 
 const HOST = '127.0.0.1'
 const MOSQUITTO = '/usr/sbin/mosquitto'
-const START_TRIES = 100
-const RETRY_MS = 50
 
 export interface Peer {
   readonly name: string
@@ -53,13 +51,13 @@ async function startGodwit(): Promise<RunningPeer> {
 /** @param settings lines of its configuration besides those that let everybody in */
 export async function startMosquitto(settings: readonly string[] = []): Promise<RunningPeer> {
   const folder = mkdtempSync(join(tmpdir(), 'godwit-conformance-'))
-  const port = await freePort()
+  const [port = 0] = await freePorts(1)
   const config = join(folder, 'mosquitto.conf')
   const lines = [`listener ${port} ${HOST}`, 'allow_anonymous true', ...settings, '']
   writeFileSync(config, lines.join('\n'))
   const child = spawn(MOSQUITTO, ['-c', config], { stdio: 'ignore' })
   const exited = once(child, 'exit')
-  await answers(port)
+  await untilListening(child, { port, host: HOST })
   return {
     version: mosquittoVersion(),
     address: { host: HOST, port },
@@ -99,16 +97,6 @@ export async function startAedes(): Promise<RunningPeer> {
   }
 }
 
-/** One that was free a moment ago: Mosquitto cannot be asked for any. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await listening(server)
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 async function listening(server: Server): Promise<void> {
   server.listen(0, HOST)
   await once(server, 'listening')
@@ -116,18 +104,4 @@ async function listening(server: Server): Promise<void> {
 
 function portOf(server: Server): number {
   return (server.address() as AddressInfo).port
-}
-
-async function answers(port: number): Promise<void> {
-  for (let tries = 0; tries < START_TRIES; tries++) {
-    const socket = connect(port, HOST)
-    try {
-      await once(socket, 'connect')
-      socket.destroy()
-      return
-    } catch {
-      await elapse(RETRY_MS)
-    }
-  }
-  throw new Error(`nobody listens on port ${port}`)
 }

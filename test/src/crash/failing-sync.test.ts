@@ -26,12 +26,15 @@ interface Served {
   readonly port: number
   /** What it has said so far. */
   readonly output: () => string
+  /** Resolves when it has ended and all that it said is read. */
+  readonly ended: Promise<unknown>
 }
 
 /** `godwit serve`, as people start it, with a file system that can be made to fail. */
 async function serve(directory: string): Promise<Served> {
   const args = ['--import', PRELOAD, GODWIT, 'serve', '--data', directory, '--port', '0']
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const ended = once(child, 'close')
   let output = ''
   const take = (chunk: Buffer): void => {
     output += chunk
@@ -41,7 +44,7 @@ async function serve(directory: string): Promise<Served> {
   const port = (): number => Number(/mqtt:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1] ?? 0)
   const ready = await until(() => port() > 0 || child.exitCode !== null, LIMIT_MS)
   assert.ok(ready && port() > 0, `godwit serve listens: ${output}`)
-  return { child, port: port(), output: () => output }
+  return { child, port: port(), output: () => output, ended }
 }
 
 test('a sync that fails: no acknowledgement, exit code 74, nothing lost', async () => {
@@ -66,7 +69,7 @@ test('a sync that fails: no acknowledgement, exit code 74, nothing lost', async 
     // Signals and packets come by different ways: only what is sent after an answer is after both.
     await publisher.ping()
     for (let i = 0; i < 20; i++) publisher.publish({ ...message, id: `1.after.${i}`, qos: 1 })
-    if (served.child.exitCode === null) await once(served.child, 'exit')
+    await served.ended
     assert.equal(served.child.exitCode, DISK_FAILED)
     assert.match(served.output(), /EIO/)
     assert.ok(await until(() => !publisher.linked, LIMIT_MS))

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { PacketType } from '@godwit/packet'
-import { until } from '../support/brokers.ts'
+import { untilListening } from '../support/listening.ts'
 import { publishPacket, RawClient } from '../support/raw-client.ts'
 import { serve } from '../support/served.ts'
 import { skipWithout } from '../support/skip.ts'
@@ -101,14 +101,16 @@ async function rightsAt(socket: string): Promise<string[]> {
   return lines
 }
 
-function startMosquitto(context: TestContext, folder: string): string {
+async function startMosquitto(context: TestContext, folder: string): Promise<string> {
   writeFileSync(
     join(folder, 'conf'),
     'listener 0 ./mosquitto\nallow_anonymous true\nacl_file ./acl\n',
   )
   const broker: ChildProcess = spawn(MOSQUITTO, ['-c', 'conf'], { stdio: 'ignore', cwd: folder })
   context.after(() => broker.kill())
-  return join(folder, 'mosquitto')
+  const path = join(folder, 'mosquitto')
+  await untilListening(broker, { path })
+  return path
 }
 
 test('an ACL file allows the same at Godwit and at Mosquitto', async context => {
@@ -118,13 +120,12 @@ test('an ACL file allows the same at Godwit and at Mosquitto', async context => 
   // Mosquitto gives up its rights when it is started by root.
   chmodSync(folder, 0o777)
   writeFileSync(join(folder, 'acl'), ACL)
-  const theirs = startMosquitto(context, folder)
+  const theirs = await startMosquitto(context, folder)
   const ours = join(folder, 'godwit')
   const served = await serve([
     ...['--data', 'none', '--acl-file', join(folder, 'acl'), '--unix', ours],
   ])
   context.after(() => served.stop('SIGKILL'))
-  await until(() => existsSync(theirs), 'mosquitto listens')
   const [expected, got] = [await rightsAt(theirs), await rightsAt(ours)]
   assert.deepEqual(got, expected)
   for (const word of ['publishes in/c1/x: yes', 'publishes in/c1/x: no', 'gets home/a']) {

@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { hashPassword } from '@godwit/broker'
 import { WebSocket } from 'ws'
 import { Authority } from '../support/certificates.ts'
+import { freePorts } from '../support/listening.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { run } from '../support/run.ts'
 import { serve } from '../support/served.ts'
@@ -389,21 +389,6 @@ async function secrets(conf: string): Promise<Record<string, string>> {
     found[`${name}.key`] = key
   }
   return { ...found, 'ca.crt': authority.cert, 'revoked.crl': await authority.revoke(revoked) }
-}
-
-/** Those that were free a moment ago: in Mosquitto's file a port is a number. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(
-      server =>
-        new Promise<number>(resolve => {
-          server.listen(0, '::', () => resolve((server.address() as AddressInfo).port))
-        }),
-    ),
-  )
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }
 
 async function tryAt(

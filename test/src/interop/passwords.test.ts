@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { PasswordFile } from '@godwit/broker'
+import { untilListening } from '../support/listening.ts'
 import { skipWithout } from '../support/skip.ts'
 
 const MOSQUITTO = '/usr/sbin/mosquitto'
@@ -35,17 +36,12 @@ async function startMosquitto(folder: string, passwords: string): Promise<ChildP
   // It takes paths up to the first space.
   const lines = ['listener 0 ./socket', 'allow_anonymous false', `password_file ./${passwords}`, '']
   writeFileSync(config, lines.join('\n'))
-  const watcher = watch(folder)
-  const listening = new Promise<void>(resolve => {
-    watcher.on('change', () => existsSync(socket) && resolve())
-  })
   const child = spawn(MOSQUITTO, ['-c', config], {
     stdio: 'ignore',
     timeout: LIMIT_MS,
     cwd: folder,
   })
-  await listening
-  watcher.close()
+  await untilListening(child, { path: socket })
   return child
 }
 

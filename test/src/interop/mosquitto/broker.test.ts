@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { run as godwit } from '../../cli/godwit.ts'
-import { until } from '../../support/brokers.ts'
+import { untilListening } from '../../support/listening.ts'
 import { skipWithout } from '../../support/skip.ts'
 
 const MOSQUITTO = '/usr/sbin/mosquitto'
@@ -27,7 +27,7 @@ async function startMosquitto(context: TestContext): Promise<string> {
     broker.kill()
     rmSync(folder, { recursive: true })
   })
-  await until(() => existsSync(socket), 'mosquitto listens')
+  await untilListening(broker, { path: socket })
   return socket
 }
 
