@@ -58,7 +58,7 @@ test('a stop while the disk hangs takes the time it was given, not twice that', 
  */
 function clockOfWaits(context: TestContext): () => number {
   const wait = globalThis.setTimeout
-  let nowMs = performance.now()
+  let nowMs = Math.ceil(performance.now())
   context.mock.method(performance, 'now', () => nowMs)
   context.mock.method(globalThis, 'setTimeout', (task: () => void, delayMs: number) => {
     if (delayMs > LONG_MS) return wait(task, delayMs)
