@@ -130,21 +130,29 @@ test('an interrupted search says what it has found so far', async () => {
   assert.equal(capacity.limit, 'interrupted: there may be more')
 })
 
+// Its limit is a number of messages and not the speed of this machine: how many are due in a step is
+// the schedule's alone. That latencies are judged is proved above, with a broker that is a formula.
 test('a real broker that serves so many messages per second is found', async () => {
   const perSecond = 1500
-  const broker = await FaultyBroker.open({ perSecond })
-  // Half of the messages, and not the tester's own verdict: tests share their machine.
-  const goal = { slo: parseSlo('--find-capacity', 'response.p50 < 50ms'), stepMs: 1000 }
+  const stepSeconds = 1.2
+  let served = 0
+  const fate = () => (served++ < perSecond * stepSeconds ? 'pass' : 'lose')
+  const broker = await FaultyBroker.open({ fate })
+  const goal = { slo: parseSlo('--find-capacity', 'response.p50 < 60m'), stepMs: 1000 }
   const run = async (step: LoadSettings): Promise<TrialResult> => {
+    served = 0
+    assert.equal((step.durationMs + step.warmupMs) / 1000, stepSeconds)
     const trial = await runTrial(step, SILENT, noSignal())
-    return { ...trial, tester: { ...trial.tester, isSaturated: false } }
+    // Whether the tester is late is about this machine; that all was sent shows in what was lost.
+    const counts = { ...trial.counts, sent: trial.counts.offered }
+    return { ...trial, counts, tester: { ...trial.tester, isSaturated: false } }
   }
   const settings = loadOf(broker.port, '--publishers 2 --qos 1')
-  const { capacity, trials } = await findCapacity(settings, goal, run, noSignal())
-  await broker.close()
+  const found = findCapacity(settings, goal, run, noSignal())
+  const { capacity, trials } = await found.finally(() => broker.close())
   const steps = JSON.stringify(capacity.steps)
-  assert.ok(capacity.found > perSecond * 0.8 && capacity.found < perSecond * 1.2, steps)
+  assert.ok(capacity.found > perSecond * 0.9 && capacity.found < perSecond * 1.02, steps)
   assert.equal(trials.length, 1)
-  assert.match(capacity.limit, /response\.p50 < 50ms is missed/)
+  assert.match(capacity.limit, /\d+ messages were lost/)
   assert.equal(capacity.isLowerBound, false)
 })

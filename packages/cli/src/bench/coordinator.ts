@@ -15,6 +15,8 @@ import { holds } from './slo.ts'
 
 const INTERVAL_MS = 1000
 const DRAIN_POLL_MS = 20
+/** What a look counts at most: while this process stands still nothing can arrive. */
+const DRAIN_LOOK_MS_MAX = 2 * DRAIN_POLL_MS
 /** Other processes need a moment to set their timers. */
 const START_DELAY_US = 100_000
 const ABORT_AFTER_SECONDS = 3
@@ -181,8 +183,9 @@ class Trial {
     const { drainMs } = this.settings
     let table = sent
     let before = ''
-    let sinceMs = performance.now()
-    while (performance.now() - sinceMs < drainMs) {
+    let lastMs = performance.now()
+    let silentMs = 0
+    while (silentMs < drainMs) {
       const parts = await Promise.all(this.parts.map(part => part.progress(table)))
       const progress = {
         expected: parts.reduce((sum, part) => sum + part.expected, 0),
@@ -192,7 +195,9 @@ class Trial {
       if (isDone(progress)) return
       this.watcher.draining(Math.max(0, progress.expected - progress.received))
       const state = JSON.stringify(progress)
-      if (state !== before) sinceMs = performance.now()
+      const nowMs = performance.now()
+      silentMs = state === before ? silentMs + Math.min(nowMs - lastMs, DRAIN_LOOK_MS_MAX) : 0
+      lastMs = nowMs
       before = state
       await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS))
       table = await this.sent()

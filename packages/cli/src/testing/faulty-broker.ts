@@ -27,8 +27,6 @@ export interface Faults {
   readonly fate?: (number: number) => Fate
   /** After so many messages nothing is read or sent for a while. */
   readonly stall?: { readonly after: number; readonly ms: number }
-  /** So many messages are served per second; the others wait, as long as who sent them stays. */
-  readonly perSecond?: number
   /** Reason code of CONNACK for the connection with this number. */
   readonly connack?: (number: number) => number
   /** Properties of each CONNACK. */
@@ -71,8 +69,6 @@ export class FaultyBroker {
   private held: PublishPacket | null = null
   private isStalled = false
   private nextMember = 0
-  private queue: { packet: PublishPacket; from: FaultyClient }[] = []
-  private servedToMs = 0
   private waiting: { condition: () => boolean; resolve: () => void }[] = []
 
   private constructor(faults: Faults) {
@@ -96,7 +92,6 @@ export class FaultyBroker {
   }
 
   async close(): Promise<void> {
-    this.queue = []
     for (const client of this.clients) client.socket.destroy()
     await new Promise(resolve => this.server.close(resolve))
   }
@@ -133,12 +128,11 @@ export class FaultyBroker {
 
   forget(client: FaultyClient): void {
     this.clients.delete(client)
-    this.queue = this.queue.filter(({ from }) => from !== client)
     this.changed()
   }
 
   /** @returns the reason code to acknowledge with, or null to break the connection */
-  publish(packet: PublishPacket, from: FaultyClient): number | null {
+  publish(packet: PublishPacket): number | null {
     const number = this.messages++
     if (number === this.faults.breakAt) return null
     const reasonCode = this.faults.ack?.(number) ?? 0
@@ -156,11 +150,11 @@ export class FaultyBroker {
       this.held = kept
       return reasonCode
     }
-    if (fate !== 'lose') this.serve(kept, from)
-    if (fate === 'duplicate') this.serve(kept, from)
+    if (fate !== 'lose') this.forward(kept)
+    if (fate === 'duplicate') this.forward(kept)
     const { held } = this
     this.held = null
-    if (held !== null) this.serve(held, from)
+    if (held !== null) this.forward(held)
     return reasonCode
   }
 
@@ -175,29 +169,6 @@ export class FaultyBroker {
       this.isStalled = false
       for (const client of this.clients) client.wake()
     }, ms)
-  }
-
-  /** Forwards at once, or when its turn has come. */
-  private serve(packet: PublishPacket, from: FaultyClient): void {
-    if (this.faults.perSecond === undefined) {
-      this.forward(packet)
-      return
-    }
-    this.queue.push({ packet, from })
-    if (this.queue.length > 1) return
-    // Who has nothing to do saves no time up for later.
-    this.servedToMs = Math.max(this.servedToMs, performance.now())
-    this.serveQueue(1000 / this.faults.perSecond)
-  }
-
-  private serveQueue(eachMs: number): void {
-    const now = performance.now()
-    while (this.queue.length > 0 && this.servedToMs + eachMs <= now) {
-      this.servedToMs += eachMs
-      const next = this.queue.shift()
-      if (next !== undefined) this.forward(next.packet)
-    }
-    if (this.queue.length > 0) setTimeout(() => this.serveQueue(eachMs), 1)
   }
 
   private forward(packet: PublishPacket): void {
@@ -303,7 +274,7 @@ class FaultyClient {
   }
 
   private take(packet: PublishPacket): void {
-    const reasonCode = this.broker.publish(packet, this)
+    const reasonCode = this.broker.publish(packet)
     if (reasonCode === null) this.socket.destroy()
     else if (packet.qos > 0 && !this.broker.isDeaf) {
       const type = packet.qos === 1 ? PacketType.PUBACK : PacketType.PUBREC
