@@ -2,6 +2,7 @@
 
 import { type AbortOptions, orAborted } from './abort.ts'
 import { ClientCore, type CloseInfo, type CloseOptions, type DrainOptions } from './core.ts'
+import { ignore } from './deferred.ts'
 import { invalidArgument, MqttError, nameReasonsWith } from './errors.ts'
 import type { ClientEvent } from './events.ts'
 import type { Negotiated } from './handshake.ts'
@@ -211,11 +212,13 @@ export class Client {
     const loading = this.loadRequests()
     const subscription: Subscription = this.subscribe<string>(filter, options)
     const done = loading.then(requests => requests.respond(subscription, handler))
-    // Whoever looks at `done` is told; for others it is an event. Nobody reads any more.
-    done.catch((error: MqttError) => {
+    // Whoever looks at `done` is told; for others it is an event, as the end of a subscription is
+    // already. Nobody reads any more.
+    loading.catch((error: MqttError) => {
       this.core.subscriptions.failed(error)
       return subscription.return()
     })
+    done.catch(ignore)
     return {
       ready: subscription.ready,
       done,

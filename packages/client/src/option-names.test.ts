@@ -67,6 +67,31 @@ for (const [options, text] of ConnectCases) {
   })
 }
 
+test('a callback where options belong is refused, as nobody would call it', async () => {
+  const world = new World()
+  const client = await world.connected()
+  const callback = (() => undefined) as unknown as undefined
+  const text = 'expected options, got function'
+  const code = 'invalid-argument'
+  await assert.rejects(client.publish('a', 'x', callback), { code, message: `publish: ${text}` })
+  assert.throws(() => client.subscribe('a', callback), { code, message: `subscribe: ${text}` })
+  await assert.rejects(world.begin(callback), { code, message: `connect: ${text}` })
+  const none = null as unknown as undefined
+  assert.throws(() => client.subscribe('a', none), {
+    code,
+    message: /: expected options, got null/,
+  })
+  assert.equal(world.peer.take().length, 0)
+})
+
+test('a payload that is none says what it is', async () => {
+  const client = await new World().connected()
+  await assert.rejects(client.publish('a', wrong<string>({ power: 5 })), {
+    code: 'invalid-argument',
+    message: 'payload: expected a string, Uint8Array or ArrayBuffer, got object',
+  })
+})
+
 test('connect refuses an option of TLS that does not exist', async () => {
   const options = wrong<ConnectOptions>({ tls: { rejectUnauthorized: false } })
   await assert.rejects(connect('mqtts://127.0.0.1:9', options), {

@@ -25,6 +25,10 @@ export function checkNames<Options extends object>(
   options: Options,
   names: OptionNames<Options>,
 ): void {
+  // As a callback is, which would never be called.
+  if (typeof options !== 'object') {
+    throw invalidArgument(`${where}: expected options, got ${typeof options}`)
+  }
   for (const name in options) {
     if (!Object.hasOwn(names, name)) throw unknownOption(where, name, Object.keys(names))
   }

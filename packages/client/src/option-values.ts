@@ -74,6 +74,7 @@ const All: Readonly<Record<string, Rules | undefined>> = {
 
 /** @throws MqttError `invalid-argument`; what is undefined counts as missing */
 export function checkValues(where: string, options: object): void {
+  if (options === null) throw invalidArgument(`${where}: expected options, got null`)
   for (const [name, value] of Object.entries(options)) {
     const rule = All[where]?.[name]
     if (rule === undefined || value === undefined || rule[1](value)) continue

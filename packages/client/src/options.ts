@@ -314,7 +314,9 @@ export function readPayload(payload: Payload | undefined): Uint8Array | string {
   }
   if (payload === undefined) return ''
   if (payload instanceof ArrayBuffer) return new Uint8Array(payload)
-  throw invalidArgument('a payload is a string, a Uint8Array or an ArrayBuffer')
+  throw invalidArgument(
+    `payload: expected a string, Uint8Array or ArrayBuffer, got ${typeof payload}`,
+  )
 }
 
 /**

@@ -153,6 +153,24 @@ test('respond sends what its handler gives to the topic of each request', async 
   assert.deepEqual(reply?.type === PUBLISH && reply.properties, { correlationData })
 })
 
+test('a responder that the server refuses is one event', async () => {
+  const world = new World()
+  const errors: string[] = []
+  const client = await world.connected({
+    onEvent: event => {
+      if (event.type === 'error') errors.push(event.error.code)
+    },
+  })
+  const responder = client.respond('ask', () => 'y')
+  await world.settle()
+  const [subscribe] = world.peer.take()
+  assert.ok(subscribe?.type === SUBSCRIBE)
+  world.peer.suback(subscribe.packetId, 0x97)
+  await world.settle()
+  await assert.rejects(responder.done, { code: 'subscribe-refused' })
+  assert.deepEqual(errors, ['subscribe-refused'])
+})
+
 test('a request that the handler cannot answer ends nothing: it is an event', async () => {
   const world = new World()
   const errors: MqttError[] = []

@@ -71,7 +71,9 @@ const BAD_REQUEST = 'got "HTTP/1.1 400 Bad Request": for MQTT over WebSocket use
 const NO_TLS = 'got what is no TLS (wrong version number): is this a port without TLS '
 const CUT = 'the server closed in the handshake: is this a port without TLS '
 const EMPTY = 'the server closed without an answer: is this a port for MQTT '
-const NOTHING = 'nothing came: is this a port for TLS (mqtts:) or for WebSockets (ws:)?'
+const NOTHING =
+  'nothing came: is this a port for TLS (mqtts:) or for WebSockets (ws:), ' +
+  'or does it take no more clients?'
 const SSH = 'got "SSH-2.0-OpenSSH_9.2"'
 
 /** What is dialled, what is there, the path, and what the error says. */

@@ -50,7 +50,8 @@ export function nothingCame(scheme: Scheme, certified = false): Error {
   const others = scheme === 'mqtt' ? 'TLS (mqtts:) or for WebSockets (ws:)' : 'WebSockets (wss:)'
   // Many servers say nothing of a certificate that they do not take.
   const first = certified ? `${Trusts} Or ` : ''
-  return new Error(`${Expected[scheme]}, nothing came: ${first}is this a port for ${others}?`)
+  const rest = `is this a port for ${others}, or does it take no more clients?`
+  return new Error(`${Expected[scheme]}, nothing came: ${first}${rest}`)
 }
 
 /** @returns what answered instead of an MQTT server, null when it may be one */
