@@ -119,8 +119,10 @@ export class Connection implements Due {
   chunks: Uint8Array[] | null = null
   authenticationMethod: string | null = null
   ticket = 0
-  /** Of CONNECT, until it is answered. */
+  /** Of CONNECT and what came right behind it, until it is answered. */
   connectBytes = 0
+  /** Of a frame of the transport that is not whole. */
+  private collectedBytes = 0
   /** What the owner knows of `unfinishedBytes`. */
   incomingBytes = 0
   /** Of the will that waits with it for the session. */
@@ -203,9 +205,16 @@ export class Connection implements Due {
     if (this.unfinishedBytes !== this.incomingBytes) owner.incoming.changed(this)
   }
 
+  /** The transport has so many bytes that are for nobody until more come. */
+  collected(byteCount: number): void {
+    if (this.state >= ConnectionState.ENDING) return
+    this.collectedBytes = byteCount
+    if (this.unfinishedBytes !== this.incomingBytes) this.owner.incoming.changed(this)
+  }
+
   /** Of packets that are not whole, or not answered. */
   get unfinishedBytes(): number {
-    return this.decoder.pendingBytes + this.connectBytes
+    return this.decoder.pendingBytes + this.connectBytes + this.collectedBytes
   }
 
   /** Handles frames until there is no whole one, or something has to be waited for. */
@@ -323,6 +332,7 @@ export class Connection implements Due {
   release(): void {
     this.decoder.drop()
     this.connectBytes = 0
+    this.collectedBytes = 0
     if (this.incomingBytes > 0) this.owner.incoming.changed(this)
     this.chunks = null
     this.lastRoute = null

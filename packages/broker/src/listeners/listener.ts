@@ -8,6 +8,8 @@ import type { Linger } from './linger.ts'
 /** Who takes what comes in on a wire; a connection of the core. */
 export interface Receiver {
   bytes(chunk: Uint8Array): void
+  /** So many more have come, and are for nobody before the rest of their frame. */
+  collected(byteCount: number): void
   drained(): void
   closed(cause: string): void
 }

@@ -33,6 +33,7 @@ async function pair(
   const host: ListenerHost = {
     open: (wire): Receiver => ({
       bytes: chunk => receive(wire, chunk),
+      collected: () => undefined,
       drained: () => undefined,
       closed: () => tellClosed(),
     }),

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { Decoder, encodePacket, PacketType } from '@godwit/packet'
 import { WebSocket } from 'ws'
+import type { BrokerOptions } from '../options.ts'
 import { type BrokerServer, createBroker } from '../server.ts'
 import { connectPacket } from '../testing/harness.ts'
 
@@ -15,8 +16,9 @@ const PINGREQ = Uint8Array.of(0xc0, 0)
 async function withClient(
   protocols: string[],
   use: (socket: WebSocket, broker: BrokerServer) => Promise<void>,
+  options: BrokerOptions = {},
 ): Promise<void> {
-  const broker = createBroker()
+  const broker = createBroker(options)
   const { port } = await broker.listen({ port: 0, ws: true })
   const socket = new WebSocket(`ws://127.0.0.1:${port}/mqtt`, protocols)
   try {
@@ -70,4 +72,23 @@ test('a text frame closes the connection [MQTT-6.0.0-1] [MQTT-6.0.0-1 v3]', asyn
     socket.send('text')
     await closed
   })
+})
+
+test('what is kept of a message that is not whole counts', async () => {
+  const limits = { totalIncomingBytesMax: 20_000 }
+  await withClient(
+    ['mqtt'],
+    async (socket, broker) => {
+      await once(socket, 'open')
+      const types = packetTypes(socket, 2)
+      socket.send(CONNECT)
+      // More than one read brings; as packets each of them is whole.
+      const pings = new Uint8Array(200_000)
+      for (let at = 0; at < pings.length; at += PINGREQ.length) pings.set(PINGREQ, at)
+      socket.send(pings)
+      assert.deepEqual((await types).slice(0, 2), [PacketType.CONNACK, PacketType.DISCONNECT])
+      assert.equal(broker.stats().clientsConnected, 0)
+    },
+    { limits },
+  )
 })

@@ -15,6 +15,7 @@ import {
   type Listener,
   type ListenerHost,
   originOf,
+  type Receiver,
   SocketOptions,
   startListening,
   stopListening,
@@ -236,6 +237,7 @@ function openWebSocket(
   wire.flushed = () => {
     if (wire.takeDrained()) receiver.drained()
   }
+  const collecting = new Collecting(webSocket, socket, receiver)
   // Packets need not align with frames [MQTT-6.0.0-2]: their bytes are a stream like any other.
   let isBroken = false
   webSocket.on('message', (data, isBinary) => {
@@ -248,8 +250,63 @@ function openWebSocket(
       host.linger.add(wire)
       return
     }
+    collecting.whole((data as Buffer).length)
     receiver.bytes(data as Buffer)
   })
+}
+
+/**
+ * Tells how much there is of a message that is not whole: `ws` keeps it, and nothing of it counts
+ * as come before its end.
+ */
+class Collecting {
+  private readonly receiver: Receiver
+  private byteCount = 0
+  /** Of what has just come, those that are needed no longer. */
+  private takenBytes = 0
+  /** What has just come had the end of a message. */
+  private isWhole = false
+  private told = 0
+
+  constructor(webSocket: WebSocket, socket: Socket, receiver: Receiver) {
+    this.receiver = receiver
+    const onControl = (data: Buffer): void => this.took(data.length)
+    webSocket.on('ping', onControl)
+    webSocket.on('pong', onControl)
+    // After `ws`, which has taken out what is whole.
+    socket.on('data', chunk => this.came(chunk.length))
+  }
+
+  /** A message is handed on: it must not count twice. */
+  whole(byteCount: number): void {
+    this.took(byteCount)
+    this.isWhole = true
+    if (this.told > 0) this.tell(0)
+  }
+
+  private took(payloadBytes: number): void {
+    this.takenBytes += headerBytes(payloadBytes) + payloadBytes
+  }
+
+  private came(chunkBytes: number): void {
+    const left = Math.max(0, this.byteCount + chunkBytes - this.takenBytes)
+    // The headers of fragments are not seen: they must not add up.
+    this.byteCount = this.isWhole ? Math.min(left, chunkBytes) : left
+    this.takenBytes = 0
+    this.isWhole = false
+    if (this.byteCount !== this.told) this.tell(this.byteCount)
+  }
+
+  private tell(byteCount: number): void {
+    this.told = byteCount
+    this.receiver.collected(byteCount)
+  }
+}
+
+/** Of a client's frame, which has a mask. RFC 6455 section 5.2. */
+function headerBytes(payloadBytes: number): number {
+  if (payloadBytes < 126) return 6
+  return payloadBytes < 65_536 ? 8 : 14
 }
 
 class WebSocketWire implements Wire {

@@ -35,7 +35,8 @@ export function handleConnect(broker: Broker, connection: Connection, packet: Co
   connection.protocolLevel = packet.protocolLevel
   connection.level5 = packet.protocolLevel === 5
   connection.state = ConnectionState.AUTHENTICATING
-  connection.connectBytes = connection.decoder.end - connection.decoder.start
+  const { decoder } = connection
+  connection.connectBytes = decoder.end - decoder.start + decoder.unreadBytes
   connection.arrival = broker.newTicket()
   connection.problemInformation = packet.properties.requestProblemInformation !== 0
   connection.sendBytesMax = packet.properties.maximumPacketSize ?? UNLIMITED_BYTES
