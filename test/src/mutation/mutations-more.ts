@@ -331,4 +331,16 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
     find: 'known === null ? ReasonCode.NO_SUBSCRIPTION_EXISTED : ReasonCode.SUCCESS',
     replace: 'ReasonCode.SUCCESS',
   },
+  {
+    name: 'of the publishers that rest only the first goes on',
+    file: `${CORE}/workload.ts`,
+    find: 'this.resting = [...resting.slice(at), ...this.resting]',
+    replace: 'this.resting = [...this.resting]',
+  },
+  {
+    name: 'a group that was looked at in part is forgotten',
+    file: `${CORE}/groups.ts`,
+    find: 'for (const group of unfinished) this.wake(group)',
+    replace: '',
+  },
 ]

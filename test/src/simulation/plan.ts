@@ -4,8 +4,10 @@
 import {
   DEFAULT_LIMITS,
   DEFAULT_PAGING,
+  DEFAULT_SHARES,
   type Limits,
   type Paging,
+  type Shares,
 } from '@godwit/broker/core/limits'
 import type { StoreLimits } from '@godwit/broker/store/store-limits'
 import type { ProtocolLevel } from '@godwit/packet'
@@ -50,6 +52,7 @@ export interface Plan {
   readonly safetyMs: number
   readonly limits: Limits
   readonly paging: Paging
+  readonly shares: Shares
   readonly latencyMsMax: number
   readonly tracePackets: boolean
   readonly network: NetworkOptions
@@ -120,6 +123,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
     guard,
     embedMs: some(0.3, 50, 2000),
     paging: random.chance(0.6) ? smallPages(random) : DEFAULT_PAGING,
+    shares: random.chance(0.4) ? smallShares(random) : DEFAULT_SHARES,
     crashMs,
     latencyMsMax,
     syncFailMs: disk !== null && crashMs > 0 ? some(0.4, 5000, 20_000) : 0,
@@ -184,6 +188,16 @@ function smallPages(random: SeededRandom): Paging {
     page: random.between(1, inMemoryMax / 2),
     refillAt: random.between(0, inMemoryMax / 4),
     oldest: random.pick([1, 3, 20]),
+  }
+}
+
+/** Publishers rest after a few messages, and groups are looked at in many turns. */
+function smallShares(random: SeededRandom): Shares {
+  return {
+    workPerTurn: random.pick([1, 5, 30]),
+    heldLooks: random.pick([1, 3, 64]),
+    memberLooks: random.pick([1, 4, 100_000]),
+    heldAnswers: random.pick([1, 10, 65_536]),
   }
 }
 

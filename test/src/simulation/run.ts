@@ -122,6 +122,7 @@ class Simulation {
     const options = {
       limits,
       paging: plan.paging,
+      shares: plan.shares,
       tracePackets,
       guard: plan.guard,
     }
@@ -362,6 +363,10 @@ class Simulation {
         now()
         history.note(`link ${link.id} is closed`)
         observer.closed(link)
+      },
+      rests: link => {
+        observer.facts.coverage.count('a publisher rests')
+        this.#faults.rested(link)
       },
       turnEnded: () => {
         observer.turnEnded()

@@ -19,7 +19,7 @@ import { admits } from './handlers/publish.ts'
 import { Incoming } from './incoming.ts'
 import { ownMessage } from './keep.ts'
 import { type DropReason, Ledger } from './ledger.ts'
-import { DEFAULT_PAGING, HELD_ANSWERS_MAX, type Limits, type Paging } from './limits.ts'
+import { DEFAULT_PAGING, DEFAULT_SHARES, type Limits, type Paging, type Shares } from './limits.ts'
 import type { Message } from './message.ts'
 import type { ClientView, Ports, StoredPage, Wire } from './ports.ts'
 import { Queues } from './queues.ts'
@@ -50,6 +50,8 @@ export interface CoreOptions {
   readonly allowEmptyClientId: boolean
   /** Only the simulation gives others. */
   readonly paging?: Paging
+  /** Only the simulation gives others. */
+  readonly shares?: Shares
 }
 
 /** A message of an embedder or of the broker itself. */
@@ -70,6 +72,7 @@ export class Broker implements ConnectionOwner {
   readonly limits: Limits
   readonly options: CoreOptions
   readonly paging: Paging
+  readonly shares: Shares
   readonly counters: Counters = new Counters()
   readonly ledger: Ledger
   readonly router: Router
@@ -118,6 +121,7 @@ export class Broker implements ConnectionOwner {
     this.limits = limits
     this.options = options
     this.paging = options.paging ?? DEFAULT_PAGING
+    this.shares = options.shares ?? DEFAULT_SHARES
     this.nowMs = ports.clock.monotonicMs()
     this.startedAtMs = this.nowMs
     this.rateWindowAtMs = this.nowMs
@@ -590,7 +594,7 @@ export class Broker implements ConnectionOwner {
 
   /** It asks and does not read the answers, which no bound of messages holds back. */
   private isUnread(connection: Connection): boolean {
-    if (connection.heldCount > HELD_ANSWERS_MAX) return true
+    if (connection.heldCount > this.shares.heldAnswers) return true
     return connection.pendingBytes > 2 * this.limits.outgoingBytesMax
   }
 }

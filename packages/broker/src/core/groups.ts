@@ -3,7 +3,6 @@
 
 import type { Broker } from './broker.ts'
 import type { DropReason } from './ledger.ts'
-import { HELD_LOOKS_MAX, MEMBER_LOOKS_MAX } from './limits.ts'
 import type { Message } from './message.ts'
 import { InflightState } from './ports.ts'
 import { Delivery, type Session } from './session.ts'
@@ -24,16 +23,22 @@ export class Groups {
   private unfinished: Group[] = []
   private passedOver: Group[] = []
   private readonly takers: Takers
-  private looksLeft = MEMBER_LOOKS_MAX
+  private looksLeft: number
   private readonly ready = (member: Subscription): boolean => this.isReady(member)
 
   constructor(broker: Broker) {
     this.broker = broker
+    this.looksLeft = broker.shares.memberLooks
     this.takers = new Takers(broker)
   }
 
   get count(): number {
     return this.byKey.size
+  }
+
+  /** The looks of this turn were too few: some groups go on in the next one. */
+  get isBehind(): boolean {
+    return this.passedOver.length > 0 || this.unfinished.length > 0
   }
 
   all(): Iterable<Group> {
@@ -173,7 +178,7 @@ export class Groups {
       const { passedOver, unfinished } = this
       this.passedOver = []
       this.unfinished = []
-      this.looksLeft = MEMBER_LOOKS_MAX
+      this.looksLeft = this.broker.shares.memberLooks
       for (const group of passedOver) this.wake(group)
       for (const group of unfinished) this.wake(group)
       return false
@@ -346,7 +351,7 @@ export class Groups {
 
   /** Hands out what was held back, if somebody who may have it has room now. */
   private pumpHeld(group: Group): void {
-    for (let looks = HELD_LOOKS_MAX; looks > 0 && this.looksLeft > 0; looks--) {
+    for (let looks = this.broker.shares.heldLooks; looks > 0 && this.looksLeft > 0; looks--) {
       const key = group.held.next()
       if (key === null) break
       this.pumpKey(group, key)

@@ -6,7 +6,7 @@ import { encodePacket, PacketType, ReasonCode } from '@godwit/packet'
 import { only, texts } from '../testing/bytes.ts'
 import { connectPacket, OpenGuard, type TestClient, World } from '../testing/harness.ts'
 import { connectKept, publishPacket, typesOf, watch, willOf } from '../testing/v5.ts'
-import { HELD_LOOKS_MAX, type Limits } from './limits.ts'
+import { DEFAULT_SHARES, type Limits } from './limits.ts'
 import { type AuthenticationVerdict, type Guard, type Identity, LATER } from './ports.ts'
 
 type Question = [kind: string, ...values: unknown[]]
@@ -481,7 +481,7 @@ test('when a member of many has room, only it is asked about what is held back',
 
 test('many topics that are held back are looked at over several turns, and all come', () => {
   const { world, free, publisher } = unequalGroup()
-  const count = 3 * HELD_LOOKS_MAX
+  const count = 3 * DEFAULT_SHARES.heldLooks
   for (let i = 1; i <= count; i++) publisher.publish(`secret/${i}`, `${i}`, { qos: 1, packetId: i })
   free.take()
   const second = world.connect({ clientId: 'second' })

@@ -6,20 +6,8 @@ export const POOLED_OUTPUTS_MAX = 1024
 /** An output that had more pieces in a turn gives their places back. */
 export const KEPT_PIECES_MAX = 16_384
 
-/** Answers to one connection that wait for the store: a client with more is not read. */
-export const HELD_ANSWERS_MAX = 65_536
-
 /** Clients that came a few times are counted in so many places of nine bytes at most. */
 export const FLAPPING_PLACES_MAX = 65_536
-
-/** What publishers may make of one turn, in deliveries: about a tenth of a microsecond each. */
-export const WORK_PER_TURN_MAX = 200_000
-
-/** Topics that a group holds back are looked at in parts of so many per turn. */
-export const HELD_LOOKS_MAX = 64
-
-/** Members of groups that are looked at in one turn for one that takes a message. */
-export const MEMBER_LOOKS_MAX = 100_000
 
 /** Of a packet that is not whole: with more its connection may be ended for the sake of others. */
 export const INCOMING_SHARE_BYTES = 16_384
@@ -54,6 +42,25 @@ export const DEFAULT_PAGING: Paging = {
   page: 512,
   refillAt: 256,
   oldest: 64,
+}
+
+/** What one turn, and one connection before the store has answered, may take of the process. */
+export interface Shares {
+  /** What publishers may make of one turn, in deliveries: about a tenth of a microsecond each. */
+  readonly workPerTurn: number
+  /** Topics that a group holds back are looked at in parts of so many per turn. */
+  readonly heldLooks: number
+  /** Members of groups that are looked at in one turn for one that takes a message. */
+  readonly memberLooks: number
+  /** Answers to one connection that wait for the store: a client with more is not read. */
+  readonly heldAnswers: number
+}
+
+export const DEFAULT_SHARES: Shares = {
+  workPerTurn: 200_000,
+  heldLooks: 64,
+  memberLooks: 100_000,
+  heldAnswers: 65_536,
 }
 
 /** Full queues of sleeping sessions whose oldest messages are known in memory. */

@@ -4,7 +4,6 @@
 
 import type { Broker } from './broker.ts'
 import type { Connection } from './connection.ts'
-import { WORK_PER_TURN_MAX } from './limits.ts'
 
 /** A level of the tree of filters that is looked at, in deliveries. */
 const LEVEL_WORK = 4
@@ -13,11 +12,13 @@ const LOOK_WORK_SHIFT = 2
 
 export class Workload {
   private readonly broker: Broker
+  private readonly workPerTurn: number
   private deliveries = 0
   private resting: Connection[] = []
 
   constructor(broker: Broker) {
     this.broker = broker
+    this.workPerTurn = broker.shares.workPerTurn
   }
 
   /** Connections rest. */
@@ -54,6 +55,6 @@ export class Workload {
   }
 
   private get isTooMuch(): boolean {
-    return this.deliveries + LEVEL_WORK * this.broker.router.index.visited > WORK_PER_TURN_MAX
+    return this.deliveries + LEVEL_WORK * this.broker.router.index.visited > this.workPerTurn
   }
 }

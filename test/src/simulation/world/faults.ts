@@ -24,6 +24,8 @@ const PROMISE_PATIENCE_MS = 3000
 /** When a process dies: half of the time right after it has promised something. */
 const MOMENTS = ['now', 'writing', 'promised', 'promised'] as const
 const NOT_AWAITED = -1
+/** How probable it is that the connection of a publisher breaks each time that it rests. */
+const CUT_AT_REST = 0.01
 
 export class Faults {
   happened: (element: Element) => void = () => undefined
@@ -82,6 +84,15 @@ export class Faults {
     this.#node.calm()
     if (!this.#node.isAlive) this.#node.start()
     for (const link of this.#links) link.pauseClient(false)
+  }
+
+  /** A publisher's messages wait for another turn: now and then it is gone by then. */
+  rested(link: Link): void {
+    if (this.#isOver || this.#plan.cutMs === 0 || !this.#random.chance(CUT_AT_REST)) return
+    this.#schedule.after(0, () => {
+      this.#history.note(`link ${link.id} breaks while its client rests`)
+      link.cut(0)
+    })
   }
 
   #often(meanMs: number, happen: () => void): void {

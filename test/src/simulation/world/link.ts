@@ -238,11 +238,11 @@ export class Link implements Wire {
   // The network's side.
 
   /** It breaks: what is on its way is lost, each side learns of it in its own time. */
-  cut(): void {
+  cut(brokerLearnsMs: number = this.#delay()): void {
     this.#down.destroy()
     this.#up.destroy()
     this.#tellClient(this.#delay())
-    this.#tellBroker(this.#delay(), 'the network failed')
+    this.#tellBroker(brokerLearnsMs, 'the network failed')
   }
 
   /** Nothing passes any more, nobody is told; the broker learns of it later, if at all. */

@@ -4,12 +4,12 @@
 import { Broker, type PublishOptions } from '@godwit/broker/core/broker'
 import { type Connection, ConnectionState } from '@godwit/broker/core/connection'
 import type { LedgerEntry } from '@godwit/broker/core/ledger'
-import type { Limits, Paging } from '@godwit/broker/core/limits'
+import type { Limits, Paging, Shares } from '@godwit/broker/core/limits'
 import type { Clock, Random, Store, Trace } from '@godwit/broker/core/ports'
 import type { Element } from '../coverage.ts'
 import type { GuardPlan } from '../plan.ts'
 import { LateGuard } from './late-guard.ts'
-import type { Link } from './link.ts'
+import { Link } from './link.ts'
 import { OpenGuard } from './open-guard.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
@@ -38,6 +38,8 @@ export interface Witness {
   detached(clientId: string, text: string): void
   /** The broker has been told that the network connection is gone. */
   closed(link: Link): void
+  /** A publisher has had its share of the turn. */
+  rests(link: Link): void
   turnEnded(): void
   ticked(): void
   crashed(ledger: readonly LedgerEntry[]): void
@@ -49,6 +51,7 @@ export interface Witness {
 export interface NodeOptions {
   readonly limits: Limits
   readonly paging: Paging
+  readonly shares: Shares
   /** Watch each packet: takes the short way of QoS 0 from the core. */
   readonly tracePackets: boolean
   readonly guard: GuardPlan | null
@@ -200,6 +203,7 @@ export class BrokerNode {
         assignedClientIdPrefix: '',
         allowEmptyClientId: true,
         paging: this.#options.paging,
+        shares: this.#options.shares,
       },
     )
     this.broker = broker
@@ -269,6 +273,7 @@ export class BrokerNode {
       drained: () => this.#enter(life, () => line.connection?.drained()),
       closed: cause =>
         this.#enter(life, () => {
+          if (line.connection?.resting) this.#witness.happened('a publisher goes while it rests')
           this.#ended.push(line)
           this.#act(() => line.connection?.closed(cause))
           this.#letGo()
@@ -337,7 +342,39 @@ export class BrokerNode {
           if (line.connection === connection) this.#begin(line)
         }
       }
+      const rested = connection.resting
+      const { wire } = connection
       handleFrame(connection)
+      if (connection.resting && !rested && wire instanceof Link) this.#witness.rests(wire)
+    }
+    this.#countWaiting(broker)
+  }
+
+  /** What is put off to another turn. */
+  #countWaiting(broker: Broker): void {
+    const witness = this.#witness
+    const { takeovers, groups, workload, shares } = broker
+    const pause = broker.pause.bind(broker)
+    broker.pause = connection => {
+      const isForAnswers = connection.heldCount > shares.heldAnswers
+      if (isForAnswers) witness.happened('a client is not read for its answers')
+      pause(connection)
+    }
+    const holdsUp = takeovers.holdsUp.bind(takeovers)
+    takeovers.holdsUp = (other, ...newcomer) => {
+      const isHeld = holdsUp(other, ...newcomer)
+      if (isHeld && other.resting) witness.happened('a publisher is taken over while it rests')
+      return isHeld
+    }
+    const pumpAll = groups.pumpAll.bind(groups)
+    groups.pumpAll = () => {
+      if (groups.isBehind) witness.happened('a group is looked at in another turn')
+      return pumpAll()
+    }
+    const goOn = workload.goOn.bind(workload)
+    workload.goOn = () => {
+      goOn()
+      if (workload.waits) witness.happened('a publisher rests for more than a turn')
     }
   }
 
