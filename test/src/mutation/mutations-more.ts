@@ -343,4 +343,28 @@ export const MORE_MUTATIONS: readonly Mutation[] = [
     find: 'for (const group of unfinished) this.wake(group)',
     replace: '',
   },
+  {
+    name: 'a publisher that goes while it rests loses what had come',
+    file: `${CORE}/connection.ts`,
+    find: 'if (this.isBehind || (this.isHeldUp && isComing)) this.endedBy = cause',
+    replace: 'if (this.isHeldUp && isComing) this.endedBy = cause',
+  },
+  {
+    name: 'DISCONNECT always has the reason code of an error without a name',
+    file: `${CORE}/explained.ts`,
+    find: 'const code = isReasonCode(type, reasonCode, 5) ? reasonCode :',
+    replace: 'const code =',
+  },
+  {
+    name: 'a client that is taken over is not told why',
+    file: `${CORE}/handlers/connect.ts`,
+    find: 'broker.close(other, ReasonCode.SESSION_TAKEN_OVER, `taken over; this',
+    replace: 'broker.close(other, ReasonCode.NORMAL_DISCONNECTION, `taken over; this',
+  },
+  {
+    name: 'a client may have one message too many under way to the server',
+    file: `${CORE}/handlers/publish.ts`,
+    find: 'if (unacknowledged >= broker.limits.receiveMaximum && connection.level5) {',
+    replace: 'if (unacknowledged > broker.limits.receiveMaximum && connection.level5) {',
+  },
 ]

@@ -92,6 +92,16 @@ export const ELEMENTS = [
   'a publisher is taken over while it rests',
   'a group is looked at in another turn',
   'a client is not read for its answers',
+  'a client breaks the protocol',
+  'DISCONNECT says malformed packet',
+  'DISCONNECT says protocol error',
+  'DISCONNECT says not authorized',
+  'DISCONNECT says keep alive timeout',
+  'DISCONNECT says session taken over',
+  'DISCONNECT says Receive Maximum exceeded',
+  'DISCONNECT says alias invalid',
+  'DISCONNECT says packet too large',
+  'DISCONNECT says administrative action',
   'a guard refuses a message',
   'SCRAM lets a client in',
   'SCRAM is said again',
@@ -123,6 +133,18 @@ const NOTES: readonly (readonly [RegExp, Element])[] = [
   [/^the embedder publishes/, 'the embedder publishes'],
 ]
 
+const DISMISSALS: ReadonlyMap<number, Element> = new Map([
+  [0x81, 'DISCONNECT says malformed packet'],
+  [0x82, 'DISCONNECT says protocol error'],
+  [0x87, 'DISCONNECT says not authorized'],
+  [0x8d, 'DISCONNECT says keep alive timeout'],
+  [0x8e, 'DISCONNECT says session taken over'],
+  [0x93, 'DISCONNECT says Receive Maximum exceeded'],
+  [0x94, 'DISCONNECT says alias invalid'],
+  [0x95, 'DISCONNECT says packet too large'],
+  [0x98, 'DISCONNECT says administrative action'],
+])
+
 const LOSSES: Readonly<Partial<Record<LedgerEntry['reason'], Element>>> = {
   expired: 'a message expires',
   'packet-too-large': 'a message is too large for its client',
@@ -145,6 +167,12 @@ export class Coverage {
 
   note(text: string): void {
     for (const [pattern, element] of NOTES) if (pattern.test(text)) this.count(element)
+  }
+
+  /** A client gets DISCONNECT. */
+  dismissed(reasonCode: number): void {
+    const element = DISMISSALS.get(reasonCode)
+    if (element !== undefined) this.count(element)
   }
 
   losses(ledger: readonly LedgerEntry[]): void {

@@ -74,6 +74,8 @@ export interface Plan {
   readonly weights: Readonly<Record<Action, number>>
   readonly topics: readonly string[]
   readonly filters: readonly string[]
+  /** A message may be refused for want of room. */
+  readonly mayRefuse: boolean
 }
 
 export type Action =
@@ -85,6 +87,7 @@ export type Action =
   | 'vanish'
   | 'takeover'
   | 'reauthenticate'
+  | 'offend'
   | 'idle'
 
 const TOPICS = [
@@ -117,9 +120,13 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
   const latencyMsMax = random.pick([0, 2, 5, 30, 100])
   const crashMs = some(0.65, 1500, 12_000)
   const disk = hasDisk ? diskPlanOf(random.fork(), latencyMsMax, crashMs > 0) : null
+  const limits = isTiny ? tinyLimits(random, isNew) : limitsOf(random)
+  const fullMs = some(0.2, 3000, 15_000)
+  const hasRoom = limits.fullQueue !== 'refuse' && limits.totalQueuedBytesMax > 1_000_000
   return {
     clients,
     disk,
+    mayRefuse: fullMs > 0 || !hasRoom,
     guard,
     embedMs: some(0.3, 50, 2000),
     paging: random.chance(0.6) ? smallPages(random) : DEFAULT_PAGING,
@@ -128,7 +135,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
     latencyMsMax,
     syncFailMs: disk !== null && crashMs > 0 ? some(0.4, 5000, 20_000) : 0,
     safetyMs: random.between(5, 40) * 1000,
-    limits: isTiny ? tinyLimits(random, isNew) : limitsOf(random),
+    limits,
     tracePackets: random.chance(0.2),
     network: {
       delayMsMax: random.pick([0, 1, 5, 40]),
@@ -139,7 +146,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
     slowMs: some(0.5, 500, 4000),
     stallMs: some(0.2, 3000, 15_000),
     jumpMs: some(0.1, 3000, 15_000),
-    fullMs: some(0.2, 3000, 15_000),
+    fullMs,
     hurry: random.pick([0, 0.1, 0.5]),
     weights: {
       publish: random.between(5, 20),
@@ -150,6 +157,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
       vanish: random.between(0, 2),
       takeover: random.between(0, 2),
       reauthenticate: guard?.hasScram ? 2 : 0,
+      offend: random.pick([0, 0, 1]),
       idle: random.between(0, 5),
     },
     topics,

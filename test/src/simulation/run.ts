@@ -118,6 +118,7 @@ class Simulation {
       isSilenced: topic => isSilenced(plan.guard, topic),
       isStranger: connect => isStranger(plan.guard, connect),
       note: (direction, link, packet) => this.history.packet(direction, link, packet),
+      tell: text => this.history.note(text),
     })
     const options = {
       limits,
@@ -138,6 +139,7 @@ class Simulation {
     this.#countPlan(plan)
     this.observer.facts.subscribesLate = plan.guard?.asks.includes('subscribe') === true
     if (plan.guard !== null) this.observer.facts.thinkingMs = plan.guard.delayMsMax * 20
+    this.observer.facts.readsSoon = plan.guard === null && limits.totalOutgoingBytesMax > 1_000_000
     this.observer.facts.willsLate = plan.guard?.asks.includes('publish') === true
     this.#faults.stalled = untilMs => {
       this.observer.facts.stalledUntilMs = untilMs
@@ -147,6 +149,7 @@ class Simulation {
     }
     this.#faults.filled = isFull => {
       this.observer.facts.isFull = isFull
+      this.observer.facts.roomMs = this.schedule.nowMs
     }
     this.#embedding = random.fork()
     this.#clients = plan.clients.map(each => this.#client(each, random.fork()))
@@ -266,6 +269,8 @@ class Simulation {
     const client = new Client(plan, this.schedule, random.fork(), {
       took: (_client, link, packet) => this.observer.took(link, packet),
       misunderstood: (who, text) => broken('client', `${who.id}: ${text}`),
+      offends: (link, offence) => this.observer.offends(link, offence),
+      lies: link => this.observer.lies(link),
       expelled: () => {
         this.observer.facts.coverage.count('a wrong password ends a connection')
       },
@@ -294,7 +299,8 @@ class Simulation {
     const random = this.#embedding
     this.schedule.after(random.below(meanMs * 2) + 1, () => {
       if (this.schedule.nowMs > this.#plan.safetyMs) return
-      const { topics, limits } = this.#plan
+      const { topics, limits, clients } = this.#plan
+      if (random.chance(0.1)) this.#node.expel(random.pick(clients).id)
       this.#node.publish({
         topic: random.pick(topics),
         payload: payloadOf(keyOf('embedder', number), random.below(80)),
@@ -325,6 +331,11 @@ class Simulation {
     return [...this.#ledger, ...(this.#node.broker?.ledger.entries() ?? [])]
   }
 
+  #turnEnded(): void {
+    this.observer.turnEnded()
+    this.#rule(this.observer.facts)
+  }
+
   #witness(): ConstructorParameters<typeof BrokerNode>[3] {
     const { observer, history, schedule } = this
     const now = (): void => {
@@ -335,9 +346,14 @@ class Simulation {
         now()
         observer.arrived(link, chunk)
       },
-      incoming: (link, packets, between) => {
+      incoming: (link, packets, between, isOver) => {
         now()
-        observer.incoming(link, packets, between)
+        observer.incoming(link, packets, between, isOver)
+      },
+      ends: link => observer.ends(link),
+      expels: clientId => {
+        history.note(`the embedder ends the connection of ${clientId}`)
+        observer.expels(clientId)
       },
       embedded: (message, reasonCode) => {
         now()
@@ -368,10 +384,7 @@ class Simulation {
         observer.facts.coverage.count('a publisher rests')
         this.#faults.rested(link)
       },
-      turnEnded: () => {
-        observer.turnEnded()
-        this.#rule(observer.facts)
-      },
+      turnEnded: () => this.#turnEnded(),
       ticked: () => {
         observer.facts.tickMs = schedule.nowMs
       },

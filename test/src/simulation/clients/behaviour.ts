@@ -16,6 +16,7 @@ import type { Link } from '../world/link.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { Schedule } from '../world/schedule.ts'
 import type { Client, ConnectChoice, NewMessage } from './client.ts'
+import { offencesOf } from './offences.ts'
 
 const CALM_RETRY_MS = 300
 /** More would take a slow server longer than a run lasts. */
@@ -25,6 +26,8 @@ const SMALL_BYTES_MAX = 80
 const LARGE_BYTES_MAX = 2000
 /** What each server takes, whatever its limits are. */
 const EARLY_BYTES_MAX = 80
+/** More messages in one go than these take too long. */
+const MANY = 11
 
 /** A connection that is left alone. */
 const PLAIN = { keepAliveSeconds: 0, will: null, isStranger: false, isMute: false } as const
@@ -133,11 +136,44 @@ export class Behaviour {
       case 'reauthenticate':
         client.reauthenticate(random.chance(0.1) ? STRANGER : SCRAM_PASSWORD)
         break
+      case 'offend':
+        this.#offend()
+        break
       case 'takeover':
         this.#connect()
         break
       default:
     }
+  }
+
+  #offend(): void {
+    const { client } = this
+    const random = this.#random
+    const { limits, topics, guard, mayRefuse } = this.#plan
+    const count = client.tooMany
+    if (count > 0 && count <= MANY && limits.maximumQoS === 2 && random.chance(0.5)) {
+      const topic = topics.find(each => each !== guard?.forbidden) ?? ''
+      const messages = Array.from({ length: count }, () => this.#plainMessage(topic, 2))
+      if (topic !== '') client.overrun(messages, !mayRefuse)
+      return
+    }
+    const { connack, choice, level, usesScram } = client
+    const offences = offencesOf({
+      level,
+      usesScram,
+      sessionExpirySeconds: choice?.properties.sessionExpiryInterval ?? null,
+      packetBytesMax: limits.packetBytesMax,
+      topicAliasMaximum: connack?.properties.topicAliasMaximum ?? 0,
+      userPropertiesMax: limits.userPropertiesMax,
+      maximumQoS: limits.maximumQoS,
+    })
+    client.offend(random.pick(offences))
+  }
+
+  #plainMessage(topic: string, qos: QoS): NewMessage {
+    const key = this.#nextKey()
+    const properties = NO_PROPERTIES
+    return { key, topic, payload: payloadOf(key, 20), qos, retain: false, properties }
   }
 
   /** Sometimes it does not wait for the answer. */

@@ -22,6 +22,7 @@ import type { Link } from '../world/link.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { Schedule } from '../world/schedule.ts'
 import { ClientState, type OutgoingMessage, Stage } from './client-state.ts'
+import type { Offence } from './offences.ts'
 import { RealSession } from './real-session.ts'
 
 export interface ConnectChoice {
@@ -43,6 +44,10 @@ export interface ClientWatcher {
   misunderstood(client: Client, text: string): void
   /** CONNACK says no. @param hasHurried it had sent more than CONNECT */
   refused(client: Client, hasHurried: boolean): void
+  /** It is going to send what it must not send. */
+  offends(link: Link, offence: Offence): void
+  /** It begins to prove with a wrong password who it is. */
+  lies(link: Link): void
   /** DISCONNECT comes while it says SCRAM again. */
   expelled(client: Client): void
 }
@@ -66,6 +71,7 @@ export type NewMessage = Omit<
 const PACKET_BYTES_MAX = 10_000_000
 const RECEIVE_MAXIMUM = 65_535
 const NO_ALIASES = 0
+const RECEIVE_MAXIMUM_EXCEEDED = 0x93
 /** Flags, lengths and properties of a PUBLISH. */
 const HEADER_BYTES_MAX = 160
 const NOTHING: Uint8Array = new Uint8Array(0)
@@ -99,6 +105,7 @@ export class Client {
   #aliases = new Map<string, number>()
   #heard = new Map<number, string>()
   #hasHurried = false
+  #hasOffended = false
 
   constructor(
     options: ClientOptions,
@@ -137,6 +144,7 @@ export class Client {
     this.link = link
     this.isOpen = false
     this.#hasHurried = false
+    this.#hasOffended = false
     this.choice = choice
     this.#isStartingClean = choice.cleanStart
     this.#decoder = new Decoder(PACKET_BYTES_MAX)
@@ -223,7 +231,9 @@ export class Client {
 
   /** Proves once more who it is, or fails to. */
   reauthenticate(password: string): void {
-    if (!this.usesScram || !this.isOpen || this.#scram !== null) return
+    const { link } = this
+    if (!this.usesScram || !this.isOpen || this.#scram !== null || link === null) return
+    if (password !== SCRAM_PASSWORD) this.#watcher.lies(link)
     this.#send({ type: PacketType.AUTH, reasonCode: 0x19, properties: this.#beginScram(password) })
   }
 
@@ -246,6 +256,36 @@ export class Client {
     }
     this.#scram = null
     if (!scram.accepts(data)) this.#watcher.misunderstood(this, 'the server has no proof')
+  }
+
+  /** Sends what it must not send. */
+  offend(offence: Offence): void {
+    const { link } = this
+    if (link === null || this.#hasOffended) return
+    this.#hasOffended = true
+    this.#watcher.offends(link, offence)
+    link.send(offence.bytes)
+  }
+
+  /** How many messages go beyond what the server takes at once; 0: it cannot tell. */
+  get tooMany(): number {
+    const most = this.connack?.properties.receiveMaximum ?? RECEIVE_MAXIMUM
+    const isFree = this.#real === null && this.state.outgoing.length === 0 && this.#quota === most
+    return this.level === 5 && isFree && !this.#hasOffended ? most + 1 : 0
+  }
+
+  /** Sends `tooMany` messages of QoS 2. @param isSure none of them will be refused before */
+  overrun(messages: readonly NewMessage[], isSure: boolean): void {
+    for (const message of messages.slice(0, -1)) this.publish(message)
+    const last = messages.at(-1)
+    if (last === undefined || this.#quota !== 0) return
+    const packetId = this.state.freeId()
+    const own = { ...last, ...Unsent, packetId, stage: Stage.SENT, unsent: false, counted: true }
+    const bytes = encodePacket({ ...plainPacketOf(own), dup: false }, this.level)
+    this.state.outgoing.push(own)
+    this.#quota--
+    const name = 'more messages than the server takes at once'
+    this.offend({ name, bytes, reasonCode: RECEIVE_MAXIMUM_EXCEEDED, isHeader: false, isSure })
   }
 
   publish(message: NewMessage): void {
@@ -378,7 +418,7 @@ export class Client {
     if (!this.isOpen) return
     for (const message of this.state.outgoing) {
       if (!message.unsent) continue
-      if (this.#quota === 0) return
+      if (this.#quota <= 0) return
       const packet = this.#packetOf(message)
       message.unsent = false
       message.counted = true

@@ -15,6 +15,7 @@ import { type ConnectionRecord, type Facts, NEVER, type SubscriptionRecord } fro
 import { broken } from './failure.ts'
 import { takePending, takeReleased } from './rules/acknowledgements.ts'
 import * as delivery from './rules/delivery.ts'
+import * as disconnects from './rules/disconnects.ts'
 import { writeInOrder } from './rules/order.ts'
 import * as retained from './rules/retained.ts'
 import * as sessions from './rules/sessions.ts'
@@ -40,6 +41,7 @@ export class Answers {
 
   write(connection: ConnectionRecord, packet: Packet, byteLength: number): void {
     const who = connection.connect.clientId
+    disconnects.checkSilence(connection, packet.type)
     if (byteLength > connection.packetBytesMax) {
       broken('packet-size', `${who} gets ${byteLength} bytes, at most ${connection.packetBytesMax}`)
     }
@@ -70,6 +72,9 @@ export class Answers {
         break
       case PacketType.PINGRESP:
         if (connection.pings-- === 0) broken('answer', `${who} gets PINGRESP and had not asked`)
+        break
+      case PacketType.DISCONNECT:
+        disconnects.write(this.#facts, connection, packet.reasonCode)
         break
       default:
     }

@@ -127,6 +127,8 @@ export interface WillRecord {
 export interface ConnectionRecord {
   readonly link: number
   readonly connect: ConnectPacket
+  /** When CONNECT came; the broker may have decided about it later. */
+  readonly arrivedAt: number
   readonly connectAt: number
   readonly connectMs: number
   /** When the broker had last looked at the clock. */
@@ -145,6 +147,16 @@ export interface ConnectionRecord {
   isHeldBack: boolean
   /** What it has asked for meanwhile, until CONNACK says of which session. */
   early: EarlyRequest[]
+  /** What it has sent must end it with this reason code; 0: nothing. */
+  fault: number
+  /** The reason code of the DISCONNECT that it got; 0: none. */
+  dismissedWith: number
+  /** The broker says that it was silent for too long. */
+  isSilenced: boolean
+  /** The embedder has ended it. */
+  isExpelled: boolean
+  /** It has come with a wrong password, after CONNACK. */
+  hasLied: boolean
   /** DISCONNECT has come. */
   farewell: { readonly reasonCode: number; readonly expirySeconds: number | null } | null
   readonly receiveMaximum: number
@@ -236,7 +248,7 @@ export class Facts {
   readonly ghosts: Set<string> = new Set()
   /** What these have asked for, by client. */
   readonly ghostRequests: Map<string, EarlyRequest[]> = new Map()
-  /** When a CONNECT last came that may get the session, by client. */
+  /** When the last CONNECT that may get the session came, by client. */
   readonly welcomeAt: Map<string, number> = new Map()
   readonly wills: WillRecord[] = []
   readonly groupsOwed: GroupDebt[] = []
@@ -248,8 +260,14 @@ export class Facts {
   thinkingMs = 0
   /** A guard is asked about wills, and may think about them. */
   willsLate = false
+  /** The process is about to end, in order. */
+  isStopping = false
   /** The store takes nothing more. */
   isFull = false
+  /** It has room again since then. */
+  roomMs: number = Number.NEGATIVE_INFINITY
+  /** Nobody thinks for long, and nobody waits until others have read. */
+  readsSoon = false
   /** Messages of QoS 0 that were not written, by client and topic. */
   readonly missing: Map<string, Publication[]> = new Map()
 

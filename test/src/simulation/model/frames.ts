@@ -24,6 +24,11 @@ export class Frames {
     return frame
   }
 
+  /** What is not asked for yet begins with these. */
+  beginsWith(bytes: Uint8Array): boolean {
+    return this.#bytes.length >= bytes.length && bytes.every((byte, at) => this.#bytes[at] === byte)
+  }
+
   /** The begin of a frame has come, and its end has not. */
   get hasPart(): boolean {
     return this.#bytes.length > 0 && this.peek() === null

@@ -9,6 +9,7 @@ import {
   type PublishPacket,
   readPacket,
 } from '@godwit/packet'
+import type { Offence } from '../clients/offences.ts'
 import { dressText } from '../dress.ts'
 import { readPayload } from '../payload.ts'
 import type { Link } from '../world/link.ts'
@@ -25,7 +26,9 @@ import {
 import { broken } from './failure.ts'
 import { Frames } from './frames.ts'
 import * as delivery from './rules/delivery.ts'
+import * as disconnects from './rules/disconnects.ts'
 import * as keepAlive from './rules/keep-alive.ts'
+import * as reading from './rules/reading.ts'
 import * as retained from './rules/retained.ts'
 import * as sessions from './rules/sessions.ts'
 import * as subscriptions from './rules/subscriptions.ts'
@@ -54,12 +57,18 @@ export interface ObserverOptions {
   readonly isStranger: (connect: ConnectPacket) => boolean
   /** Each packet, for the history of the run. */
   readonly note: (direction: string, link: Link, packet: Packet) => void
+  /** A line for it. */
+  readonly tell: (text: string) => void
 }
 
 interface Ear {
   readonly incoming: Frames
   readonly outgoing: Decoder
   level: 3 | 4 | 5
+  /** When its CONNECT came; 0: it has not. */
+  arrivedAt: number
+  /** What it has sent against the protocol. */
+  offence: Offence | null
 }
 
 export class Observer {
@@ -76,7 +85,9 @@ export class Observer {
   }
 
   arrived(link: Link, chunk: Uint8Array): void {
-    this.#earOf(link).incoming.push(chunk)
+    const ear = this.#earOf(link)
+    ear.incoming.push(chunk)
+    if (ear.arrivedAt === 0 && ear.incoming.peek() !== null) ear.arrivedAt = ++this.facts.at
     const connection = this.facts.connections.get(link.id)
     if (connection !== undefined) connection.heardMs = this.facts.nowMs
   }
@@ -85,14 +96,18 @@ export class Observer {
   passTime(): void {
     for (const link of this.#ears.keys()) {
       const connection = this.facts.connections.get(link.id)
-      if (connection !== undefined) keepAlive.passTime(this.facts, connection, link.reading)
+      if (connection === undefined) continue
+      keepAlive.passTime(this.facts, connection, link.reading)
+      reading.passTime(this.facts, connection, link.reading, link.pendingBytes() > 0)
     }
   }
 
-  incoming(link: Link, packets: number, between: readonly Between[]): void {
+  incoming(link: Link, packets: number, between: readonly Between[], isOver: boolean): void {
     const ear = this.#earOf(link)
     let told = 0
     for (let count = 0; ; count++) {
+      // What ends it without being a packet comes before what was told of the end.
+      if (count === packets && isOver) this.#offendsByHeader(link, ear)
       for (let next = between[told]; next && next.packets <= count; next = between[++told]) {
         next.tell()
       }
@@ -100,6 +115,8 @@ export class Observer {
       const frame = ear.incoming.next()
       if (frame === null) throw new Error('the broker has handled what has not come')
       const { first, bytes, bodyStart, end } = frame
+      if (this.#offends(link, ear, bytes.subarray(0, end), isOver && count === packets - 1))
+        continue
       if (first >> 4 === PacketType.CONNECT) ear.level = levelOf(bytes, bodyStart)
       const packet = readPacket(first, bytes, bodyStart, end, ear.level, 'client')
       this.facts.at++
@@ -110,6 +127,52 @@ export class Observer {
     for (const { tell } of between.slice(told)) tell()
     if (packets > 1) this.facts.coverage.count('several packets come at once')
     if (packets > 0 && ear.incoming.hasPart) this.facts.coverage.count('a packet comes in pieces')
+  }
+
+  /** A client says that it is going to send what it must not send. */
+  offends(link: Link, offence: Offence): void {
+    this.#earOf(link).offence = offence
+  }
+
+  /** A client begins to say who it is once more, with a wrong password. */
+  lies(link: Link): void {
+    const connection = this.facts.connections.get(link.id)
+    if (connection !== undefined) connection.hasLied = true
+  }
+
+  /** The embedder ends the connection of a client. */
+  expels(clientId: string): void {
+    const connection = this.facts.attached.get(clientId)
+    if (connection !== undefined) connection.isExpelled = true
+  }
+
+  /** The broker ends a network connection, after what it has written. */
+  ends(link: Link): void {
+    const connection = this.facts.connections.get(link.id)
+    if (connection !== undefined) disconnects.end(connection)
+  }
+
+  /** @returns whether the frame is what it must not be, and has ended the connection */
+  #offends(link: Link, ear: Ear, bytes: Uint8Array, isLast: boolean): boolean {
+    const { offence } = ear
+    if (offence === null || Buffer.compare(offence.bytes, bytes) !== 0) return false
+    if (isLast) this.#fault(link, offence)
+    else if (offence.isSure) broken('fault', `link ${link.id} goes on after ${offence.name}`)
+    return isLast
+  }
+
+  #offendsByHeader(link: Link, { offence, incoming }: Ear): void {
+    if (offence?.isHeader && incoming.beginsWith(offence.bytes)) this.#fault(link, offence)
+  }
+
+  #fault(link: Link, { name, reasonCode }: Offence): void {
+    const { facts } = this
+    const connection = facts.connections.get(link.id)
+    if (connection === undefined) return
+    facts.at++
+    connection.fault = reasonCode
+    facts.coverage.count('a client breaks the protocol')
+    this.#options.tell(`link ${link.id} has sent ${name}`)
   }
 
   /** The embedder has published: nobody acknowledges that, but it is kept like anything else. */
@@ -148,7 +211,10 @@ export class Observer {
         this.facts.at++
         this.#options.note('<-', link, packet)
         this.facts.coverage.outgoing(packet)
-        if (packet.type === PacketType.AUTH) continue
+        if (packet.type === PacketType.AUTH) {
+          if (connection !== undefined) disconnects.checkSilence(connection, packet.type)
+          continue
+        }
         if (connection === undefined) {
           // The broker has not decided about CONNECT, and does not wait for who has to.
           if (packet.type === PacketType.CONNACK && packet.reasonCode !== 0) continue
@@ -187,9 +253,13 @@ export class Observer {
     if (connection === undefined) broken('session', `${clientId} is detached and was not attached`)
     facts.attached.delete(clientId)
     const end = endOf(connection, text)
-    const reading = this.#readingOf(connection.link)
-    if (text === SILENT && reading !== null) keepAlive.checkSilence(facts, connection, reading)
-    if (end === 'takeover' && (facts.welcomeAt.get(clientId) ?? 0) <= connection.connectAt) {
+    connection.isSilenced = text === SILENT
+    for (const [link, { incoming }] of this.#ears) {
+      if (link.id !== connection.link) continue
+      if (text === SILENT) keepAlive.checkSilence(facts, connection, link.reading)
+      reading.checkHandled(connection, text, incoming.peek() !== null)
+    }
+    if (end === 'takeover' && (facts.welcomeAt.get(clientId) ?? 0) <= connection.arrivedAt) {
       broken('session', `${clientId} is taken over by one that may not come in`)
     }
     if (this.#stopWaiting(connection)) {
@@ -210,11 +280,6 @@ export class Observer {
     // It waited for its session, and was not let in: what its CONNECT did is not known.
     const seconds = this.#options.legacySessionExpirySeconds
     sessions.ghost(facts, connection, seconds, 'otherwise')
-  }
-
-  #readingOf(id: number): keepAlive.Reading | null {
-    for (const link of this.#ears.keys()) if (link.id === id) return link.reading
-    return null
   }
 
   /** @returns whether its CONNACK had not been written */
@@ -262,7 +327,9 @@ export class Observer {
   #earOf(link: Link): Ear {
     let ear = this.#ears.get(link)
     if (ear === undefined) {
-      ear = { incoming: new Frames(), outgoing: new Decoder(PACKET_BYTES_MAX), level: 4 }
+      const incoming = new Frames()
+      const outgoing = new Decoder(PACKET_BYTES_MAX)
+      ear = { incoming, outgoing, level: 4, arrivedAt: 0, offence: null }
       this.#ears.set(link, ear)
     }
     return ear
@@ -330,9 +397,11 @@ export class Observer {
   #connect(link: Link, connect: ConnectPacket): void {
     const { facts } = this
     const { clientId, properties } = connect
+    const { arrivedAt } = this.#earOf(link)
     const isStranger = this.#options.isStranger(connect)
     const connection: ConnectionRecord = {
       link: link.id,
+      arrivedAt,
       connect,
       connectAt: facts.at,
       connectMs: facts.nowMs,
@@ -346,6 +415,11 @@ export class Observer {
       life: null,
       isHeldBack: true,
       early: [],
+      fault: 0,
+      dismissedWith: 0,
+      isSilenced: false,
+      isExpelled: false,
+      hasLied: false,
       farewell: null,
       receiveMaximum: Math.min(properties.receiveMaximum ?? 65_535, this.#options.inflightMax),
       packetBytesMax: properties.maximumPacketSize ?? NEVER,
@@ -372,7 +446,8 @@ export class Observer {
     connection.will = this.#willOf(connection)
     facts.connections.set(link.id, connection)
     const life = facts.lives.get(clientId)
-    if (!isStranger) facts.welcomeAt.set(clientId, facts.at)
+    const welcomeAt = Math.max(facts.welcomeAt.get(clientId) ?? 0, arrivedAt)
+    if (!isStranger) facts.welcomeAt.set(clientId, welcomeAt)
     if (connect.cleanStart && life !== undefined && !isStranger) wills.mayEnd(facts, life)
     const connecting = facts.connecting.get(clientId)
     if (connecting === undefined) facts.connecting.set(clientId, [connection])

@@ -3,6 +3,7 @@
 // a broker that used its buffers again too early would send nonsense.
 
 import type { Origin, Wire } from '@godwit/broker/core/ports'
+import type { Reading } from '../model/rules/keep-alive.ts'
 import type { SeededRandom } from './random.ts'
 import type { Schedule } from './schedule.ts'
 
@@ -134,13 +135,15 @@ export class Link implements Wire {
   tap: (pieces: readonly Uint8Array[]) => void = () => undefined
   /** Told when bytes of the broker have to wait. */
   slowed: () => void = () => undefined
+  /** Told when the broker ends it, after what it has written. */
+  ending: () => void = () => undefined
   readonly #schedule: Schedule
   readonly #random: SeededRandom
   readonly #options: NetworkOptions
   readonly #up: Pipe
   readonly #down: Pipe
   #hadPending = false
-  #reading = { isPaused: false, sinceMs: 0 }
+  #reading = { isPaused: false, pausedMs: 0, sinceMs: 0 }
   #brokerEnded = false
 
   constructor(id: number, schedule: Schedule, random: SeededRandom, options: NetworkOptions) {
@@ -182,6 +185,7 @@ export class Link implements Wire {
   end(): void {
     if (this.#brokerEnded) return
     this.#brokerEnded = true
+    this.ending()
     this.#down.finish(() => {
       this.#tellClient(0)
       this.#tellBroker(this.#delay(), 'the broker ended it')
@@ -202,17 +206,17 @@ export class Link implements Wire {
   }
 
   pauseReading(): void {
-    this.#reading = { ...this.#reading, isPaused: true }
+    this.#reading = { ...this.#reading, isPaused: true, pausedMs: this.#schedule.nowMs }
     this.#up.pause(true)
   }
 
   resumeReading(): void {
-    this.#reading = { isPaused: false, sinceMs: this.#schedule.nowMs }
+    this.#reading = { ...this.#reading, isPaused: false, sinceMs: this.#schedule.nowMs }
     this.#up.pause(false)
   }
 
   /** Whether the broker reads, and since when. */
-  get reading(): { readonly isPaused: boolean; readonly sinceMs: number } {
+  get reading(): Reading {
     return this.#reading
   }
 

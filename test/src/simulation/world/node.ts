@@ -25,11 +25,18 @@ export interface Between {
 export interface Witness {
   /** Bytes have come. */
   arrived(link: Link, chunk: Uint8Array): void
-  /** The broker has handled so many packets of what has come, and has done all that meanwhile. */
-  incoming(link: Link, packets: number, between: readonly Between[]): void
+  /**
+   * The broker has handled so many packets of what has come, and has done all that meanwhile.
+   * @param isOver it handles no more of them
+   */
+  incoming(link: Link, packets: number, between: readonly Between[], isOver: boolean): void
   /** The embedder has published, with this reason code. */
   embedded(message: PublishOptions, reasonCode: number): void
   outgoing(link: Link, pieces: readonly Uint8Array[]): void
+  /** The broker ends the network connection. */
+  ends(link: Link): void
+  /** The embedder ends the client's connection. */
+  expels(clientId: string): void
   /** The client of this id has its session, by the connection on this link. */
   attached(clientId: string, link: number): void
   /** A connection has ended before it got a session. */
@@ -66,6 +73,7 @@ interface Line {
 }
 
 const TICK_MS = 100
+const ADMINISTRATIVE_ACTION = 0x98
 /** Who cannot start for want of room tries again after this time. */
 const RESTART_MS = 500
 const WALL_START_MS = 1_700_000_000_000
@@ -268,6 +276,7 @@ export class BrokerNode {
       const copies = pieces.map(piece => piece.slice())
       this.#tell(() => this.#witness.outgoing(link, copies))
     }
+    link.ending = () => this.#tell(() => this.#witness.ends(link))
     link.broker = {
       bytes: chunk => this.#enter(life, () => this.#bytes(line, chunk)),
       drained: () => this.#enter(life, () => line.connection?.drained()),
@@ -336,18 +345,26 @@ export class BrokerNode {
   #listen(broker: Broker): void {
     const handleFrame = broker.handleFrame.bind(broker)
     broker.handleFrame = connection => {
-      if (connection !== this.#handling?.connection) {
-        this.#tellHandled()
-        for (const line of this.#lines.values()) {
-          if (line.connection === connection) this.#begin(line)
-        }
-      }
+      this.#attend(connection)
       const rested = connection.resting
       const { wire } = connection
       handleFrame(connection)
       if (connection.resting && !rested && wire instanceof Link) this.#witness.rests(wire)
     }
+    const failed = broker.failed.bind(broker)
+    broker.failed = (connection, error) => {
+      this.#attend(connection)
+      failed(connection, error)
+    }
     this.#countWaiting(broker)
+  }
+
+  #attend(connection: Connection): void {
+    if (connection === this.#handling?.connection) return
+    this.#tellHandled()
+    for (const line of this.#lines.values()) {
+      if (line.connection === connection) this.#begin(line)
+    }
   }
 
   /** What is put off to another turn. */
@@ -395,7 +412,8 @@ export class BrokerNode {
     if (broker === null || line === null || connection === null) return
     const taken = broker.counters.packetsReceived - this.#packetsBefore
     line.untold = this.#undecided(connection, taken)
-    this.#witness.incoming(line.link, taken - line.untold, between)
+    const isOver = connection.state >= ConnectionState.ENDING
+    this.#witness.incoming(line.link, taken - line.untold, between, isOver)
   }
 
   /** How many of the packets have no effect yet, since somebody still thinks about them. */
@@ -418,6 +436,15 @@ export class BrokerNode {
       this.#between = null
       this.#witness.embedded(message, reasonCode)
       for (const { tell } of between) tell()
+    })
+  }
+
+  /** The embedder ends a client's connection. */
+  expel(clientId: string): void {
+    this.#enter(this.#life, () => {
+      this.#witness.expels(clientId)
+      this.#act(() => this.broker?.disconnect(clientId, ADMINISTRATIVE_ACTION, 'expelled'))
+      this.#letGo()
     })
   }
 

@@ -13,6 +13,8 @@ const LATE_MS = 800
 /** What the broker does about reading. */
 export interface Reading {
   readonly isPaused: boolean
+  /** When it last stopped. */
+  readonly pausedMs: number
   /** When it last read on. */
   readonly sinceMs: number
 }
