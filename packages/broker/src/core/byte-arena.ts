@@ -1,7 +1,7 @@
 // hot
-// Small pieces of bytes outside of the heap, by address. Each chunk has pieces of one size only, and
-// one that has none left serves for any other: whoever fills and empties it with one size after the
-// other finds the same chunks again.
+// Small pieces of bytes outside of the heap, by address. Each chunk has pieces of one size only,
+// and one that has none left serves for any other: whoever fills and empties it with one size after
+// the other finds the same chunks again.
 
 const UNIT_BYTES = 8
 const CHUNK_BYTES = 1024 * 1024
