@@ -9,6 +9,7 @@ import { beginsConnect } from './first-bytes.ts'
 import type { Message } from './message.ts'
 import type { Output } from './outbox.ts'
 import type { Identity, Wire } from './ports.ts'
+import type { ReceivedIds } from './received-ids.ts'
 import type { Route } from './router.ts'
 import type { Session } from './session.ts'
 
@@ -109,7 +110,7 @@ export class Connection implements Due {
   /** Bytes of QoS 0 messages among them, until nothing is held: others wait behind these. */
   heldMessageBytes = 0
   /** QoS 2 identifiers from it that came on an earlier connection and wait for PUBREL. */
-  carried: Set<number> | null = null
+  carried: ReceivedIds | null = null
   /** QoS 1 and 2 messages from it whose acknowledgement is held. */
   heldPublishes = 0
   /** The guard's ticket that it waits for; 0: none. Nothing is read meanwhile. */

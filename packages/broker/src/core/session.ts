@@ -8,6 +8,7 @@ import { type Due, Timer } from './expiry.ts'
 import type { Inflight } from './inflight.ts'
 import type { Message } from './message.ts'
 import type { StoredDelivery } from './ports.ts'
+import type { ReceivedIds } from './received-ids.ts'
 import type { RetainedJob } from './retained.ts'
 import type { Group } from './shared.ts'
 import type { Subscription } from './subscriptions.ts'
@@ -165,7 +166,7 @@ export class Session implements Due {
   tail: Tail | null = null
   inflight: Inflight | null = null
   /** Packet identifiers of QoS 2 messages that came and are not released. */
-  received: Set<number> | null = null
+  received: ReceivedIds | null = null
   will: PendingWill | null = null
   /** Shared groups that it is a member of. */
   groups: Group[] | null = null

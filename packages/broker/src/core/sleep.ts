@@ -12,6 +12,7 @@ import { shortened } from './ledger.ts'
 import { SLEEPERS_LOOKED_INTO_MAX } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Origin, StoredPage, StoredWill } from './ports.ts'
+import { ReceivedIds } from './received-ids.ts'
 import { DeliveryQueue, Session } from './session.ts'
 import { NO_TIME, Sleepers } from './sleepers.ts'
 import { hasWildcard, Subscription } from './subscriptions.ts'
@@ -395,7 +396,7 @@ export class Sleep {
     queues.tails.begin(session, messages - session.queuedMessages, bytes - session.queuedBytes)
     session.queuedMessages = messages
     session.queuedBytes = bytes
-    if (page.received.length > 0) session.received = new Set(page.received)
+    if (page.received.length > 0) session.received = new ReceivedIds(page.received)
     if (sleepers.willAtMs.get(slot) !== NO_TIME) {
       ports.store.removeWill(session.storedId)
       this.forgetWill(slot)

@@ -312,7 +312,7 @@ function admit(broker: Broker, connection: Connection, packet: ConnectPacket, te
   connection.session = session
   session.connection = connection
   if (session.received !== null && session.received.size > 0) {
-    connection.carried = new Set(session.received)
+    connection.carried = session.received.copy()
   }
   session.protocolLevel = packet.protocolLevel
   sessions.setExpiry(session, expirySeconds)

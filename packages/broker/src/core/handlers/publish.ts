@@ -17,6 +17,7 @@ import { expiryOf, ownMessage } from '../keep.ts'
 import type { DropReason } from '../ledger.ts'
 import type { Message } from '../message.ts'
 import { DISCARD, LATER, type PublishReplacement } from '../ports.ts'
+import { ReceivedIds } from '../received-ids.ts'
 import type { Route } from '../router.ts'
 import { NO_BATCH } from '../sender.ts'
 import type { Session } from '../session.ts'
@@ -148,7 +149,7 @@ function acknowledgeReceived(
   const session = connection.session
   let until = batch
   if (session !== null) {
-    session.received ??= new Set()
+    session.received ??= new ReceivedIds()
     session.received.add(packetId)
     if (session.storedId !== 0) {
       broker.ports.store.putReceived(session.storedId, packetId)
