@@ -5,7 +5,7 @@
 import { PACKET_ID_MAX } from '@godwit/packet'
 
 /** With more of them the bits take less. */
-const FEW_MAX = 256
+const FEW_IDS = 256
 const BITS_PER_WORD = 32
 
 export class ReceivedIds {
@@ -29,7 +29,7 @@ export class ReceivedIds {
   add(id: number): void {
     if (this.has(id)) return
     if (this.bits !== null) this.flip(this.bits, id, 1)
-    else if (this.size < FEW_MAX) this.few?.add(id)
+    else if (this.size < FEW_IDS) this.few?.add(id)
     else this.flip(this.spread(), id, 1)
   }
 
