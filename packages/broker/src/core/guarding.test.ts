@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodePacket, PacketType, ReasonCode } from '@godwit/packet'
+import { encodePacket, NO_PROPERTIES, PacketType, ReasonCode } from '@godwit/packet'
 import { only, texts } from '../testing/bytes.ts'
 import { connectPacket, OpenGuard, type TestClient, World } from '../testing/harness.ts'
 import { connectKept, publishPacket, typesOf, watch, willOf } from '../testing/v5.ts'
@@ -502,4 +502,25 @@ test('a permission that goes while a message waits keeps it back', () => {
   assert.deepEqual(texts([...again.early, ...again.take()]), [])
   assert.equal(again.connection.session?.queuedMessages, 0)
   assert.equal(world.broker.ledger.totalOf('not-authorized'), 1)
+})
+
+test('a hook that looks at another topic takes no receivers from the one it is asked about', () => {
+  const guard = new OpenGuard()
+  guard.checksPermissions = true
+  // All topics have the same two places.
+  const world = new World({ guard, limits: { routesMax: 2 } })
+  const subscriber = world.connect({ clientId: 'subscriber' })
+  subscriber.subscribe('a', 1)
+  const publisher = world.connect()
+  guard.mayPublish = () => {
+    const payload = new Uint8Array(0)
+    for (const topic of ['b', 'c', 'd']) {
+      world.broker.check({ topic, payload, qos: 0, retain: false, properties: NO_PROPERTIES })
+    }
+    return 0
+  }
+  const [puback] = publisher.ask(publishPacket('a', 'x', { qos: 1, packetId: 1 }))
+  assert.ok(puback?.type === PacketType.PUBACK)
+  assert.equal(puback.reasonCode, 0)
+  assert.equal(only(subscriber.take(), PacketType.PUBLISH).topic, 'a')
 })

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { Decoder, encodePacket, PacketType } from '@godwit/packet'
 import { WebSocket } from 'ws'
@@ -88,6 +89,28 @@ test('what is kept of a message that is not whole counts', async () => {
       socket.send(pings)
       assert.deepEqual((await types).slice(0, 2), [PacketType.CONNACK, PacketType.DISCONNECT])
       assert.equal(broker.stats().clientsConnected, 0)
+    },
+    { limits },
+  )
+})
+
+test('what comes behind the end of a WebSocket is kept by nobody and does not count', async () => {
+  const limits = { totalIncomingBytesMax: 20_000 }
+  await withClient(
+    ['mqtt'],
+    async (socket, broker) => {
+      await once(socket, 'open')
+      const connected = packetTypes(socket, 1)
+      socket.send(CONNECT)
+      await connected
+      const gone = once(broker, 'clientDisconnected')
+      const { _socket: raw } = socket as unknown as { _socket: Socket }
+      const closed = once(socket, 'close')
+      socket.close()
+      raw.write(new Uint8Array(200_000))
+      await closed
+      const [{ text }] = await gone
+      assert.equal(text, 'the WebSocket was closed')
     },
     { limits },
   )

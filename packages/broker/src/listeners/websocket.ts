@@ -260,6 +260,7 @@ function openWebSocket(
  * as come before its end.
  */
 class Collecting {
+  private readonly webSocket: WebSocket
   private readonly receiver: Receiver
   private byteCount = 0
   /** Of what has just come, those that are needed no longer. */
@@ -269,6 +270,7 @@ class Collecting {
   private told = 0
 
   constructor(webSocket: WebSocket, socket: Socket, receiver: Receiver) {
+    this.webSocket = webSocket
     this.receiver = receiver
     const onControl = (data: Buffer): void => this.took(data.length)
     webSocket.on('ping', onControl)
@@ -289,7 +291,10 @@ class Collecting {
   }
 
   private came(chunkBytes: number): void {
-    const left = Math.max(0, this.byteCount + chunkBytes - this.takenBytes)
+    const { webSocket } = this
+    // What comes after its end is kept by nobody.
+    const kept = webSocket.readyState === webSocket.OPEN ? this.byteCount + chunkBytes : 0
+    const left = Math.max(0, kept - this.takenBytes)
     // The headers of fragments are not seen: they must not add up.
     this.byteCount = this.isWhole ? Math.min(left, chunkBytes) : left
     this.takenBytes = 0

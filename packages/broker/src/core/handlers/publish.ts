@@ -75,6 +75,8 @@ export function handlePublish(broker: Broker, connection: Connection): void {
       refuse(broker, connection, message, packetId, verdict, 'not-authorized')
       return
     }
+    // A hook may have looked at other topics, which took its place or its receivers.
+    if (route.generation !== broker.router.generation) route = freshRoute(broker, route)
   }
   if (guard.inspectsMessages) inspect(broker, connection, route, message, packetId)
   else accept(broker, connection, route, message, packetId)
