@@ -260,8 +260,6 @@ export class Facts {
   thinkingMs = 0
   /** A guard is asked about wills, and may think about them. */
   willsLate = false
-  /** The process is about to end, in order. */
-  isStopping = false
   /** The store takes nothing more. */
   isFull = false
   /** It has room again since then. */

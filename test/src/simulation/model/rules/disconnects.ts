@@ -6,7 +6,6 @@ import { type ConnectionRecord, type Facts, NEVER } from '../facts.ts'
 import { broken } from '../failure.ts'
 
 const NOT_AUTHORIZED = 0x87
-const SHUTTING_DOWN = 0x8b
 const KEEP_ALIVE_TIMEOUT = 0x8d
 const TAKEN_OVER = 0x8e
 const ADMINISTRATIVE_ACTION = 0x98
@@ -51,7 +50,6 @@ function causesOf(facts: Facts, connection: ConnectionRecord): number[] {
   if (connection.isSilenced) causes.push(KEEP_ALIVE_TIMEOUT)
   if (connection.isExpelled) causes.push(ADMINISTRATIVE_ACTION)
   if (connection.hasLied) causes.push(NOT_AUTHORIZED)
-  if (facts.isStopping) causes.push(SHUTTING_DOWN)
   return causes
 }
 
