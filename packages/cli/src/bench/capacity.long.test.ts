@@ -130,8 +130,8 @@ test('an interrupted search says what it has found so far', async () => {
   assert.equal(capacity.limit, 'interrupted: there may be more')
 })
 
-// That the tester is late is this machine's doing; that all was sent shows in what was lost.
-// the schedule's alone. That latencies are judged is proved above, with a broker that is a formula.
+// Its limit is a number of messages and not the speed of this machine: how many are due in a step
+// is the schedule's alone. That latencies are judged is proved above by one that is a formula.
 test('a real broker that serves so many messages per second is found', async () => {
   const perSecond = 1500
   const stepSeconds = 1.2

@@ -113,8 +113,9 @@ export class Client implements TransportOwner {
   lastWriteUs = 0
   /** When it last sent a message. */
   lastSendUs = 0
-  /** How often in a row the host has found that it was too long ago. */
+  /** How often in a row the host has found that it was too long ago, and when it was. */
   quietLooks = 0
+  quietSinceUs = 0
   /** Whether the host has noted that it has something to send. */
   isMarked = false
   private readonly host: ClientHost

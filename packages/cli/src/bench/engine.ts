@@ -27,8 +27,8 @@ import type { Transport, TransportOwner } from './transport.ts'
 import { Arrival } from './verdict.ts'
 
 const HOUSEKEEPING_MS = 100
-/** Where this process itself stood still, answers that are there are read after the first look. */
-const QUIET_LOOKS = 2
+/** Where this process itself stood still, answers that are there are read after the first looks. */
+const QUIET_LOOKS = 3
 /** A wait that is shorter is polled: timers have whole milliseconds. */
 const POLL_BELOW_US = 2_000
 /** Messages that are due and cannot be sent, all publishers together. */
@@ -572,7 +572,9 @@ export class Engine implements ClientHost {
       client.keepAlive(now, connection.keepAliveSeconds * 1e6)
       // Lost messages must not stop a closed loop for ever.
       const isLate = this.isClosedLoop && now - client.lastSendUs > timeoutMs * 1e3
-      client.quietLooks = isLate ? client.quietLooks + 1 : 0
+      if (!isLate || client.quietSinceUs !== client.lastSendUs) client.quietLooks = 0
+      client.quietSinceUs = client.lastSendUs
+      if (isLate) client.quietLooks++
       const isQuiet = client.quietLooks >= QUIET_LOOKS
       if (isQuiet && this.isPublishing && client.isWindowFull) {
         client.abandon(`no acknowledgement within ${timeoutMs} ms`)
