@@ -115,6 +115,7 @@ const LimitRanges: Readonly<
   topicLevelsMax: [1, 65_536],
   topicBytesMax: [1, UINT16_MAX],
   clientIdBytesMax: [23, UINT16_MAX],
+  usernameBytesMax: [1, UINT16_MAX],
   subscriptionsPerSessionMax: [1, COUNT_MAX],
   subscriptionsMax: [1, COUNT_MAX],
   subscriptionLevelsMax: [1, COUNT_MAX],

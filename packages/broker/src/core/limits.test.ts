@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { NO_PROPERTIES, type Packet, PacketType, ReasonCode } from '@godwit/packet'
 import { Model } from '../store/testing/model.ts'
 import { only } from '../testing/bytes.ts'
-import { type TestClient, text, World } from '../testing/harness.ts'
+import { connectPacket, type TestClient, text, World } from '../testing/harness.ts'
 import { connectKept, subscribePacket, typesOf, watch, willOf } from '../testing/v5.ts'
 import { ownMessage } from './keep.ts'
 import type { Limits } from './limits.ts'
@@ -204,6 +204,19 @@ test('subscriptionsPerSessionMax and subscriptionsMax: one more filter gets 0x97
     const suback = only(client.ask(subscribePacket(1, ['a', 'b', 'c'])), PacketType.SUBACK)
     assert.deepEqual(suback.reasonCodes, [0, 0, ReasonCode.QUOTA_EXCEEDED])
     assert.deepEqual(only(client.subscribe('a', 1), PacketType.SUBACK).reasonCodes, [1])
+  }
+})
+
+test('usernameBytesMax: a longer user name is refused with 0x86, before MQTT 5.0 with 4', () => {
+  for (const [protocolLevel, code] of [
+    [5, ReasonCode.BAD_USER_NAME_OR_PASSWORD],
+    [4, 4],
+  ] as const) {
+    const world = limited({ usernameBytesMax: 6 })
+    world.connect({ protocolLevel, username: '€€' })
+    const packet = connectPacket({ protocolLevel, username: 'a€€' })
+    const connack = only(world.open(protocolLevel).ask(packet), PacketType.CONNACK)
+    assert.equal(connack.reasonCode, code)
   }
 })
 

@@ -97,6 +97,8 @@ export interface Limits {
   readonly topicLevelsMax: number
   readonly topicBytesMax: number
   readonly clientIdBytesMax: number
+  /** User names stay as long as their connection. */
+  readonly usernameBytesMax: number
   readonly subscriptionsPerSessionMax: number
   readonly subscriptionsMax: number
   /** Different levels of all filters with wildcards: each takes some hundred bytes of memory. */
@@ -170,6 +172,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   topicLevelsMax: 128,
   topicBytesMax: 65_535,
   clientIdBytesMax: 1024,
+  usernameBytesMax: 4096,
   subscriptionsPerSessionMax: 10_000,
   subscriptionsMax: 5_000_000,
   subscriptionLevelsMax: 4_000_000,

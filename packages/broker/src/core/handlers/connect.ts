@@ -111,6 +111,11 @@ function checkConnect(
     const text = `the client id has ${idBytes} bytes, the limit is ${limits.clientIdBytesMax}`
     return { reasonCode: ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, text } // [MQTT-3.1.3-8]
   }
+  const nameBytes = packet.username === null ? 0 : utf8ByteLength(packet.username)
+  if (nameBytes > limits.usernameBytesMax) {
+    const text = `the user name has ${nameBytes} bytes, the limit is ${limits.usernameBytesMax}`
+    return { reasonCode: ReasonCode.BAD_USER_NAME_OR_PASSWORD, text }
+  }
   const method = packet.properties.authenticationMethod
   if (method !== undefined && !broker.ports.guard.authenticationMethods.includes(method)) {
     const text = `unknown authentication method ${method}`
