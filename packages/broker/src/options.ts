@@ -144,7 +144,7 @@ const LimitRanges: Readonly<
   flappingClientsMax: [1, COUNT_MAX],
   ledgerEntriesMax: [1, COUNT_MAX],
   routesMax: [1, 2 ** 24],
-  routeReceiversMax: [0, COUNT_MAX],
+  routeReceiversMax: [1, COUNT_MAX],
   maximumQoS: [0, 2],
 }
 
