@@ -93,16 +93,22 @@ export const WILLS: readonly Case[] = [
     'a session with a Will Delay of 1 s, whose connection breaks; the client is back at once',
     'the will does not go out, neither at once nor later',
     async probe => {
-      const topic = probe.topic('delay')
-      const watcher = await probe.watch(topic)
-      const properties = { willDelayInterval: DELAY_SECONDS }
-      const first = await probe.connectKept(probe.id(), {
-        will: willOf(topic, 'gone', { properties }),
-      })
-      first.wire.cut()
-      const again = await probe.connectKept(first.id)
-      await probe.elapse(PASSED_MS)
-      await watcher.silent(again)
+      // Who comes back too late, on a busy machine, has nothing to say about it: then once more.
+      for (let isInTime = false; !isInTime; ) {
+        const topic = probe.topic('delay', probe.id())
+        const watcher = await probe.watch(topic)
+        const properties = { willDelayInterval: DELAY_SECONDS }
+        const first = await probe.connectKept(probe.id(), {
+          will: willOf(topic, 'gone', { properties }),
+        })
+        const beganMs = performance.now()
+        first.wire.cut()
+        const again = await probe.connectKept(first.id)
+        isInTime = performance.now() - beganMs < DELAY_SECONDS * 1000
+        if (!isInTime) continue
+        await probe.elapse(PASSED_MS)
+        await watcher.silent(again)
+      }
     },
   ),
   ...cases(
