@@ -300,7 +300,8 @@ class Simulation {
     this.schedule.after(random.below(meanMs * 2) + 1, () => {
       if (this.schedule.nowMs > this.#plan.safetyMs) return
       const { topics, limits, clients } = this.#plan
-      if (random.chance(0.1)) this.#node.expel(random.pick(clients).id)
+      const isCalm = this.#clients.some(client => client.isCalm)
+      if (!isCalm && random.chance(0.1)) this.#node.expel(random.pick(clients).id)
       this.#node.publish({
         topic: random.pick(topics),
         payload: payloadOf(keyOf('embedder', number), random.below(80)),

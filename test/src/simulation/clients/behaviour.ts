@@ -151,10 +151,11 @@ export class Behaviour {
     const random = this.#random
     const { limits, topics, guard, mayRefuse } = this.#plan
     const count = client.tooMany
-    if (count > 0 && count <= MANY && limits.maximumQoS === 2 && random.chance(0.5)) {
-      const topic = topics.find(each => each !== guard?.forbidden) ?? ''
+    const isSure = guard === null && !mayRefuse
+    if (isSure && count > 0 && count <= MANY && limits.maximumQoS === 2 && random.chance(0.5)) {
+      const topic = topics[0] ?? ''
       const messages = Array.from({ length: count }, () => this.#plainMessage(topic, 2))
-      if (topic !== '') client.overrun(messages, !mayRefuse)
+      if (topic !== '') client.overrun(messages, isSure)
       return
     }
     const { connack, choice, level, usesScram } = client

@@ -8,6 +8,7 @@ import { broken } from '../failure.ts'
 const NOT_AUTHORIZED = 0x87
 const KEEP_ALIVE_TIMEOUT = 0x8d
 const TAKEN_OVER = 0x8e
+const RECEIVE_MAXIMUM_EXCEEDED = 0x93
 const ADMINISTRATIVE_ACTION = 0x98
 
 /** The broker writes DISCONNECT. */
@@ -43,8 +44,10 @@ export function end(connection: ConnectionRecord): void {
 /** The reason codes that what happened may have. */
 function causesOf(facts: Facts, connection: ConnectionRecord): number[] {
   const { clientId } = connection.connect
-  if (connection.fault !== 0) return [connection.fault]
-  const causes: number[] = []
+  const { fault } = connection
+  // The last message of too many may end nothing, and a takeover the connection in the same turn.
+  if (fault !== 0 && fault !== RECEIVE_MAXIMUM_EXCEEDED) return [fault]
+  const causes: number[] = fault === 0 ? [] : [fault]
   if ((facts.welcomeAt.get(clientId) ?? 0) > connection.arrivedAt) causes.push(TAKEN_OVER)
   // That it was silent for long enough is looked at when it is detached.
   if (connection.isSilenced) causes.push(KEEP_ALIVE_TIMEOUT)
