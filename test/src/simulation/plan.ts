@@ -157,7 +157,7 @@ export function planOf(random: SeededRandom, hasDisk: boolean): Plan {
       vanish: random.between(0, 2),
       takeover: random.between(0, 2),
       reauthenticate: guard?.hasScram ? 2 : 0,
-      offend: random.pick([0, 0, 1]),
+      offend: random.pick([0, 1]),
       idle: random.between(0, 5),
     },
     topics,

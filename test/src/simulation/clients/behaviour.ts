@@ -152,7 +152,7 @@ export class Behaviour {
     const { limits, topics, guard, mayRefuse } = this.#plan
     const count = client.tooMany
     const isSure = guard === null && !mayRefuse
-    if (isSure && count > 0 && count <= MANY && limits.maximumQoS === 2 && random.chance(0.5)) {
+    if (isSure && count > 0 && count <= MANY && limits.maximumQoS === 2 && random.chance(0.9)) {
       const topic = topics[0] ?? ''
       const messages = Array.from({ length: count }, () => this.#plainMessage(topic, 2))
       if (topic !== '') client.overrun(messages, isSure)
