@@ -97,7 +97,7 @@ export interface Limits {
   readonly topicLevelsMax: number
   readonly topicBytesMax: number
   readonly clientIdBytesMax: number
-  /** User names stay as long as their connection. */
+  /** Of a user name, which stays as long as its connection. */
   readonly usernameBytesMax: number
   readonly subscriptionsPerSessionMax: number
   readonly subscriptionsMax: number
